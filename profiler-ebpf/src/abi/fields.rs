@@ -1,0 +1,74 @@
+//! Kernel structure fields that the probes read. Rust eBPF has no CO-RE: the daemon looks each field up in
+//! the running kernel's BTF and puts its byte offset into `OFFSETS` before the object is loaded.
+
+macro_rules! fields {
+    ($($variant:ident = $structure:literal, $path:literal, $size:literal;)*) => {
+        /// A field; its number is the index into `OFFSETS`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(usize)]
+        pub enum Field { $($variant,)* }
+
+        impl Field {
+            pub const ALL: &[Field] = &[$(Field::$variant,)*];
+
+            /// The structure, and the path of members inside it, separated by dots.
+            pub const fn path(self) -> (&'static str, &'static str) {
+                match self { $(Field::$variant => ($structure, $path),)* }
+            }
+
+            /// Bytes that the probes load; a kernel where the field has another size is refused.
+            pub const fn size_bytes(self) -> u64 {
+                match self { $(Field::$variant => $size,)* }
+            }
+        }
+    };
+}
+
+fields! {
+    TaskPid = "task_struct", "pid", 4;
+    TaskTgid = "task_struct", "tgid", 4;
+    TaskStartTime = "task_struct", "start_time", 8;
+    TaskComm = "task_struct", "comm", 16;
+    TaskSignal = "task_struct", "signal", 8;
+    TaskRchar = "task_struct", "ioac.rchar", 8;
+    TaskWchar = "task_struct", "ioac.wchar", 8;
+    TaskReadBytes = "task_struct", "ioac.read_bytes", 8;
+    TaskWriteBytes = "task_struct", "ioac.write_bytes", 8;
+    SignalLive = "signal_struct", "live.counter", 4;
+    SockFamily = "sock", "__sk_common.skc_family", 2;
+    SockProtocol = "sock", "sk_protocol", 2;
+    SockLocalPort = "sock", "__sk_common.skc_num", 2;
+    SockPeerPort = "sock", "__sk_common.skc_dport", 2;
+    SockLocalV4 = "sock", "__sk_common.skc_rcv_saddr", 4;
+    SockPeerV4 = "sock", "__sk_common.skc_daddr", 4;
+    SockLocalV6 = "sock", "__sk_common.skc_v6_rcv_saddr", 16;
+    SockPeerV6 = "sock", "__sk_common.skc_v6_daddr", 16;
+    SockNet = "sock", "__sk_common.skc_net.net", 8;
+    NetInum = "net", "ns.inum", 4;
+    TcpBytesReceived = "tcp_sock", "bytes_received", 8;
+    TcpBytesSent = "tcp_sock", "bytes_sent", 8;
+    TcpBytesAcked = "tcp_sock", "bytes_acked", 8;
+    TcpBytesRetransmitted = "tcp_sock", "bytes_retrans", 8;
+    BioOpf = "bio", "bi_opf", 4;
+    BioBdev = "bio", "bi_bdev", 8;
+    BioSize = "bio", "bi_iter.bi_size", 4;
+    BioIndex = "bio", "bi_iter.bi_idx", 4;
+    BioVec = "bio", "bi_io_vec", 8;
+    BioVecPage = "bio_vec", "bv_page", 8;
+    PageCompoundHead = "page", "compound_head", 8;
+    PageMapping = "page", "mapping", 8;
+    BlockDeviceDisk = "block_device", "bd_disk", 8;
+    DiskMajor = "gendisk", "major", 4;
+    DiskFirstMinor = "gendisk", "first_minor", 4;
+    RequestQueue = "request", "q", 8;
+    RequestOpf = "request", "cmd_flags", 4;
+    RequestBytes = "request", "__data_len", 4;
+    RequestStartTime = "request", "start_time_ns", 8;
+    QueueDisk = "request_queue", "disk", 8;
+}
+
+/// How many offsets the object holds.
+pub const FIELDS: usize = Field::ALL.len();
+
+/// The offset of a field that this kernel does not have. Programs that need it are not loaded.
+pub const MISSING: u32 = u32::MAX;

@@ -1,0 +1,34 @@
+//! What the probes could not record, by class. Nothing is dropped without a count here.
+
+macro_rules! losses {
+    ($($variant:ident = $name:literal, $why:literal;)*) => {
+        /// A class of loss; its number is the index into the `LOSSES` map.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Loss { $(#[doc = $why] $variant,)* }
+
+        impl Loss {
+            pub const ALL: &[Loss] = &[$(Loss::$variant,)*];
+
+            /// The class as the report's `trust.events_lost` names it.
+            pub const fn name(self) -> &'static str {
+                match self { $(Loss::$variant => $name,)* }
+            }
+
+            /// What follows from such a loss, for the reader of a report.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Loss::$variant => $why,)* }
+            }
+        }
+    };
+}
+
+losses! {
+    RingFull = "ring_full", "a progress record found the ring buffer full: milestones are coarser, byte counts are not affected";
+    SocketTableFull = "socket_table_full", "a socket found no place in its table: its bytes are in the process's totals only";
+    ProcessTableFull = "process_table_full", "a process found no place in its table and was not profiled";
+    ThreadTableFull = "thread_table_full", "a thread found no place in its table: its time is missing from the states";
+    DeviceTableFull = "device_table_full", "a disk or a disk's user found no place in its table: its I/O is missing";
+    RequestTableFull = "request_table_full", "a disk request found no place in its table: its bytes are counted, its times are not";
+    WakeUnseen = "wake_unseen", "a thread ran again without a wake-up that was seen: its run queue time counts as blocked";
+}

@@ -1,0 +1,11 @@
+//! Records and map values that cross the kernel boundary, one file per subsystem.
+//!
+//! Every record is `#[repr(C)]`, plain integers, visible padding; its size is asserted where it is defined.
+
+pub mod disk;
+pub mod fields;
+pub mod loss;
+pub mod progress;
+pub mod sched;
+pub mod sockets;
+pub mod target;

@@ -1,0 +1,88 @@
+//! Time of threads. Each thread has one word, "in this state since then"; every event exchanges the word
+//! and adds the elapsed time to the state that ends, so the states always sum to the thread's lifetime.
+
+/// A thread: ids are reused, an id with its start time is not.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ThreadKey {
+    /// `task_struct.start_time`, monotonic ns.
+    pub start_ns: u64,
+    pub tid: u32,
+    pub _pad: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Thread {
+    /// See [`StateWord`].
+    pub word: u64,
+    /// Monotonic ns: start of the thread, or of the recording if that came later.
+    pub since_ns: u64,
+    pub cpu_ns: u64,
+    pub runqueue_ns: u64,
+    /// Asleep, and woken within the recording.
+    pub blocked_ns: u64,
+    /// Asleep from before the recording until its first wake-up in it.
+    pub idle_ns: u64,
+    /// A wake-up seen while the thread was still on its CPU; see `probes/sched.rs`.
+    pub early_wake_ns: u64,
+    pub switches: u64,
+    /// Monotonic ns of the last switch off the CPU; 0 while it lives.
+    pub exited_ns: u64,
+    /// `task_struct.ioac` at exit.
+    pub rchar: u64,
+    pub wchar: u64,
+    pub read_bytes: u64,
+    pub write_bytes: u64,
+    pub process: u64,
+    pub tid: u32,
+    pub tgid: u32,
+    pub comm: [u8; 16],
+}
+
+const _: () = assert!(size_of::<Thread>() == 136);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ThreadState {
+    /// Not seen since the recording began. Its first event tells: a switch off the CPU that it was running,
+    /// a switch to the CPU that it was runnable, a wake-up that it was asleep.
+    Unseen = 0,
+    Cpu = 1,
+    Runqueue = 2,
+    Blocked = 3,
+    /// Left the CPU to sleep after a wake-up had been seen. If the next event is a switch to the CPU, the
+    /// wake-up was for this sleep; if it is another wake-up, that one was.
+    Raced = 4,
+    Dead = 5,
+}
+
+/// A state and the monotonic ns since when it holds, in one 64-bit word that is exchanged atomically.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateWord(pub u64);
+
+impl StateWord {
+    const STATE_BITS: u32 = 3;
+
+    #[inline(always)]
+    pub const fn new(state: ThreadState, since_ns: u64) -> Self {
+        Self(since_ns << Self::STATE_BITS | state as u64)
+    }
+
+    #[inline(always)]
+    pub const fn since_ns(self) -> u64 {
+        self.0 >> Self::STATE_BITS
+    }
+
+    #[inline(always)]
+    pub const fn state(self) -> ThreadState {
+        match self.0 & ((1 << Self::STATE_BITS) - 1) {
+            0 => ThreadState::Unseen,
+            1 => ThreadState::Cpu,
+            2 => ThreadState::Runqueue,
+            3 => ThreadState::Blocked,
+            4 => ThreadState::Raced,
+            _ => ThreadState::Dead,
+        }
+    }
+}

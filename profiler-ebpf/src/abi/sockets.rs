@@ -1,0 +1,64 @@
+//! Sockets: who talks to whom, and how many payload bytes each process moved over each of them.
+
+/// A process's use of a socket: the key of `SOCKET_BYTES`. A socket that is inherited or passed to another
+/// process has an entry for each.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SocketKey {
+    /// `sock_gen_cookie`: unique for the life of the host, while `struct sock` pointers are reused.
+    pub cookie: u64,
+    /// [`Process::serial`](super::target::Process::serial)
+    pub process: u64,
+}
+
+/// Payload that one process moved over one socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SocketBytes {
+    pub rx_bytes: u64,
+    pub tx_bytes: u64,
+    pub rx_calls: u64,
+    pub tx_calls: u64,
+    pub first_ns: u64,
+    pub last_ns: u64,
+    /// 1 if a port of the socket is one of `CONTROL_PORTS`.
+    pub control: u8,
+    pub _pad: [u8; 7],
+}
+
+const _: () = assert!(size_of::<SocketBytes>() == 56);
+
+/// A socket that a target used: its ends and, for TCP, its life. Addresses are in network byte order; an
+/// IPv4 address stands in the first four bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Socket {
+    /// Monotonic ns of ESTABLISHED; 0 if that was before the recording, or for UDP.
+    pub established_ns: u64,
+    /// Monotonic ns of the kernel's release of the socket; 0 while it lives, and always for UDP, which has
+    /// no such tracepoint.
+    pub closed_ns: u64,
+    pub retransmits: u64,
+    /// The kernel's own `tcp_sock` totals, read when the socket is released.
+    pub tcp_bytes_received: u64,
+    pub tcp_bytes_sent: u64,
+    pub tcp_bytes_acked: u64,
+    pub tcp_bytes_retransmitted: u64,
+    /// The process that used the socket first.
+    pub process: u64,
+    pub netns: u32,
+    pub family: u16,
+    pub protocol: u16,
+    pub local_port: u16,
+    pub peer_port: u16,
+    pub _pad: u32,
+    pub local: [u8; 16],
+    pub peer: [u8; 16],
+}
+
+const _: () = assert!(size_of::<Socket>() == 112);
+
+pub const AF_INET: u16 = 2;
+pub const AF_INET6: u16 = 10;
+pub const IPPROTO_TCP: u16 = 6;
+pub const IPPROTO_UDP: u16 = 17;

@@ -1,0 +1,36 @@
+//! Reads of kernel structures at offsets that the daemon found in BTF.
+
+use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_kernel_buf};
+use profiler_ebpf::abi::fields::{FIELDS, Field, MISSING};
+
+/// Byte offsets, in the order of [`Field::ALL`]; written by the daemon before load, read-only after.
+#[unsafe(no_mangle)]
+static OFFSETS: [u32; FIELDS] = [MISSING; FIELDS];
+
+#[inline(always)]
+pub fn offset(field: Field) -> usize {
+    // SAFETY: in bounds; volatile because the daemon replaces the value that the compiler sees.
+    unsafe { (&raw const OFFSETS).cast::<u32>().add(field as usize).read_volatile() as usize }
+}
+
+/// Loads a field through a pointer whose type the verifier knows: a tracepoint's argument, or a pointer that
+/// was loaded from one. The load faults safely, and gives 0, where the pointer is stale.
+#[inline(always)]
+pub unsafe fn load<T: Copy>(base: *const u8, field: Field) -> T {
+    // SAFETY: the verifier refuses any pointer or offset that is not that of a kernel structure's field.
+    unsafe { base.add(offset(field)).cast::<T>().read_volatile() }
+}
+
+/// Reads a field through the helper: four times the cost of [`load`], for what the verifier cannot type.
+#[inline(always)]
+pub unsafe fn read<T: Copy>(base: *const u8, field: Field) -> Option<T> {
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_kernel(base.add(offset(field)).cast::<T>()).ok() }
+}
+
+/// Copies a field's bytes; `into` stays as it was where the address cannot be read.
+#[inline(always)]
+pub unsafe fn read_bytes(base: *const u8, field: Field, into: &mut [u8; 16]) {
+    // SAFETY: the helper checks the address.
+    let _ = unsafe { bpf_probe_read_kernel_buf(base.add(offset(field)), into) };
+}

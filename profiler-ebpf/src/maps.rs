@@ -1,0 +1,65 @@
+//! Every map, in one place. Sizes are fixed at load: the daemon can change `max_entries`, nothing grows.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf},
+};
+use profiler_ebpf::abi::{
+    disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes},
+    loss::Loss,
+    sched::{Thread, ThreadKey},
+    sockets::{Socket, SocketBytes, SocketKey},
+    target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
+};
+
+/// The daemon maps these two into its memory: it reads and writes them without system calls.
+const BPF_F_MMAPABLE: u32 = 1 << 10;
+
+/// The slot of each thread group id, 0 for what is no target. The daemon sizes it to `kernel.pid_max`.
+#[map]
+pub static SLOT_OF: Array<[u16; SLOTS_PER_ELEMENT as usize]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+#[map]
+pub static PROCESSES: Array<Process> = Array::with_max_entries(PROCESS_SLOTS, BPF_F_MMAPABLE);
+
+/// Slots that no process has. The daemon fills it, and puts back those of processes that it has recorded.
+#[map]
+pub static FREE_SLOTS: Queue<u32> = Queue::with_max_entries(PROCESS_SLOTS, 0);
+
+/// One element: the last serial given to a process.
+#[map]
+pub static LAST_SERIAL: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Command names whose processes become targets when they are executed.
+#[map]
+pub static COMMANDS: HashMap<[u8; 16], u32> = HashMap::with_max_entries(64, 0);
+
+#[map]
+pub static SOCKET_BYTES: HashMap<SocketKey, SocketBytes> = HashMap::with_max_entries(16384, 0);
+
+/// Sockets that targets used, by cookie.
+#[map]
+pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(16384, 0);
+
+/// When a connection was established, by cookie, until a target uses it: the owner of an accepted
+/// connection is not known before. Old entries make room for new ones.
+#[map]
+pub static ESTABLISHED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16384, 0);
+
+#[map]
+pub static THREADS: HashMap<ThreadKey, Thread> = HashMap::with_max_entries(16384, 0);
+
+#[map]
+pub static DEVICES: HashMap<DeviceKey, DeviceIo> = HashMap::with_max_entries(256, 0);
+
+#[map]
+pub static REQUESTS: HashMap<u64, RequestTimes> = HashMap::with_max_entries(16384, 0);
+
+#[map]
+pub static CREDITS: HashMap<CreditKey, Credit> = HashMap::with_max_entries(8192, 0);
+
+#[map]
+pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::ALL.len() as u32, 0);
+
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);

@@ -1,0 +1,37 @@
+//! `Pod` for what the daemon copies out of maps.
+
+use crate::abi::{
+    disk::{Credit, CreditKey, DeviceIo, DeviceKey},
+    fields::FIELDS,
+    sched::{Thread, ThreadKey},
+    sockets::{Socket, SocketBytes, SocketKey},
+    target::Process,
+};
+
+/// The value of the global `OFFSETS`.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct Offsets(pub [u32; FIELDS]);
+
+macro_rules! pod {
+    ($($record:ty),*) => {
+        $(
+            // SAFETY: repr(C) of plain integers, padding is explicit, any bit pattern is valid.
+            unsafe impl aya::Pod for $record {}
+        )*
+    };
+}
+
+pod!(
+    Credit,
+    CreditKey,
+    DeviceIo,
+    DeviceKey,
+    Offsets,
+    Process,
+    Socket,
+    SocketBytes,
+    SocketKey,
+    Thread,
+    ThreadKey
+);

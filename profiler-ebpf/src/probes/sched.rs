@@ -1,0 +1,170 @@
+//! Time of threads: on the CPU, runnable, asleep.
+//!
+//! A waker on another CPU can be seen before the sleeper's own `sched_switch`: the kernel fires `sched_waking`
+//! as soon as the sleeper is off the run queue, and `sched_switch` a little later (6.18). Such a wake-up is
+//! kept aside; the event after the switch tells whether it ended this sleep. See [`ThreadState::Raced`].
+
+use aya_ebpf::{helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext};
+use profiler_ebpf::abi::{
+    fields::Field,
+    loss::Loss,
+    sched::{StateWord, Thread, ThreadKey, ThreadState},
+    target::Process,
+};
+
+use crate::{
+    atomic,
+    emit::{lose, now_ns},
+    kernel::{load, read_bytes},
+    maps::THREADS,
+    target,
+};
+
+/// `TASK_DEAD` of `task_struct.__state`: this thread never runs again.
+const TASK_DEAD: u32 = 0x80;
+
+/// `BPF_NOEXIST`
+const NO_EXIST: u64 = 1;
+
+/// `sched_switch(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)`
+#[btf_tracepoint(function = "sched_switch")]
+pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
+    let (prev, next): (*const u8, *const u8) = (ctx.arg(1), ctx.arg(2));
+    // SAFETY: arguments 1 and 2 are task_structs.
+    unsafe {
+        if let Some(process) = target::of(load(prev, Field::TaskTgid)) {
+            if let Some(thread) = find(prev, process) {
+                switch_out(thread, prev, ctx.arg::<u64>(0) & 1 != 0, ctx.arg(3), now_ns());
+            }
+        }
+        if let Some(process) = target::of(load(next, Field::TaskTgid)) {
+            if let Some(thread) = find(next, process) {
+                switch_in(thread, now_ns());
+            }
+        }
+    }
+    0
+}
+
+/// `sched_waking(struct task_struct *p)`: in the context of the waker, before `p` is on a run queue.
+#[btf_tracepoint(function = "sched_waking")]
+pub fn sched_wake(ctx: BtfTracePointContext) -> i32 {
+    let task: *const u8 = ctx.arg(0);
+    // SAFETY: argument 0 is a task_struct; map values are live.
+    unsafe {
+        let Some(process) = target::of(load(task, Field::TaskTgid)) else { return 0 };
+        let Some(thread) = find(task, process) else { return 0 };
+        let now = now_ns();
+        match StateWord((&raw const (*thread).word).read_volatile()).state() {
+            ThreadState::Blocked | ThreadState::Raced => {
+                let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
+                atomic::add(&raw mut (*thread).blocked_ns, elapsed);
+            }
+            ThreadState::Unseen => {
+                let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
+                atomic::add(&raw mut (*thread).idle_ns, elapsed);
+            }
+            ThreadState::Cpu => (&raw mut (*thread).early_wake_ns).write_volatile(now),
+            ThreadState::Runqueue | ThreadState::Dead => {}
+        }
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, state: u32, now: u64) {
+    // SAFETY: the caller's thread is a live map value, its task a task_struct.
+    unsafe {
+        let next_state = if preempted || state == 0 {
+            ThreadState::Runqueue
+        } else if state & TASK_DEAD != 0 {
+            ThreadState::Dead
+        } else if (&raw const (*thread).early_wake_ns).read_volatile() != 0 {
+            ThreadState::Raced
+        } else {
+            ThreadState::Blocked
+        };
+        let (_, elapsed) = enter(thread, next_state, now);
+        atomic::add(&raw mut (*thread).cpu_ns, elapsed);
+        (*thread).switches += 1;
+        if next_state == ThreadState::Raced {
+            (&raw mut (*thread).early_wake_ns).write_volatile(0);
+        }
+        if next_state == ThreadState::Dead {
+            // The switching task is still the current one here.
+            (*thread).comm = bpf_get_current_comm().unwrap_or_default();
+            (*thread).rchar = load(task, Field::TaskRchar);
+            (*thread).wchar = load(task, Field::TaskWchar);
+            (*thread).read_bytes = load(task, Field::TaskReadBytes);
+            (*thread).write_bytes = load(task, Field::TaskWriteBytes);
+            (*thread).exited_ns = now;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn switch_in(thread: *mut Thread, now: u64) {
+    // SAFETY: the caller's thread is a live map value.
+    unsafe {
+        let (was, elapsed) = enter(thread, ThreadState::Cpu, now);
+        match was.state() {
+            ThreadState::Blocked => {
+                // The wake-up stored its time after the switch-out had looked for it.
+                let early = (&raw const (*thread).early_wake_ns).read_volatile();
+                let blocked = early.saturating_sub(was.since_ns()).min(elapsed);
+                if early == 0 {
+                    lose(Loss::WakeUnseen);
+                    atomic::add(&raw mut (*thread).blocked_ns, elapsed);
+                } else {
+                    atomic::add(&raw mut (*thread).blocked_ns, blocked);
+                    atomic::add(&raw mut (*thread).runqueue_ns, elapsed - blocked);
+                }
+            }
+            ThreadState::Cpu => atomic::add(&raw mut (*thread).cpu_ns, elapsed),
+            _ => atomic::add(&raw mut (*thread).runqueue_ns, elapsed),
+        }
+        (&raw mut (*thread).early_wake_ns).write_volatile(0);
+    }
+}
+
+/// Exchanges the state, and gives the one that ended with its length.
+#[inline(always)]
+unsafe fn enter(thread: *mut Thread, state: ThreadState, now: u64) -> (StateWord, u64) {
+    // SAFETY: the caller's thread is a live map value.
+    let was = StateWord(unsafe { atomic::exchange(&raw mut (*thread).word, StateWord::new(state, now).0) });
+    // Clocks of two CPUs may differ by a few ns.
+    (was, now.saturating_sub(was.since_ns()))
+}
+
+/// The thread's entry; a thread that is seen for the first time gets one that begins with the thread, or with
+/// the recording of its process if that came later.
+#[inline(always)]
+unsafe fn find(task: *const u8, process: *mut Process) -> Option<*mut Thread> {
+    // SAFETY: the caller's task is a task_struct, its process a live slot.
+    unsafe {
+        let key = ThreadKey {
+            start_ns: load(task, Field::TaskStartTime),
+            tid: load(task, Field::TaskPid),
+            _pad: 0,
+        };
+        if let Some(thread) = THREADS.get_ptr_mut(key) {
+            return Some(thread);
+        }
+        let since_ns = key.start_ns.max((*process).since_ns);
+        let mut thread = Thread {
+            word: StateWord::new(ThreadState::Unseen, since_ns).0,
+            since_ns,
+            process: (*process).serial,
+            tid: key.tid,
+            tgid: (*process).tgid,
+            ..Thread::default()
+        };
+        read_bytes(task, Field::TaskComm, &mut thread.comm);
+        let _ = THREADS.insert(key, thread, NO_EXIST);
+        let found = THREADS.get_ptr_mut(key);
+        if found.is_none() {
+            lose(Loss::ThreadTableFull);
+        }
+        found
+    }
+}
