@@ -1,0 +1,26 @@
+//! The capture: the recording of one run on one host, and the only source of every report.
+//!
+//! Format 1: 8 bytes of magic, the version as a little-endian `u32`, then frames. A frame is a header of three
+//! `u32` (compressed bytes, plain bytes, CRC-32 of the compressed bytes) and zstd-compressed records, each a
+//! `u32` length and a postcard-encoded [`Record`]. See `docs/capture-format.md`.
+//!
+//! A capture that was cut short is readable up to its last whole frame; one that does not end with
+//! [`Record::End`] says so in its report.
+
+mod read;
+mod record;
+mod write;
+
+pub use read::{Capture, Ending, read};
+pub use record::*;
+pub use write::Writer;
+
+const MAGIC: [u8; 8] = *b"XFERPROF";
+
+/// The version that this program writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+const HEADER_BYTES: usize = 12;
+
+/// A frame never holds more plain bytes: what claims to is no capture.
+const FRAME_LIMIT_BYTES: usize = 16 << 20;

@@ -1,0 +1,129 @@
+//! Reads a capture. Wrong input is an error that names the file and the offset; a cut capture is not an error.
+
+use std::{
+    fs::File,
+    io::{BufReader, ErrorKind, Read},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{FRAME_LIMIT_BYTES, HEADER_BYTES, MAGIC, Record, VERSION};
+
+/// The records of a capture, in the order in which they were written.
+pub struct Capture<R> {
+    source: R,
+    name: String,
+    offset: u64,
+    frame: Vec<u8>,
+    position: usize,
+    ending: Option<Ending>,
+}
+
+/// How a capture ended, known once all of its records were read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    /// With [`Record::End`].
+    Complete,
+    /// In the middle of a frame or without [`Record::End`]: killed, or the disk was full.
+    CutAt { offset: u64 },
+}
+
+/// Opens a capture and checks what it is.
+pub fn read(path: &Path) -> Result<Capture<BufReader<File>>> {
+    let name = path.display().to_string();
+    let file = File::open(path).with_context(|| format!("open {name}"))?;
+    Capture::new(BufReader::with_capacity(1 << 20, file), name)
+}
+
+impl<R: Read> Capture<R> {
+    pub fn new(mut source: R, name: String) -> Result<Self> {
+        let mut head = [0; 12];
+        let got = read_up_to(&mut source, &mut head).with_context(|| format!("read {name}"))?;
+        if got < head.len() || head[..8] != MAGIC {
+            bail!(
+                "{name} is no capture: it does not begin with the mark of one. `profiler record -o FILE` makes one"
+            );
+        }
+        let version = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
+        if version != VERSION {
+            bail!(
+                "{name} is a capture of format {version}; this profiler reads format {VERSION}. Use the version that recorded it"
+            );
+        }
+        Ok(Self { source, name, offset: head.len() as u64, frame: Vec::new(), position: 0, ending: None })
+    }
+
+    /// The next record, or `None` at the end, after which [`Capture::ending`] tells how it ended.
+    pub fn next(&mut self) -> Result<Option<Record>> {
+        while self.position == self.frame.len() {
+            if self.ending.is_some() || !self.next_frame()? {
+                return Ok(None);
+            }
+        }
+        let rest = &self.frame[self.position..];
+        let record = take_record(rest).with_context(|| {
+            format!("{}: damaged record in the frame that ends at byte {}", self.name, self.offset)
+        })?;
+        let (record, used) = record;
+        self.position += used;
+        if matches!(record, Record::End(_)) {
+            self.ending = Some(Ending::Complete);
+        }
+        Ok(Some(record))
+    }
+
+    pub fn ending(&self) -> Ending {
+        self.ending.clone().unwrap_or(Ending::CutAt { offset: self.offset })
+    }
+
+    fn next_frame(&mut self) -> Result<bool> {
+        let cut = Ending::CutAt { offset: self.offset };
+        let mut header = [0; HEADER_BYTES];
+        let got = read_up_to(&mut self.source, &mut header).with_context(|| format!("read {}", self.name))?;
+        if got < HEADER_BYTES {
+            self.ending = Some(cut);
+            return Ok(false);
+        }
+        let word = |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
+        let (packed_len, plain_len, crc) = (word(0) as usize, word(4) as usize, word(8));
+        if packed_len > FRAME_LIMIT_BYTES || plain_len > FRAME_LIMIT_BYTES {
+            bail!("{}: damaged frame at byte {}: it claims {packed_len} bytes", self.name, self.offset);
+        }
+        let mut packed = vec![0; packed_len];
+        let got = read_up_to(&mut self.source, &mut packed).with_context(|| format!("read {}", self.name))?;
+        if got < packed_len {
+            self.ending = Some(cut);
+            return Ok(false);
+        }
+        if crc32fast::hash(&packed) != crc {
+            bail!("{}: damaged frame at byte {}: its checksum differs", self.name, self.offset);
+        }
+        self.frame = zstd::bulk::decompress(&packed, plain_len)
+            .with_context(|| format!("{}: damaged frame at byte {}", self.name, self.offset))?;
+        self.position = 0;
+        self.offset += (HEADER_BYTES + packed_len) as u64;
+        Ok(true)
+    }
+}
+
+fn take_record(bytes: &[u8]) -> Result<(Record, usize)> {
+    let (len, rest) = bytes.split_first_chunk::<4>().context("no length")?;
+    let len = u32::from_le_bytes(*len) as usize;
+    let body = rest.get(..len).context("longer than its frame")?;
+    Ok((postcard::from_bytes(body).context("not decodable")?, 4 + len))
+}
+
+/// Fills as much of `into` as there is; fewer bytes mean the end of the source.
+fn read_up_to(source: &mut impl Read, into: &mut [u8]) -> std::io::Result<usize> {
+    let mut got = 0;
+    while got < into.len() {
+        match source.read(&mut into[got..]) {
+            Ok(0) => break,
+            Ok(n) => got += n,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(got)
+}

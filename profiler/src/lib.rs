@@ -1,0 +1,3 @@
+//! The transfer profiler, in the order of the data.
+
+pub mod capture;
