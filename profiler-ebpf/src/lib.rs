@@ -6,4 +6,4 @@
 pub mod abi;
 
 #[cfg(feature = "user")]
-pub mod pod;
+mod pod;

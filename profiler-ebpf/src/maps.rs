@@ -12,7 +12,7 @@ use profiler_ebpf::abi::{
     target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
 };
 
-/// The daemon maps these two into its memory: it reads and writes them without system calls.
+/// The daemon maps such arrays into its memory: it reads and writes them without system calls.
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 
 /// The slot of each thread group id, 0 for what is no target. The daemon sizes it to `kernel.pid_max`.
@@ -28,7 +28,7 @@ pub static FREE_SLOTS: Queue<u32> = Queue::with_max_entries(PROCESS_SLOTS, 0);
 
 /// One element: the last serial given to a process.
 #[map]
-pub static LAST_SERIAL: Array<u64> = Array::with_max_entries(1, 0);
+pub static LAST_SERIAL: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Command names whose processes become targets when they are executed.
 #[map]

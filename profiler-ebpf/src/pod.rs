@@ -2,16 +2,10 @@
 
 use crate::abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey},
-    fields::FIELDS,
     sched::{Thread, ThreadKey},
     sockets::{Socket, SocketBytes, SocketKey},
     target::Process,
 };
-
-/// The value of the global `OFFSETS`.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-pub struct Offsets(pub [u32; FIELDS]);
 
 macro_rules! pod {
     ($($record:ty),*) => {
@@ -22,16 +16,4 @@ macro_rules! pod {
     };
 }
 
-pod!(
-    Credit,
-    CreditKey,
-    DeviceIo,
-    DeviceKey,
-    Offsets,
-    Process,
-    Socket,
-    SocketBytes,
-    SocketKey,
-    Thread,
-    ThreadKey
-);
+pod!(Credit, CreditKey, DeviceIo, DeviceKey, Process, Socket, SocketBytes, SocketKey, Thread, ThreadKey);

@@ -1,3 +1,13 @@
 //! The transfer profiler, in the order of the data.
 
+pub mod attach;
 pub mod capture;
+pub mod clock;
+pub mod cost;
+pub mod decode;
+pub mod doctor;
+pub mod drain;
+pub mod kernel;
+pub mod recording;
+pub mod sweep;
+pub mod target;

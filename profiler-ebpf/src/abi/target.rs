@@ -17,7 +17,6 @@ pub struct Process {
     pub tcp_tx_bytes: u64,
     pub udp_rx_bytes: u64,
     pub udp_tx_bytes: u64,
-    pub tcp_retransmits: u64,
     pub peer_rx_bytes: u64,
     pub peer_tx_bytes: u64,
     pub peer_rx_last_ns: u64,
@@ -31,7 +30,7 @@ pub struct Process {
     pub comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<Process>() == 144);
+const _: () = assert!(size_of::<Process>() == 136);
 
 /// Slots, and so the number of processes that can be profiled at one time. Slot 0 means "no target".
 pub const PROCESS_SLOTS: u32 = 4096;

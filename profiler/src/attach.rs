@@ -1,0 +1,155 @@
+//! Loads the probes and attaches them, family by family. Whether a hook works is found out by trying; what
+//! does not is named, with the kernel's reason, and the rest goes on.
+
+use std::num::NonZeroU32;
+
+use anyhow::{Context as _, Result, bail};
+use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::BtfTracePoint};
+use profiler_ebpf::abi::{
+    fields::Field,
+    target::{CONTROL_PORTS, PID_LIMIT, PROCESS_SLOTS, SLOTS_PER_ELEMENT},
+};
+
+use crate::{
+    capture,
+    kernel::{
+        btf,
+        families::{self, FAMILIES, Family, Program},
+    },
+};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler-ebpf"));
+
+/// What the probes are told before they are loaded.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Peer payload between two progress records.
+    pub stride_bytes: u64,
+    /// Local or remote ports whose traffic is no peer traffic.
+    pub control_ports: Vec<u16>,
+    /// A power of two and a multiple of the page size.
+    pub ring_buffer_bytes: NonZeroU32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stride_bytes: 64 << 10,
+            control_ports: Vec::new(),
+            ring_buffer_bytes: const { NonZeroU32::new(4 << 20).unwrap() },
+        }
+    }
+}
+
+/// Attached probes. Dropping it detaches them all.
+pub struct Probes {
+    pub ebpf: Ebpf,
+    pub families: Vec<capture::Family>,
+}
+
+/// Attaches what this kernel allows. An error means that nothing can be recorded, and nothing is left attached.
+pub fn attach(settings: &Settings) -> Result<Probes> {
+    if settings.control_ports.len() > CONTROL_PORTS {
+        bail!("{} control ports were given; the probes know {CONTROL_PORTS}", settings.control_ports.len());
+    }
+    check_privileges()?;
+    let types = btf::open()?;
+    let (offsets, missing) = btf::offsets(&types);
+    let mut control_ports = [0; CONTROL_PORTS];
+    control_ports[..settings.control_ports.len()].copy_from_slice(&settings.control_ports);
+
+    let kernel = Btf::from_sys_fs().with_context(|| format!("read {}", btf::VMLINUX))?;
+    let mut ebpf = EbpfLoader::new()
+        .btf(Some(&kernel))
+        .override_global("OFFSETS", &offsets, true)
+        .override_global("STRIDE_BYTES", &settings.stride_bytes, true)
+        .override_global("CONTROL_PORTS", &control_ports, true)
+        .map_max_entries("SLOT_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))
+        .map_max_entries("EVENTS", settings.ring_buffer_bytes.get())
+        .load(OBJECT)
+        .context("load the probes' maps into the kernel")?;
+    fill_free_slots(&mut ebpf)?;
+
+    let points = families::attach_points(OBJECT)?;
+    let mut attached = Vec::new();
+    for family in FAMILIES {
+        let mut hooks = Vec::new();
+        let mut reasons = Vec::new();
+        for program in family.programs {
+            let tracepoint = &points[program.name];
+            let tried = check(program, tracepoint, &types, &missing)
+                .and_then(|()| attach_program(&mut ebpf, program, tracepoint, &kernel));
+            match tried {
+                Ok(()) => hooks.push(format!("tp_btf/{tracepoint}")),
+                Err(error) => reasons.push(format!("{}: {error:#}", program.name)),
+            }
+        }
+        if family.required && !reasons.is_empty() {
+            bail!("the probes that nothing works without cannot be attached: {}", reasons.join("; "));
+        }
+        attached.push(describe(family, hooks, reasons));
+    }
+    if attached.iter().all(|family| family.hooks.is_empty()) {
+        bail!("no probe family can be attached: `profiler doctor` says why");
+    }
+    Ok(Probes { ebpf, families: attached })
+}
+
+/// Thread group ids stay below this on the running host.
+pub fn pid_max() -> Result<u32> {
+    let path = "/proc/sys/kernel/pid_max";
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {path}"))?;
+    let max: u32 = text.trim().parse().with_context(|| format!("{path} holds {text:?}"))?;
+    Ok(max.min(PID_LIMIT))
+}
+
+fn describe(family: &Family, hooks: Vec<String>, reasons: Vec<String>) -> capture::Family {
+    let missing = (!reasons.is_empty()).then(|| reasons.join("; "));
+    capture::Family { name: family.name.to_owned(), hooks, missing }
+}
+
+/// Asks the kernel, with a map of one element, whether this process may use BPF at all.
+fn check_privileges() -> Result<()> {
+    // Queues are never open to the unprivileged, whatever `kernel.unprivileged_bpf_disabled` says.
+    Queue::<_, u32>::create(1, 0).map(drop).context(
+        "this process may not use BPF: run it as root (`sudo profiler …`, or `cargo xtask run -- …`), or give it \
+         CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE",
+    )
+}
+
+fn check(
+    program: &Program,
+    tracepoint: &str,
+    types: &btf_rs::Btf,
+    missing: &[(Field, String)],
+) -> Result<()> {
+    let found = btf::parameters(types, tracepoint)?;
+    if found.iter().take(program.parameters.len()).ne(program.parameters) {
+        bail!(
+            "{tracepoint} has the parameters ({}) in this kernel, the probe knows ({})",
+            found.join(", "),
+            program.parameters.join(", ")
+        );
+    }
+    match missing.iter().find(|(field, _)| program.fields.contains(field)) {
+        Some((_, why)) => bail!("{why}"),
+        None => Ok(()),
+    }
+}
+
+fn attach_program(ebpf: &mut Ebpf, program: &Program, tracepoint: &str, kernel: &Btf) -> Result<()> {
+    let loaded: &mut BtfTracePoint = ebpf
+        .program_mut(program.name)
+        .with_context(|| format!("the object has no program {}", program.name))?
+        .try_into()?;
+    loaded.load(tracepoint, kernel).with_context(|| format!("load for {tracepoint}"))?;
+    loaded.attach().with_context(|| format!("attach to {tracepoint}"))?;
+    Ok(())
+}
+
+fn fill_free_slots(ebpf: &mut Ebpf) -> Result<()> {
+    let map = ebpf.map_mut("FREE_SLOTS").context("the object has no FREE_SLOTS")?;
+    let mut free = Queue::<_, u32>::try_from(map)?;
+    // Slot 0 means "no target".
+    (1..PROCESS_SLOTS).try_for_each(|slot| free.push(slot, 0)).context("fill FREE_SLOTS")
+}

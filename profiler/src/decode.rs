@@ -1,0 +1,165 @@
+//! From the bytes of the ring buffer and of the maps to records of the capture. Pure.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use profiler_ebpf::abi::{
+    disk::{self, Credit, CreditKey, DeviceIo, DeviceKey},
+    progress,
+    sched::{self, StateWord, Thread, ThreadKey},
+    sockets::{AF_INET, IPPROTO_TCP, Socket, SocketBytes, SocketKey},
+    target::Process,
+};
+
+use crate::{
+    capture::{
+        CreditTotals, DeviceTotals, Operation, ProcessSerial, ProcessTotals, Progress, Protocol,
+        SocketClosed, SocketEnds, SocketTotals, ThreadState, ThreadTotals,
+    },
+    target::comm_text,
+};
+
+/// A record of the ring buffer; `None` if it has not the size of one.
+pub fn progress(bytes: &[u8]) -> Option<Progress> {
+    if bytes.len() != size_of::<progress::Progress>() {
+        return None;
+    }
+    // SAFETY: of that size, plain integers; the ring buffer aligns to 8 bytes, but nothing here relies on it.
+    let raw = unsafe { bytes.as_ptr().cast::<progress::Progress>().read_unaligned() };
+    Some(Progress {
+        at_ns: raw.at_ns,
+        process: ProcessSerial(raw.process),
+        cookie: raw.cookie,
+        tid: raw.tid,
+        rx_bytes: raw.peer_rx_bytes,
+        tx_bytes: raw.peer_tx_bytes,
+    })
+}
+
+pub fn process(at_ns: u64, raw: &Process) -> ProcessTotals {
+    ProcessTotals {
+        at_ns,
+        process: ProcessSerial(raw.serial),
+        pid: raw.tgid,
+        parent_pid: raw.parent_tgid,
+        comm: comm_text(&raw.comm),
+        since_ns: raw.since_ns,
+        exited_ns: nonzero(raw.exited_ns),
+        tcp_rx_bytes: raw.tcp_rx_bytes,
+        tcp_tx_bytes: raw.tcp_tx_bytes,
+        udp_rx_bytes: raw.udp_rx_bytes,
+        udp_tx_bytes: raw.udp_tx_bytes,
+        peer_rx_bytes: raw.peer_rx_bytes,
+        peer_tx_bytes: raw.peer_tx_bytes,
+        peer_rx_last_ns: nonzero(raw.peer_rx_last_ns),
+        peer_tx_last_ns: nonzero(raw.peer_tx_last_ns),
+    }
+}
+
+/// A thread; one that the probes have not seen yet is idle, and the daemon knows better where it ran all along.
+pub fn thread(at_ns: u64, key: &ThreadKey, raw: &Thread) -> ThreadTotals {
+    let word = StateWord(raw.word);
+    let state = match word.state() {
+        sched::ThreadState::Unseen => ThreadState::Idle,
+        sched::ThreadState::Cpu => ThreadState::Cpu,
+        // Without another event the wake-up before the switch was for this sleep.
+        sched::ThreadState::Runqueue | sched::ThreadState::Raced => ThreadState::Runqueue,
+        sched::ThreadState::Blocked => ThreadState::Blocked,
+        sched::ThreadState::Dead => ThreadState::Exited,
+    };
+    ThreadTotals {
+        at_ns,
+        process: ProcessSerial(raw.process),
+        tid: key.tid,
+        start_ns: key.start_ns,
+        comm: comm_text(&raw.comm),
+        since_ns: raw.since_ns,
+        cpu_ns: raw.cpu_ns,
+        runqueue_ns: raw.runqueue_ns,
+        blocked_ns: raw.blocked_ns,
+        idle_ns: raw.idle_ns,
+        switches: raw.switches,
+        state,
+        state_since_ns: word.since_ns(),
+    }
+}
+
+pub fn socket(at_ns: u64, key: &SocketKey, raw: &SocketBytes, ends: Option<&Socket>) -> SocketTotals {
+    SocketTotals {
+        at_ns,
+        cookie: key.cookie,
+        process: ProcessSerial(key.process),
+        rx_bytes: raw.rx_bytes,
+        tx_bytes: raw.tx_bytes,
+        rx_calls: raw.rx_calls,
+        tx_calls: raw.tx_calls,
+        first_ns: raw.first_ns,
+        last_ns: raw.last_ns,
+        control: raw.control != 0,
+        ends: ends.map(socket_ends),
+    }
+}
+
+pub fn device(at_ns: u64, key: &DeviceKey, raw: &DeviceIo) -> DeviceTotals {
+    DeviceTotals {
+        at_ns,
+        major: key.major,
+        minor: key.minor,
+        operation: operation(key),
+        bytes: raw.bytes,
+        requests: raw.requests,
+        errors: raw.errors,
+        queue_ns: raw.queue_ns,
+        queued: raw.queued,
+        service_ns: raw.service_ns,
+        serviced: raw.serviced,
+    }
+}
+
+pub fn credit(at_ns: u64, key: &CreditKey, raw: &Credit) -> CreditTotals {
+    CreditTotals {
+        at_ns,
+        process: ProcessSerial(key.process),
+        major: key.device.major,
+        minor: key.device.minor,
+        operation: operation(&key.device),
+        bytes: raw.bytes,
+        bios: raw.bios,
+    }
+}
+
+fn socket_ends(raw: &Socket) -> SocketEnds {
+    let closed = nonzero(raw.closed_ns).map(|at_ns| SocketClosed {
+        at_ns,
+        bytes_received: raw.tcp_bytes_received,
+        bytes_sent: raw.tcp_bytes_sent,
+        bytes_acked: raw.tcp_bytes_acked,
+        bytes_retransmitted: raw.tcp_bytes_retransmitted,
+    });
+    SocketEnds {
+        protocol: if raw.protocol == IPPROTO_TCP { Protocol::Tcp } else { Protocol::Udp },
+        local: address(raw.family, &raw.local, raw.local_port),
+        peer: address(raw.family, &raw.peer, raw.peer_port),
+        netns: raw.netns,
+        established_ns: nonzero(raw.established_ns),
+        retransmits: raw.retransmits,
+        closed,
+    }
+}
+
+/// An IPv4 peer of an IPv6 socket is shown as what it is.
+fn address(family: u16, bytes: &[u8; 16], port: u16) -> SocketAddr {
+    let ip = if family == AF_INET {
+        IpAddr::from(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]))
+    } else {
+        IpAddr::from(Ipv6Addr::from(*bytes)).to_canonical()
+    };
+    SocketAddr::new(ip, port)
+}
+
+fn operation(key: &DeviceKey) -> Operation {
+    if key.operation == disk::READ { Operation::Read } else { Operation::Write }
+}
+
+fn nonzero(value: u64) -> Option<u64> {
+    (value != 0).then_some(value)
+}

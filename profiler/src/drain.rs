@@ -1,0 +1,187 @@
+//! The daemon's loop: empties the ring buffer, sweeps the maps, and writes the capture, on one thread.
+
+use std::{
+    num::NonZeroU64,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::Receiver,
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf,
+    maps::{MapData, RingBuf},
+    programs::Program,
+};
+
+use crate::{
+    capture::{Clock, End, Record, Writer},
+    clock::{now_ns, wall_ns},
+    cost::{self, Windows},
+    decode,
+    sweep::Sweep,
+    target::Targets,
+};
+
+/// Progress records are at most 2,000 a second and process: the ring buffer holds seconds of them.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What a killed recording loses at most.
+const FRAME_INTERVAL_NS: u64 = 250_000_000;
+const SWEEP_INTERVAL_NS: u64 = 1_000_000_000;
+
+/// Reading a thread's I/O accounting takes some 10 µs, and hosts have thousands of threads.
+const THREAD_IO_INTERVAL_NS: u64 = 5_000_000_000;
+
+/// What the loop shares with the threads that steer it.
+pub struct Shared {
+    pub targets: Mutex<Targets>,
+    pub stop: AtomicBool,
+    pub capture_bytes: AtomicU64,
+}
+
+/// Runs until `shared.stop`, then detaches the probes and completes the capture. `inbox` carries what others
+/// have to record; the last `Record::End` in it says why the recording ended.
+pub fn run(
+    mut ebpf: Ebpf,
+    shared: &Arc<Shared>,
+    inbox: &Receiver<Record>,
+    mut out: Writer,
+) -> Result<Writer> {
+    let mut events: RingBuf<MapData> =
+        ebpf.take_map("EVENTS").context("the object has no EVENTS")?.try_into()?;
+    let mut sweep = Sweep::new(&mut ebpf)?;
+    let map_bytes = cost::map_bytes(&ebpf)?;
+    let mut windows = Windows::default();
+    let mut undecodable = 0;
+    let mut due = Due::default();
+
+    while !shared.stop.load(Ordering::Acquire) {
+        thread::sleep(DRAIN_INTERVAL);
+        undecodable += drain(&mut events, &mut out)?;
+        take_messages(inbox, &mut out)?;
+        if let Some(window) = windows.tick(&ebpf)? {
+            out.push(&Record::ProbeWindow(window))?;
+        }
+        let now = now_ns();
+        if due.sweep.passed(now, SWEEP_INTERVAL_NS) {
+            let mut targets = shared.targets.lock().expect("no holder panicked");
+            sweep.write(&mut targets, &mut out)?;
+            if due.thread_io.passed(now, THREAD_IO_INTERVAL_NS) {
+                sweep.write_thread_io(&targets, &mut out)?;
+            }
+            drop(targets);
+            write_own(&sweep, &ebpf, undecodable, map_bytes, &mut out)?;
+        }
+        if due.frame.passed(now, FRAME_INTERVAL_NS) {
+            out.finish_frame()?;
+            shared.capture_bytes.store(out.written_bytes(), Ordering::Relaxed);
+        }
+    }
+
+    if let Some(window) = windows.close(&ebpf)? {
+        out.push(&Record::ProbeWindow(window))?;
+    }
+    let reentries = cost::reentries(&ebpf)?;
+    detach(&mut ebpf)?;
+    // Counters stand still from here on.
+    let end_ns = now_ns();
+    undecodable += drain(&mut events, &mut out)?;
+    let mut targets = shared.targets.lock().expect("no holder panicked");
+    sweep.write(&mut targets, &mut out)?;
+    sweep.write_live_threads(&targets, end_ns, &mut out)?;
+    drop(targets);
+    let mut losses = sweep.losses(reentries)?;
+    losses.counts.insert(UNDECODABLE.to_owned(), undecodable);
+    out.push(&Record::Losses(losses))?;
+    out.push(&Record::Daemon(cost::daemon(map_bytes, out.written_bytes())?))?;
+    out.push(&Record::Clock(clock()))?;
+    let reason = take_messages(inbox, &mut out)?.unwrap_or_else(|| "stopped".to_owned());
+    out.push(&Record::End(End { at_ns: end_ns, reason }))?;
+    out.finish_frame()?;
+    Ok(out)
+}
+
+/// The same moment on both clocks.
+pub fn clock() -> Clock {
+    Clock { monotonic_ns: now_ns(), wall_ns: wall_ns() }
+}
+
+/// A record of the ring buffer that is none of ours: the object and the daemon do not fit together.
+const UNDECODABLE: &str = "undecodable";
+
+/// Empties the ring buffer; gives how many records could not be decoded.
+fn drain(events: &mut RingBuf<MapData>, out: &mut Writer) -> Result<u64> {
+    let began_ns = now_ns();
+    let (mut any, mut undecodable) = (false, 0);
+    while let Some(item) = events.next() {
+        any = true;
+        match decode::progress(&item) {
+            Some(progress) => out.push(&Record::Progress(progress))?,
+            None => undecodable += 1,
+        }
+    }
+    if any {
+        // A probe reads the clock before it reserves: what is older than a whole interval has been reserved.
+        let at_ns = began_ns.saturating_sub(DRAIN_INTERVAL.as_nanos() as u64);
+        out.push(&Record::Watermark { at_ns })?;
+    }
+    Ok(undecodable)
+}
+
+/// Writes what others have sent; gives the reason of the end, if that was among it.
+fn take_messages(inbox: &Receiver<Record>, out: &mut Writer) -> Result<Option<String>> {
+    let mut reason = None;
+    for message in inbox.try_iter() {
+        match message {
+            Record::End(end) => reason = Some(end.reason),
+            other => out.push(&other)?,
+        }
+    }
+    Ok(reason)
+}
+
+fn write_own(sweep: &Sweep, ebpf: &Ebpf, undecodable: u64, map_bytes: u64, out: &mut Writer) -> Result<()> {
+    let mut losses = sweep.losses(cost::reentries(ebpf)?)?;
+    losses.counts.insert(UNDECODABLE.to_owned(), undecodable);
+    out.push(&Record::Losses(losses))?;
+    let daemon = cost::daemon(map_bytes, out.written_bytes())?;
+    out.push(&Record::Daemon(daemon))
+}
+
+fn detach(ebpf: &mut Ebpf) -> Result<()> {
+    for (name, program) in ebpf.programs_mut() {
+        if let Program::BtfTracePoint(program) = program
+            && program.fd().is_ok()
+        {
+            program.unload().with_context(|| format!("detach {name}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// When each of the slower jobs was done last.
+#[derive(Default)]
+struct Due {
+    sweep: Timer,
+    thread_io: Timer,
+    frame: Timer,
+}
+
+#[derive(Default)]
+struct Timer(Option<NonZeroU64>);
+
+impl Timer {
+    fn passed(&mut self, now: u64, interval_ns: u64) -> bool {
+        let last = self.0.get_or_insert(NonZeroU64::new(now).unwrap_or(NonZeroU64::MIN)).get();
+        let passed = now - last >= interval_ns;
+        if passed {
+            self.0 = NonZeroU64::new(now);
+        }
+        passed
+    }
+}

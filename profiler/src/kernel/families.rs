@@ -1,0 +1,131 @@
+//! The probe families: which programs they consist of, and what each program needs from the kernel.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use profiler_ebpf::abi::fields::Field::{self, *};
+
+pub struct Family {
+    pub name: &'static str,
+    /// What a report lacks without it.
+    pub counts: &'static str,
+    /// Nothing can be recorded without it.
+    pub required: bool,
+    pub programs: &'static [Program],
+}
+
+pub struct Program {
+    pub name: &'static str,
+    /// The tracepoint's leading parameters, as the program reads them by position.
+    pub parameters: &'static [&'static str],
+    pub fields: &'static [Field],
+}
+
+pub const FAMILIES: &[Family] = &[
+    Family {
+        name: "processes",
+        counts: "targets, their children and threads",
+        required: true,
+        programs: &[
+            Program { name: "process_fork", parameters: &["task", "clone_flags"], fields: &[TaskTgid] },
+            Program { name: "process_exec", parameters: &[], fields: &[] },
+            Program { name: "process_exit", parameters: &["p"], fields: &[TaskSignal, SignalLive] },
+        ],
+    },
+    Family {
+        name: "sockets",
+        counts: "payload bytes, peers, connections, retransmits",
+        required: false,
+        programs: &[
+            Program { name: "sock_recv", parameters: &["sk", "ret", "flags"], fields: SOCKET_FIELDS },
+            Program { name: "sock_send", parameters: &["sk", "ret", "flags"], fields: SOCKET_FIELDS },
+            Program {
+                name: "sock_state",
+                parameters: &["sk", "oldstate", "newstate"],
+                fields: SOCKET_FIELDS,
+            },
+            Program { name: "tcp_retransmit", parameters: &["sk"], fields: &[] },
+            Program {
+                name: "tcp_destroy",
+                parameters: &["sk"],
+                fields: &[TcpBytesReceived, TcpBytesSent, TcpBytesAcked, TcpBytesRetransmitted],
+            },
+        ],
+    },
+    Family {
+        name: "device",
+        counts: "bytes, queue and service time of block devices",
+        required: false,
+        programs: &[
+            Program {
+                name: "disk_submit",
+                parameters: &["bio"],
+                fields: &[
+                    BioOpf,
+                    BioBdev,
+                    BioSize,
+                    BioIndex,
+                    BioVec,
+                    BioVecPage,
+                    PageCompoundHead,
+                    PageMapping,
+                    BlockDeviceDisk,
+                    DiskMajor,
+                    DiskFirstMinor,
+                ],
+            },
+            Program { name: "disk_issue", parameters: &["rq"], fields: &[RequestOpf, RequestStartTime] },
+            Program {
+                name: "disk_complete",
+                parameters: &["rq", "error", "nr_bytes"],
+                fields: &[RequestOpf, RequestBytes, RequestQueue, QueueDisk, DiskMajor, DiskFirstMinor],
+            },
+        ],
+    },
+    Family {
+        name: "scheduling",
+        counts: "on-CPU, runnable and blocked time of threads",
+        required: false,
+        programs: &[
+            Program {
+                name: "sched_switch",
+                parameters: &["preempt", "prev", "next", "prev_state"],
+                fields: THREAD_FIELDS,
+            },
+            Program { name: "sched_wake", parameters: &["p"], fields: THREAD_FIELDS },
+        ],
+    },
+];
+
+const SOCKET_FIELDS: &[Field] = &[
+    SockFamily,
+    SockProtocol,
+    SockLocalPort,
+    SockPeerPort,
+    SockLocalV4,
+    SockPeerV4,
+    SockLocalV6,
+    SockPeerV6,
+    SockNet,
+    NetInum,
+];
+
+const THREAD_FIELDS: &[Field] =
+    &[TaskTgid, TaskPid, TaskStartTime, TaskComm, TaskRchar, TaskWchar, TaskReadBytes, TaskWriteBytes];
+
+/// The tracepoint of each program, as the object names it.
+pub fn attach_points(object: &[u8]) -> Result<BTreeMap<String, String>> {
+    let file = object::File::parse(object).context("parse the eBPF object")?;
+    let mut points = BTreeMap::new();
+    for symbol in file.symbols() {
+        if let Some(index) = symbol.section_index()
+            && let Some(tracepoint) = file.section_by_index(index)?.name()?.strip_prefix("tp_btf/")
+            && let Ok(name) = symbol.name()
+            && !name.is_empty()
+        {
+            points.insert(name.to_owned(), tracepoint.to_owned());
+        }
+    }
+    Ok(points)
+}

@@ -1,0 +1,172 @@
+//! A recording: attached probes, the daemon's thread, and the capture that it writes.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{self, Sender},
+    },
+    thread::JoinHandle,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    attach::{self, Settings},
+    capture::{End, ProcessSerial, Record, Run, Start, Writer},
+    clock::now_ns,
+    drain::{self, Shared},
+    kernel::environment,
+    target::{Registered, Targets},
+};
+
+/// What is recorded, beyond the probes' settings.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// What is followed, in words.
+    pub targets: String,
+    pub size_bytes: Option<u64>,
+    pub run: Option<Run>,
+}
+
+/// A recording that is under way. Dropping it detaches the probes and ends the capture as interrupted.
+pub struct Recording {
+    inbox: Sender<Record>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Result<Writer>>>,
+    path: PathBuf,
+}
+
+/// How a recording stands, for those who wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    pub processes_alive: u32,
+    pub rx_bytes: u64,
+    pub tx_bytes: u64,
+    pub capture_bytes: u64,
+}
+
+/// Attaches the probes and begins the capture. On an error nothing is left attached, and no file is left.
+pub fn start(path: &Path, settings: &Settings, subject: &Subject) -> Result<Recording> {
+    let mut out = Writer::create(path)?;
+    begin(&mut out, path, settings, subject)
+        .inspect_err(|_| {
+            // The file was created above, and holds nothing yet.
+            let _ = std::fs::remove_file(path);
+        })
+        .and_then(|(ebpf, shared)| {
+            let (inbox, messages) = mpsc::channel();
+            let worker = Arc::clone(&shared);
+            let thread = std::thread::Builder::new()
+                .name("drain".to_owned())
+                .spawn(move || drain::run(ebpf, &worker, &messages, out))
+                .context("start the thread that writes the capture")?;
+            Ok(Recording { inbox, shared, thread: Some(thread), path: path.to_owned() })
+        })
+}
+
+impl Recording {
+    /// Makes a running process and its children targets; gives the process's serial.
+    pub fn register(&self, pid: u32) -> Result<ProcessSerial> {
+        let registered = self.targets().register(pid)?;
+        let serial = registered.first().context("a process was registered")?.serial;
+        self.push_baselines(registered)?;
+        Ok(serial)
+    }
+
+    /// Makes every process of that command name a target, also those that are executed later. Gives how many
+    /// there are already.
+    pub fn register_command(&self, name: &str) -> Result<usize> {
+        let registered = self.targets().register_command(name)?;
+        let found = registered.len();
+        self.push_baselines(registered)?;
+        Ok(found)
+    }
+
+    /// Puts a record into the capture.
+    pub fn push(&self, record: Record) -> Result<()> {
+        // The thread that receives ends early only on an error, which `finish` tells.
+        self.inbox.send(record).ok().context("the recording has stopped")
+    }
+
+    pub fn status(&self) -> Status {
+        let mut status =
+            Status { capture_bytes: self.shared.capture_bytes.load(Ordering::Relaxed), ..Status::default() };
+        for (_, process) in self.targets().processes() {
+            status.processes_alive += u32::from(process.exited_ns == 0);
+            status.rx_bytes += process.tcp_rx_bytes + process.udp_rx_bytes;
+            status.tx_bytes += process.tcp_tx_bytes + process.udp_tx_bytes;
+        }
+        status
+    }
+
+    /// Whether the capture can still be written.
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Detaches the probes and completes the capture; gives its path.
+    pub fn finish(mut self, reason: &str) -> Result<PathBuf> {
+        self.stop(reason)?;
+        Ok(self.path.clone())
+    }
+
+    fn stop(&mut self, reason: &str) -> Result<()> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        let _ = self.push(Record::End(End { at_ns: now_ns(), reason: reason.to_owned() }));
+        self.shared.stop.store(true, Ordering::Release);
+        match thread.join() {
+            Ok(result) => result.map(drop),
+            Err(_) => bail!("the thread that writes the capture panicked"),
+        }
+    }
+
+    fn push_baselines(&self, registered: Vec<Registered>) -> Result<()> {
+        registered.into_iter().flat_map(|one| one.baseline).try_for_each(|io| self.push(Record::ThreadIo(io)))
+    }
+
+    fn targets(&self) -> std::sync::MutexGuard<'_, Targets> {
+        self.shared.targets.lock().expect("no holder panicked")
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let _ = self.stop("interrupted");
+    }
+}
+
+/// Everything before the first event: the capture's head, the probes, the table of targets.
+fn begin(
+    out: &mut Writer,
+    path: &Path,
+    settings: &Settings,
+    subject: &Subject,
+) -> Result<(aya::Ebpf, Arc<Shared>)> {
+    let mut probes = attach::attach(settings)?;
+    let start = Start {
+        id: format!("{:016x}", rand::random::<u64>()),
+        at_ns: now_ns(),
+        profiler: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: environment::boot_id()?,
+        targets: subject.targets.clone(),
+        size_bytes: subject.size_bytes,
+        stride_bytes: settings.stride_bytes,
+        run: subject.run.clone(),
+    };
+    out.push(&Record::Start(start))?;
+    out.push(&Record::Clock(drain::clock()))?;
+    out.push(&Record::Environment(environment::read()?))?;
+    for family in probes.families.drain(..) {
+        out.push(&Record::Family(family))?;
+    }
+    out.finish_frame().with_context(|| format!("begin {}", path.display()))?;
+    let targets = Targets::new(&mut probes.ebpf)?;
+    let shared = Shared {
+        targets: Mutex::new(targets),
+        stop: AtomicBool::new(false),
+        capture_bytes: AtomicU64::new(out.written_bytes()),
+    };
+    Ok((probes.ebpf, Arc::new(shared)))
+}

@@ -1,0 +1,254 @@
+//! Copies the counters out of the maps and into the capture: what changed since the last sweep, and at the end
+//! everything that /proc still has to add.
+
+use std::collections::HashMap;
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf, Pod,
+    maps::{HashMap as BpfHashMap, MapData, MapError, PerCpuArray},
+};
+use procfs::process::Process as ProcProcess;
+use profiler_ebpf::abi::{
+    disk::{Credit, CreditKey, DeviceIo, DeviceKey},
+    loss::Loss,
+    sched::{StateWord, Thread, ThreadKey, ThreadState},
+    sockets::{Socket, SocketBytes, SocketKey},
+    target::Process,
+};
+
+use crate::{
+    capture::{self, Losses, ProcessSerial, Record, ThreadIo, ThreadTotals, Writer},
+    clock::now_ns,
+    decode,
+    target::{Targets, comm_text, io_record, thread_io},
+};
+
+/// The maps that hold counters, and what of them is in the capture already.
+pub struct Sweep {
+    threads: BpfHashMap<MapData, ThreadKey, Thread>,
+    sockets: BpfHashMap<MapData, u64, Socket>,
+    socket_bytes: BpfHashMap<MapData, SocketKey, SocketBytes>,
+    devices: BpfHashMap<MapData, DeviceKey, DeviceIo>,
+    credits: BpfHashMap<MapData, CreditKey, Credit>,
+    losses: PerCpuArray<MapData, u64>,
+    written_threads: HashMap<ThreadKey, u64>,
+    written_sockets: HashMap<SocketKey, (u64, u64)>,
+    written_processes: HashMap<u64, (u64, u64)>,
+}
+
+impl Sweep {
+    /// Takes the maps out of the object; the probes keep theirs.
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self {
+            threads: take(ebpf, "THREADS")?,
+            sockets: take(ebpf, "SOCKETS")?,
+            socket_bytes: take(ebpf, "SOCKET_BYTES")?,
+            devices: take(ebpf, "DEVICES")?,
+            credits: take(ebpf, "CREDITS")?,
+            losses: ebpf.take_map("LOSSES").context("the object has no LOSSES")?.try_into()?,
+            written_threads: HashMap::new(),
+            written_sockets: HashMap::new(),
+            written_processes: HashMap::new(),
+        })
+    }
+
+    /// Writes what changed, and forgets what has ended.
+    pub fn write(&mut self, targets: &mut Targets, out: &mut Writer) -> Result<()> {
+        // A process that ended before this sweep began has made its last count: its maps' entries are final.
+        let ended: Vec<(u32, Process)> = targets.processes().filter(|(_, p)| p.exited_ns != 0).collect();
+        self.write_processes(targets, out)?;
+        self.write_threads(out)?;
+        self.write_sockets(out, &ended)?;
+        self.write_disks(out)?;
+        for (slot, process) in &ended {
+            targets.release(*slot, process)?;
+            self.written_processes.remove(&process.serial);
+        }
+        Ok(())
+    }
+
+    /// Adds what /proc knows of the threads that live: their I/O accounting, their names, and those that never
+    /// ran. For the end, when the probes are detached: `end_ns` is when.
+    pub fn write_live_threads(&mut self, targets: &Targets, end_ns: u64, out: &mut Writer) -> Result<()> {
+        let mut seen: HashMap<u32, (ThreadKey, Thread)> = HashMap::new();
+        for entry in self.threads.iter() {
+            let (key, thread) = entry?;
+            seen.insert(key.tid, (key, thread));
+        }
+        for (_, process) in targets.processes().filter(|(_, p)| p.exited_ns == 0) {
+            for task in
+                ProcProcess::new(process.tgid as i32).and_then(|p| p.tasks()).into_iter().flatten().flatten()
+            {
+                // A thread that ends at this moment has no stat any more, and no time that is missing.
+                let Ok(stat) = task.stat() else { continue };
+                let on_cpu = stat.state == 'R';
+                let mut totals = match seen.get(&(task.tid as u32)) {
+                    Some((key, thread)) => decode::thread(end_ns, key, thread),
+                    None => never_ran(end_ns, &process, &stat),
+                };
+                totals.comm = stat.comm;
+                if totals.state == capture::ThreadState::Idle && on_cpu {
+                    // It has not left its CPU once since the recording began.
+                    totals.state = capture::ThreadState::Cpu;
+                }
+                out.push(&Record::ThreadTotals(totals))?;
+            }
+        }
+        self.write_thread_io(targets, out)
+    }
+
+    /// The I/O accounting of the threads that live.
+    pub fn write_thread_io(&self, targets: &Targets, out: &mut Writer) -> Result<()> {
+        for (_, process) in targets.processes().filter(|(_, p)| p.exited_ns == 0) {
+            for (tid, io) in thread_io(process.tgid) {
+                let record = io_record(now_ns(), ProcessSerial(process.serial), tid, &io, false);
+                out.push(&Record::ThreadIo(record))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything lost so far by class; `reentries` is what the kernel skipped of our programs.
+    pub fn losses(&self, reentries: u64) -> Result<Losses> {
+        let mut counts = std::collections::BTreeMap::from([("probe_reentry".to_owned(), reentries)]);
+        for &class in Loss::ALL {
+            let per_cpu = self.losses.get(&(class as u32), 0).context("read LOSSES")?;
+            counts.insert(class.name().to_owned(), per_cpu.iter().sum());
+        }
+        Ok(Losses { at_ns: now_ns(), counts })
+    }
+
+    fn write_processes(&mut self, targets: &Targets, out: &mut Writer) -> Result<()> {
+        for (_, process) in targets.processes() {
+            let moved =
+                process.tcp_rx_bytes + process.tcp_tx_bytes + process.udp_rx_bytes + process.udp_tx_bytes;
+            let now = (moved, process.exited_ns);
+            if self.written_processes.insert(process.serial, now) != Some(now) {
+                out.push(&Record::ProcessTotals(decode::process(now_ns(), &process)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_threads(&mut self, out: &mut Writer) -> Result<()> {
+        let mut gone = Vec::new();
+        for entry in self.threads.iter() {
+            let (key, thread) = entry?;
+            if self.written_threads.get(&key) == Some(&thread.word) {
+                continue;
+            }
+            self.written_threads.insert(key, thread.word);
+            let totals = decode::thread(now_ns(), &key, &thread);
+            out.push(&Record::ThreadTotals(totals))?;
+            if StateWord(thread.word).state() == ThreadState::Dead {
+                out.push(&Record::ThreadIo(io_at_exit(&thread)))?;
+                gone.push(key);
+            }
+        }
+        for key in gone {
+            self.written_threads.remove(&key);
+            remove(&mut self.threads, &key)?;
+        }
+        Ok(())
+    }
+
+    fn write_sockets(&mut self, out: &mut Writer, ended: &[(u32, Process)]) -> Result<()> {
+        // Ends first: once a socket is closed, its bytes are final.
+        let mut ends: HashMap<u64, Socket> = HashMap::new();
+        for entry in self.sockets.iter() {
+            let (cookie, socket) = entry?;
+            ends.insert(cookie, socket);
+        }
+        let mut used = std::collections::HashSet::new();
+        let mut gone = Vec::new();
+        for entry in self.socket_bytes.iter() {
+            let (key, bytes) = entry?;
+            used.insert(key.cookie);
+            let socket = ends.get(&key.cookie);
+            let closed_ns = socket.map_or(0, |socket| socket.closed_ns);
+            let now = (bytes.rx_bytes + bytes.tx_bytes, closed_ns);
+            if self.written_sockets.insert(key, now) != Some(now) {
+                out.push(&Record::SocketTotals(decode::socket(now_ns(), &key, &bytes, socket)))?;
+            }
+            if closed_ns != 0 || ended.iter().any(|(_, process)| process.serial == key.process) {
+                gone.push(key);
+            }
+        }
+        for (cookie, socket) in
+            ends.iter().filter(|(cookie, socket)| socket.closed_ns != 0 && !used.contains(cookie))
+        {
+            // A connection that nothing was sent over: begin and end are all there is.
+            let key = SocketKey { cookie: *cookie, process: socket.process };
+            let totals = decode::socket(now_ns(), &key, &SocketBytes::default(), Some(socket));
+            out.push(&Record::SocketTotals(totals))?;
+            remove(&mut self.sockets, cookie)?;
+        }
+        for key in gone {
+            self.written_sockets.remove(&key);
+            remove(&mut self.socket_bytes, &key)?;
+            if ends.get(&key.cookie).is_some_and(|socket| socket.closed_ns != 0) {
+                remove(&mut self.sockets, &key.cookie)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_disks(&mut self, out: &mut Writer) -> Result<()> {
+        for entry in self.devices.iter() {
+            let (key, io) = entry?;
+            out.push(&Record::DeviceTotals(decode::device(now_ns(), &key, &io)))?;
+        }
+        for entry in self.credits.iter() {
+            let (key, credit) = entry?;
+            out.push(&Record::CreditTotals(decode::credit(now_ns(), &key, &credit)))?;
+        }
+        Ok(())
+    }
+}
+
+fn take<K: Pod, V: Pod>(ebpf: &mut Ebpf, name: &str) -> Result<BpfHashMap<MapData, K, V>> {
+    Ok(ebpf.take_map(name).with_context(|| format!("the object has no {name}"))?.try_into()?)
+}
+
+/// Removes an entry that may have been removed already.
+fn remove<K: Pod, V: Pod>(map: &mut BpfHashMap<MapData, K, V>, key: &K) -> Result<()> {
+    match map.remove(key) {
+        Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.context("remove an entry that was recorded"),
+    }
+}
+
+fn io_at_exit(thread: &Thread) -> ThreadIo {
+    ThreadIo {
+        at_ns: thread.exited_ns,
+        process: ProcessSerial(thread.process),
+        tid: thread.tid,
+        read_chars: thread.rchar,
+        write_chars: thread.wchar,
+        read_bytes: thread.read_bytes,
+        write_bytes: thread.write_bytes,
+        baseline: false,
+    }
+}
+
+/// A thread without a single event: it slept through the whole recording, or never left its CPU.
+fn never_ran(end_ns: u64, process: &Process, stat: &procfs::process::Stat) -> ThreadTotals {
+    let tick_ns = 1_000_000_000 / procfs::ticks_per_second();
+    ThreadTotals {
+        at_ns: end_ns,
+        process: ProcessSerial(process.serial),
+        tid: stat.pid as u32,
+        start_ns: stat.starttime * tick_ns,
+        comm: comm_text(&process.comm),
+        since_ns: process.since_ns,
+        cpu_ns: 0,
+        runqueue_ns: 0,
+        blocked_ns: 0,
+        idle_ns: 0,
+        switches: 0,
+        state: capture::ThreadState::Idle,
+        state_since_ns: process.since_ns,
+    }
+}

@@ -1,0 +1,230 @@
+//! Chooses what is profiled: registers processes that run already, and the commands to wait for. Their
+//! children are followed by the probes.
+
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+
+use anyhow::{Context as _, Result, bail};
+use aya::{
+    Ebpf,
+    maps::{HashMap, Map, MapData, Queue},
+};
+use memmap2::{MmapOptions, MmapRaw};
+use procfs::process::Process as ProcProcess;
+use profiler_ebpf::abi::target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT};
+
+use crate::{
+    attach::pid_max,
+    capture::{ProcessSerial, ThreadIo},
+    clock::now_ns,
+};
+
+/// The table of targets that the probes look into, mapped into this process's memory.
+pub struct Targets {
+    slot_of: MappedArray,
+    processes: MappedArray,
+    last_serial: MappedArray,
+    free_slots: Queue<MapData, u32>,
+    commands: HashMap<MapData, [u8; 16], u32>,
+}
+
+/// What registering a process that already ran found.
+pub struct Registered {
+    pub serial: ProcessSerial,
+    /// Where its threads' I/O accounting stood.
+    pub baseline: Vec<ThreadIo>,
+}
+
+impl Targets {
+    /// Takes the maps out of the object; the probes keep theirs.
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self {
+            slot_of: MappedArray::new(ebpf, "SLOT_OF", size_of::<[u16; SLOTS_PER_ELEMENT as usize]>())?,
+            processes: MappedArray::new(ebpf, "PROCESSES", size_of::<Process>())?,
+            last_serial: MappedArray::new(ebpf, "LAST_SERIAL", size_of::<u64>())?,
+            free_slots: ebpf.take_map("FREE_SLOTS").context("the object has no FREE_SLOTS")?.try_into()?,
+            commands: ebpf.take_map("COMMANDS").context("the object has no COMMANDS")?.try_into()?,
+        })
+    }
+
+    /// Makes a running process a target from now on, and the children that it already has.
+    pub fn register(&mut self, pid: u32) -> Result<Vec<Registered>> {
+        let mut registered = vec![self.register_one(pid, 0)?];
+        // From here on the probes follow new children; those that are there already are found in /proc.
+        let mut parents = vec![pid];
+        while let Some(parent) = parents.pop() {
+            for child in children(parent) {
+                // Gone again, or adopted by the probes in the meantime.
+                if !self.is_target(child)
+                    && let Ok(one) = self.register_one(child, parent)
+                {
+                    registered.push(one);
+                }
+                parents.push(child);
+            }
+        }
+        Ok(registered)
+    }
+
+    /// Makes every process with this command name a target: those that run, and those that will be executed.
+    pub fn register_command(&mut self, name: &str) -> Result<Vec<Registered>> {
+        let comm = comm_bytes(name);
+        self.commands.insert(comm, 1, 0).with_context(|| format!("wait for the command {name}"))?;
+        let mut registered = Vec::new();
+        for process in procfs::process::all_processes().context("list the processes in /proc")?.flatten() {
+            let pid = process.pid as u32;
+            if process.stat().is_ok_and(|stat| comm_bytes(&stat.comm) == comm)
+                && !self.is_target(pid)
+                && let Ok(found) = self.register(pid)
+            {
+                registered.extend(found);
+            }
+        }
+        Ok(registered)
+    }
+
+    /// The serial of a process that is a target.
+    pub fn serial(&self, pid: u32) -> Option<ProcessSerial> {
+        match self.slot(pid).load(Ordering::Acquire) {
+            0 => None,
+            slot => Some(ProcessSerial(self.process(u32::from(slot)).serial)),
+        }
+    }
+
+    /// Every slot that is in use, with what its process moved so far.
+    pub fn processes(&self) -> impl Iterator<Item = (u32, Process)> + '_ {
+        (1..PROCESS_SLOTS).map(|slot| (slot, self.process(slot))).filter(|(_, process)| process.serial != 0)
+    }
+
+    /// Gives back the slot of a process that has ended and was recorded.
+    pub fn release(&mut self, slot: u32, process: &Process) -> Result<()> {
+        // Only if the id still means this process: it may have been reused.
+        let _ = self.slot(process.tgid).compare_exchange(slot as u16, 0, Ordering::AcqRel, Ordering::Relaxed);
+        self.put(slot, Process::default());
+        self.free_slots.push(slot, 0).context("give back a process slot")
+    }
+
+    fn register_one(&mut self, pid: u32, parent: u32) -> Result<Registered> {
+        if pid >= pid_max()? {
+            bail!("there is no process {pid}: process ids stay below kernel.pid_max");
+        }
+        let process = ProcProcess::new(pid as i32)
+            .and_then(|process| process.stat())
+            .with_context(|| format!("there is no process {pid} that could be profiled"))?;
+        let baseline_io = thread_io(pid);
+        let slot = self.free_slots.pop(0).map_err(|_| {
+            anyhow::anyhow!("{} processes are profiled already, no more fit", PROCESS_SLOTS - 1)
+        })?;
+        // SAFETY: one element of 8 bytes, aligned, shared with the probes' atomic instructions.
+        let serial =
+            unsafe { AtomicU64::from_ptr(self.last_serial.at(0).cast()) }.fetch_add(1, Ordering::AcqRel) + 1;
+        let since_ns = now_ns();
+        self.put(
+            slot,
+            Process {
+                serial,
+                since_ns,
+                tgid: pid,
+                parent_tgid: parent,
+                comm: comm_bytes(&process.comm),
+                ..Process::default()
+            },
+        );
+        self.slot(pid).store(slot as u16, Ordering::Release);
+        let serial = ProcessSerial(serial);
+        let baseline = baseline_io.map(|(tid, io)| io_record(since_ns, serial, tid, &io, true)).collect();
+        Ok(Registered { serial, baseline })
+    }
+
+    fn is_target(&self, pid: u32) -> bool {
+        self.serial(pid).is_some()
+    }
+
+    fn slot(&self, pid: u32) -> &AtomicU16 {
+        // SAFETY: `pid` is below pid_max, for which the array was sized; four slots of two bytes an element.
+        unsafe { AtomicU16::from_ptr(self.slot_of.at(0).cast::<u16>().add(pid as usize)) }
+    }
+
+    fn process(&self, slot: u32) -> Process {
+        // SAFETY: in bounds; every field is a plain integer, and one that changes meanwhile is read before or after.
+        unsafe { self.processes.at(slot).cast::<Process>().read_volatile() }
+    }
+
+    fn put(&mut self, slot: u32, process: Process) {
+        // SAFETY: in bounds; no probe writes to a slot that no thread group id leads to.
+        unsafe { self.processes.at(slot).cast::<Process>().write_volatile(process) }
+    }
+}
+
+/// The I/O accounting of each thread of a process; nothing for what is gone or must not be read.
+pub fn thread_io(pid: u32) -> impl Iterator<Item = (u32, procfs::process::Io)> {
+    let tasks = ProcProcess::new(pid as i32).and_then(|process| process.tasks());
+    tasks.into_iter().flatten().flatten().filter_map(|task| Some((task.tid as u32, task.io().ok()?)))
+}
+
+/// A thread's accounting as a record of the capture.
+pub fn io_record(
+    at_ns: u64,
+    process: ProcessSerial,
+    tid: u32,
+    io: &procfs::process::Io,
+    baseline: bool,
+) -> ThreadIo {
+    ThreadIo {
+        at_ns,
+        process,
+        tid,
+        read_chars: io.rchar,
+        write_chars: io.wchar,
+        read_bytes: io.read_bytes,
+        write_bytes: io.write_bytes,
+        baseline,
+    }
+}
+
+/// A command name as the kernel keeps it: 15 bytes and a zero.
+pub fn comm_bytes(name: &str) -> [u8; 16] {
+    let mut comm = [0; 16];
+    let kept = name.len().min(15);
+    comm[..kept].copy_from_slice(&name.as_bytes()[..kept]);
+    comm
+}
+
+/// The reverse of [`comm_bytes`].
+pub fn comm_text(comm: &[u8; 16]) -> String {
+    let end = comm.iter().position(|&byte| byte == 0).unwrap_or(comm.len());
+    String::from_utf8_lossy(&comm[..end]).into_owned()
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let tasks = ProcProcess::new(pid as i32).and_then(|process| process.tasks());
+    tasks.into_iter().flatten().flatten().flat_map(|task| task.children().unwrap_or_default()).collect()
+}
+
+/// An array map in this process's memory.
+struct MappedArray {
+    memory: MmapRaw,
+    element_bytes: usize,
+}
+
+impl MappedArray {
+    fn new(ebpf: &mut Ebpf, name: &str, element_bytes: usize) -> Result<Self> {
+        let map = ebpf.take_map(name).with_context(|| format!("the object has no {name}"))?;
+        let Map::Array(map) = map else { bail!("{name} is no array") };
+        let entries = map.info().with_context(|| format!("size of {name}"))?.max_entries();
+        let memory = MmapOptions::new()
+            .len(entries as usize * element_bytes)
+            .map_raw(&std::os::fd::AsFd::as_fd(map.fd()))
+            .with_context(|| format!("map {name} into memory"))?;
+        Ok(Self { memory, element_bytes })
+    }
+
+    fn at(&self, index: u32) -> *mut u8 {
+        let offset = index as usize * self.element_bytes;
+        assert!(offset < self.memory.len(), "element {index} is outside of its map");
+        // SAFETY: in bounds.
+        unsafe { self.memory.as_mut_ptr().add(offset) }
+    }
+}
+
+// SAFETY: the mapping is shared with the kernel anyway; this side writes only through `&mut self` or atomics.
+unsafe impl Send for MappedArray {}
