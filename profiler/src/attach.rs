@@ -58,12 +58,15 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     let mut control_ports = [0; CONTROL_PORTS];
     control_ports[..settings.control_ports.len()].copy_from_slice(&settings.control_ports);
 
+    let pages_pinned = btf::enumerator(&types, "BIO_PAGE_PINNED").map_or(0, |bit| 1u16 << bit);
+
     let kernel = Btf::from_sys_fs().with_context(|| format!("read {}", btf::VMLINUX))?;
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&kernel))
         .override_global("OFFSETS", &offsets, true)
         .override_global("STRIDE_BYTES", &settings.stride_bytes, true)
         .override_global("CONTROL_PORTS", &control_ports, true)
+        .override_global("PAGES_PINNED", &pages_pinned, true)
         .map_max_entries("SLOT_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))
         .map_max_entries("EVENTS", settings.ring_buffer_bytes.get())
         .load(OBJECT)

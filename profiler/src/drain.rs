@@ -59,11 +59,12 @@ pub fn run(
     let mut windows = Windows::default();
     let mut undecodable = 0;
     let mut due = Due::default();
+    let mut reason = None;
 
     while !shared.stop.load(Ordering::Acquire) {
         thread::sleep(DRAIN_INTERVAL);
         undecodable += drain(&mut events, &mut out)?;
-        take_messages(inbox, &mut out)?;
+        reason = take_messages(inbox, &mut out)?.or(reason);
         if let Some(window) = windows.tick(&ebpf)? {
             out.push(&Record::ProbeWindow(window))?;
         }
@@ -100,8 +101,8 @@ pub fn run(
     out.push(&Record::Losses(losses))?;
     out.push(&Record::Daemon(cost::daemon(map_bytes, out.written_bytes())?))?;
     out.push(&Record::Clock(clock()))?;
-    let reason = take_messages(inbox, &mut out)?.unwrap_or_else(|| "stopped".to_owned());
-    out.push(&Record::End(End { at_ns: end_ns, reason }))?;
+    reason = take_messages(inbox, &mut out)?.or(reason);
+    out.push(&Record::End(End { at_ns: end_ns, reason: reason.unwrap_or_default() }))?;
     out.finish_frame()?;
     Ok(out)
 }

@@ -2,12 +2,15 @@
 
 pub mod attach;
 pub mod capture;
+pub mod child;
+pub mod cli;
 pub mod clock;
 pub mod cost;
 pub mod decode;
 pub mod doctor;
 pub mod drain;
 pub mod kernel;
+pub mod record;
 pub mod recording;
 pub mod sweep;
 pub mod target;

@@ -50,6 +50,7 @@ fields! {
     TcpBytesAcked = "tcp_sock", "bytes_acked", 8;
     TcpBytesRetransmitted = "tcp_sock", "bytes_retrans", 8;
     BioOpf = "bio", "bi_opf", 4;
+    BioFlags = "bio", "bi_flags", 2;
     BioBdev = "bio", "bi_bdev", 8;
     BioSize = "bio", "bi_iter.bi_size", 4;
     BioIndex = "bio", "bi_iter.bi_idx", 4;

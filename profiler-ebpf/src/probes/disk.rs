@@ -19,6 +19,11 @@ use crate::{
     target,
 };
 
+/// The bit of `bio.bi_flags` that says "pages pinned for a user's direct I/O" (6.5), as a mask; 0 where the
+/// kernel has no such flag. Set by the daemon.
+#[unsafe(no_mangle)]
+static PAGES_PINNED: u16 = 0;
+
 /// Bit 0 of `page.mapping`: anonymous memory.
 const PAGE_MAPPING_ANON: u64 = 1;
 
@@ -129,11 +134,15 @@ unsafe fn device_key(disk: *const u8, operation: u32) -> DeviceKey {
     }
 }
 
-/// Is the bio's first page anonymous memory, so that no file's cache is written?
+/// Does the bio carry a user's memory, rather than a file's cache? Pinned pages do, shared memory among them;
+/// kernels without the flag leave only the kind of the first page: anonymous.
 #[inline(always)]
 unsafe fn is_direct(bio: *const u8) -> bool {
     // SAFETY: the caller's bio is a struct bio; the helper checks the addresses behind it.
     unsafe {
+        if load::<u16>(bio, Field::BioFlags) & (&raw const PAGES_PINNED).read_volatile() != 0 {
+            return true;
+        }
         let vectors: *const u8 = load(bio, Field::BioVec);
         let index = load::<u32>(bio, Field::BioIndex) as usize;
         // bio_vec: page pointer, length, offset.

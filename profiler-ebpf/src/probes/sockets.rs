@@ -73,8 +73,12 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
             let cookie = unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) };
             let now = now_ns();
             match SOCKETS.get_ptr_mut(cookie) {
-                // SAFETY: a live map value.
-                Some(socket) => unsafe { (*socket).established_ns = now },
+                // The port of a connecting socket is chosen after SYN_SENT.
+                // SAFETY: a live map value; argument 0 is a struct sock.
+                Some(socket) => unsafe {
+                    (*socket).established_ns = now;
+                    name_ends(sk, &mut *socket);
+                },
                 // An LRU map makes room: this fails only under memory pressure, and then only the time of
                 // the beginning is unknown.
                 None => drop(ESTABLISHED.insert(cookie, now, 0)),
@@ -255,31 +259,36 @@ const NO_EXIST: u64 = 1;
 unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64) -> bool {
     // SAFETY: the caller's sk is a struct sock.
     unsafe {
-        let mut socket = Socket {
-            family: load(sk, Field::SockFamily),
-            protocol,
-            local_port: load(sk, Field::SockLocalPort),
-            peer_port: u16::from_be(load(sk, Field::SockPeerPort)),
-            process,
-            ..Socket::default()
-        };
+        let mut socket =
+            Socket { family: load(sk, Field::SockFamily), protocol, process, ..Socket::default() };
         if let Some(at) = ESTABLISHED.get(cookie) {
             socket.established_ns = *at;
             let _ = ESTABLISHED.remove(cookie);
         }
         let net: *const u8 = load(sk, Field::SockNet);
         socket.netns = load(net, Field::NetInum);
-        if socket.family == AF_INET {
-            socket.local[..4].copy_from_slice(&load::<[u8; 4]>(sk, Field::SockLocalV4));
-            socket.peer[..4].copy_from_slice(&load::<[u8; 4]>(sk, Field::SockPeerV4));
-        } else {
-            read_bytes(sk, Field::SockLocalV6, &mut socket.local);
-            read_bytes(sk, Field::SockPeerV6, &mut socket.peer);
-        }
+        name_ends(sk, &mut socket);
         let control = is_control(socket.local_port) || is_control(socket.peer_port);
         // The first use tells; a later process finds the entry.
         let _ = SOCKETS.insert(cookie, socket, NO_EXIST);
         control
+    }
+}
+
+/// Notes both addresses and ports.
+#[inline(always)]
+unsafe fn name_ends(sk: *const u8, socket: &mut Socket) {
+    // SAFETY: the caller's sk is a struct sock.
+    unsafe {
+        socket.local_port = load(sk, Field::SockLocalPort);
+        socket.peer_port = u16::from_be(load(sk, Field::SockPeerPort));
+        if socket.family == AF_INET {
+            socket.local[..4].copy_from_slice(&load::<u32>(sk, Field::SockLocalV4).to_ne_bytes());
+            socket.peer[..4].copy_from_slice(&load::<u32>(sk, Field::SockPeerV4).to_ne_bytes());
+        } else {
+            read_bytes(sk, Field::SockLocalV6, &mut socket.local);
+            read_bytes(sk, Field::SockPeerV6, &mut socket.peer);
+        }
     }
 }
 

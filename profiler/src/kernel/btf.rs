@@ -1,7 +1,8 @@
 //! Offsets of structure fields and parameters of tracepoints, from the running kernel's BTF.
 
 use anyhow::{Context as _, Result, bail};
-use btf_rs::{Btf, Struct, Type};
+use btf_rs::{Btf, Enum, Struct, Type};
+use fallible_iterator::FallibleIterator as _;
 use profiler_ebpf::abi::fields::{FIELDS, Field, MISSING};
 
 /// Where the kernel describes its own types.
@@ -49,6 +50,19 @@ pub fn parameters(btf: &Btf, tracepoint: &str) -> Result<Vec<String>> {
         }
         other => bail!("{name} is a {} in BTF, not a function", other.name()),
     }
+}
+
+/// The value of an enumerator, wherever it is declared.
+pub fn enumerator(btf: &Btf, name: &str) -> Option<u32> {
+    let value = |found: &Enum| {
+        let member =
+            found.members.iter().find(|member| btf.resolve_name(*member).is_ok_and(|found| found == name))?;
+        Some(member.val())
+    };
+    btf.type_iter()
+        .find_map(|found| Ok(if let Type::Enum(found) = found { value(&found) } else { None }))
+        .ok()
+        .flatten()
 }
 
 fn offset(btf: &Btf, field: Field) -> Result<u32> {

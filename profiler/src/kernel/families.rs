@@ -63,6 +63,7 @@ pub const FAMILIES: &[Family] = &[
                 parameters: &["bio"],
                 fields: &[
                     BioOpf,
+                    BioFlags,
                     BioBdev,
                     BioSize,
                     BioIndex,

@@ -1,0 +1,120 @@
+//! What was typed. What it resolves to is decided by the command that it is for.
+
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::attach::Settings;
+
+/// Says where the time of a storage transfer goes: network, disk or CPU, from the kernel's own counts.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    Doctor(Doctor),
+    Record(Record),
+    Report(Report),
+    Dump(Dump),
+    Completions(Completions),
+}
+
+/// What this kernel and these privileges allow, probe family by probe family
+#[derive(Args)]
+#[command(after_help = "Example:\n  profiler doctor --json | jq .families")]
+pub struct Doctor {
+    /// JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Profile running processes, or a command and its children, into a capture, and print the report
+///
+/// Ends when the command ends, when every process given with --pid has ended, after --duration, or with Ctrl-C.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  profiler record --size 100MiB -- curl -so /dev/null http://10.0.0.2/file
+  profiler record --comm transmission-daemon --duration 60s -o run.capture")]
+pub struct Record {
+    /// Process to profile, with its children and threads; may be repeated
+    #[arg(long, value_name = "PID")]
+    pub pid: Vec<u32>,
+    /// Command name to profile, running or started later; may be repeated. The kernel keeps 15 characters
+    #[arg(long, value_name = "NAME")]
+    pub comm: Vec<String>,
+    /// The capture to write; must not exist yet [default: profiler-TIME.capture]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Payload of the transfer, for its milestones: bytes, or with a suffix, as in 100MiB or 1GB
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub size: Option<u64>,
+    /// Stop after this time, as in 30s or 5m
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub duration: Option<Duration>,
+    /// Port of control traffic (RPC, tracker), local or remote, that is no part of the transfer; may be repeated
+    #[arg(long, value_name = "PORT")]
+    pub control_port: Vec<u16>,
+    /// Size of the ring buffer for events: a power of two, at least a page
+    #[arg(long, value_name = "BYTES", value_parser = ring_buffer, default_value_t = Settings::default().ring_buffer_bytes)]
+    pub ring_buffer: NonZeroU32,
+    /// How the report is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Command to run and profile
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// Print the report of captures; needs no root
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  profiler report run.capture --format json | jq '.transfers[].milestones'"
+)]
+pub struct Report {
+    #[arg(required = true, value_name = "CAPTURE")]
+    pub captures: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Print every record of a capture as a JSON line; needs no root
+#[derive(Args)]
+#[command(after_help = "Example:\n  profiler dump run.capture --kind progress | jq -s length")]
+pub struct Dump {
+    #[arg(value_name = "CAPTURE")]
+    pub capture: PathBuf,
+    /// Only records of this kind; may be repeated
+    #[arg(long, value_name = "KIND")]
+    pub kind: Vec<String>,
+}
+
+/// Print the completion script of a shell
+#[derive(Args)]
+#[command(after_help = "Example:\n  profiler completions bash > /etc/bash_completion.d/profiler")]
+pub struct Completions {
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    parse_size::parse_size(text)
+        .map_err(|error| format!("{error}; a size is a number, or as in 100MiB or 1GB"))
+}
+
+fn ring_buffer(text: &str) -> Result<NonZeroU32, String> {
+    let size = bytes(text)?;
+    let page = procfs::page_size();
+    match u32::try_from(size).ok().and_then(NonZeroU32::new) {
+        Some(size) if size.is_power_of_two() && u64::from(size.get()) >= page => Ok(size),
+        _ => Err(format!("{size} bytes is no power of two from {page} to 2 GiB")),
+    }
+}

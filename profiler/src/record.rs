@@ -1,0 +1,128 @@
+//! `profiler record`: follows what was asked for until it ends, and gives the capture.
+
+use std::{
+    path::PathBuf,
+    process::ExitStatus,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use indicatif::{HumanBytes, ProgressBar};
+
+use crate::{
+    attach::Settings,
+    child::Child,
+    cli,
+    recording::{self, Recording, Subject},
+};
+
+/// A capture that is complete, and how the command ended, if there was one.
+pub struct Recorded {
+    pub capture: PathBuf,
+    pub command: Option<ExitStatus>,
+}
+
+/// Records until there is nothing left to follow, or until `stop`.
+pub fn run(args: &cli::Record, stop: &Arc<AtomicBool>) -> Result<Recorded> {
+    if args.pid.is_empty() && args.comm.is_empty() && args.command.is_empty() {
+        bail!("nothing to profile: give --pid PID, --comm NAME, or a command after --");
+    }
+    let subject = Subject { targets: in_words(args), size_bytes: args.size, run: None };
+    let path = args.output.clone().unwrap_or_else(default_path);
+    let recording = recording::start(&path, &settings(args), &subject)?;
+    let outcome = follow(&recording, args, stop);
+    let (reason, command) = match outcome {
+        Ok(done) => done,
+        Err(error) => {
+            // Nothing was recorded that anybody asked for.
+            drop(recording);
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+    };
+    let capture = recording.finish(&reason)?;
+    Ok(Recorded { capture, command })
+}
+
+/// A transfer has about a thousand progress records; the smallest stride is one large call.
+pub fn stride_bytes(size_bytes: Option<u64>) -> u64 {
+    let smallest = Settings::default().stride_bytes;
+    size_bytes.map_or(smallest, |size| (size / 1000).max(smallest))
+}
+
+fn settings(args: &cli::Record) -> Settings {
+    Settings {
+        stride_bytes: stride_bytes(args.size),
+        control_ports: args.control_port.clone(),
+        ring_buffer_bytes: args.ring_buffer,
+    }
+}
+
+/// Registers the targets and waits; gives why it ended.
+fn follow(
+    recording: &Recording,
+    args: &cli::Record,
+    stop: &AtomicBool,
+) -> Result<(String, Option<ExitStatus>)> {
+    for &pid in &args.pid {
+        recording.register(pid)?;
+    }
+    for name in &args.comm {
+        recording.register_command(name)?;
+    }
+    let mut child = match args.command.as_slice() {
+        [] => None,
+        command => Some(Child::start(command, |pid| recording.register(pid).map(drop))?),
+    };
+    let waits_for_more = !args.comm.is_empty();
+    let started = Instant::now();
+    let progress = ProgressBar::new_spinner();
+    loop {
+        thread::sleep(Duration::from_millis(20));
+        let status = recording.status();
+        if progress.elapsed() > Duration::from_secs(1) {
+            progress.set_message(format!(
+                "recording for {} s: {} processes, {} received, {} sent, capture {}; Ctrl-C ends it",
+                started.elapsed().as_secs(),
+                status.processes_alive,
+                HumanBytes(status.rx_bytes),
+                HumanBytes(status.tx_bytes),
+                HumanBytes(status.capture_bytes),
+            ));
+            progress.tick();
+        }
+        let ended = child.as_mut().map_or(Ok(None), Child::poll)?;
+        let reason = if stop.load(Ordering::Acquire) {
+            "interrupted"
+        } else if ended.is_some() {
+            "the command ended"
+        } else if child.is_none() && !waits_for_more && status.processes_alive == 0 {
+            "every process ended"
+        } else if args.duration.is_some_and(|limit| started.elapsed() >= limit) {
+            "the time was over"
+        } else if !recording.is_running() {
+            "the capture could not be written"
+        } else {
+            continue;
+        };
+        progress.finish_and_clear();
+        return Ok((reason.to_owned(), ended));
+    }
+}
+
+fn in_words(args: &cli::Record) -> String {
+    let pids = args.pid.iter().map(|pid| format!("pid {pid}"));
+    let names = args.comm.iter().map(|name| format!("command {name}"));
+    let command = (!args.command.is_empty()).then(|| args.command.join(" "));
+    pids.chain(names).chain(command).collect::<Vec<_>>().join(", ")
+}
+
+fn default_path() -> PathBuf {
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    PathBuf::from(format!("profiler-{}.capture", now.replace(':', "")))
+}
