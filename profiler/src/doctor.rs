@@ -57,7 +57,7 @@ pub fn examine() -> Diagnosis {
         can_record: problem.is_none(),
         kernel: environment.kernel,
         lockdown: environment.lockdown,
-        btf: std::path::Path::new(btf::VMLINUX).exists(),
+        btf: btf::open().is_ok(),
         // SAFETY: no arguments, cannot fail.
         root: unsafe { libc::geteuid() } == 0,
         families: states.collect(),

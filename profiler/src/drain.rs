@@ -44,14 +44,21 @@ pub struct Shared {
     pub capture_bytes: AtomicU64,
 }
 
-/// Runs until `shared.stop`, then detaches the probes and completes the capture. `inbox` carries what others
-/// have to record; the last `Record::End` in it says why the recording ended.
+/// A capture in which everything the kernel counted stands, and that may still take records of other kinds.
+pub struct Detached {
+    pub out: Writer,
+    /// When the counters stood still.
+    end_ns: u64,
+}
+
+/// Runs until `shared.stop`, then detaches the probes and writes their last counts. `inbox` carries what others
+/// have to record.
 pub fn run(
     mut ebpf: Ebpf,
     shared: &Arc<Shared>,
     inbox: &Receiver<Record>,
     mut out: Writer,
-) -> Result<Writer> {
+) -> Result<Detached> {
     let mut events: RingBuf<MapData> =
         ebpf.take_map("EVENTS").context("the object has no EVENTS")?.try_into()?;
     let mut sweep = Sweep::new(&mut ebpf)?;
@@ -59,12 +66,11 @@ pub fn run(
     let mut windows = Windows::default();
     let mut undecodable = 0;
     let mut due = Due::default();
-    let mut reason = None;
 
     while !shared.stop.load(Ordering::Acquire) {
         thread::sleep(DRAIN_INTERVAL);
         undecodable += drain(&mut events, &mut out)?;
-        reason = take_messages(inbox, &mut out)?.or(reason);
+        take_messages(inbox, &mut out)?;
         if let Some(window) = windows.tick(&ebpf)? {
             out.push(&Record::ProbeWindow(window))?;
         }
@@ -101,10 +107,17 @@ pub fn run(
     out.push(&Record::Losses(losses))?;
     out.push(&Record::Daemon(cost::daemon(map_bytes, out.written_bytes())?))?;
     out.push(&Record::Clock(clock()))?;
-    reason = take_messages(inbox, &mut out)?.or(reason);
-    out.push(&Record::End(End { at_ns: end_ns, reason: reason.unwrap_or_default() }))?;
+    take_messages(inbox, &mut out)?;
     out.finish_frame()?;
-    Ok(out)
+    Ok(Detached { out, end_ns })
+}
+
+impl Detached {
+    /// Ends the capture.
+    pub fn complete(mut self, reason: &str) -> Result<()> {
+        self.out.push(&Record::End(End { at_ns: self.end_ns, reason: reason.to_owned() }))?;
+        self.out.finish_frame()
+    }
 }
 
 /// The same moment on both clocks.
@@ -134,16 +147,9 @@ fn drain(events: &mut RingBuf<MapData>, out: &mut Writer) -> Result<u64> {
     Ok(undecodable)
 }
 
-/// Writes what others have sent; gives the reason of the end, if that was among it.
-fn take_messages(inbox: &Receiver<Record>, out: &mut Writer) -> Result<Option<String>> {
-    let mut reason = None;
-    for message in inbox.try_iter() {
-        match message {
-            Record::End(end) => reason = Some(end.reason),
-            other => out.push(&other)?,
-        }
-    }
-    Ok(reason)
+/// Writes what others have sent.
+fn take_messages(inbox: &Receiver<Record>, out: &mut Writer) -> Result<()> {
+    inbox.try_iter().try_for_each(|message| out.push(&message))
 }
 
 fn write_own(sweep: &Sweep, ebpf: &Ebpf, undecodable: u64, map_bytes: u64, out: &mut Writer) -> Result<()> {

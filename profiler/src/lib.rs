@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod cost;
 pub mod decode;
+pub mod display;
 pub mod doctor;
 pub mod drain;
 pub mod kernel;

@@ -12,12 +12,13 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use indicatif::{HumanBytes, ProgressBar};
+use indicatif::HumanBytes;
 
 use crate::{
     attach::Settings,
     child::Child,
     cli,
+    display::Display,
     recording::{self, Recording, Subject},
 };
 
@@ -45,8 +46,8 @@ pub fn run(args: &cli::Record, stop: &Arc<AtomicBool>) -> Result<Recorded> {
             return Err(error);
         }
     };
-    let capture = recording.finish(&reason)?;
-    Ok(Recorded { capture, command })
+    recording.detach()?.complete(&reason)?;
+    Ok(Recorded { capture: path, command })
 }
 
 /// A transfer has about a thousand progress records; the smallest stride is one large call.
@@ -81,21 +82,19 @@ fn follow(
     };
     let waits_for_more = !args.comm.is_empty();
     let started = Instant::now();
-    let progress = ProgressBar::new_spinner();
+    let display = Display::new();
     loop {
         thread::sleep(Duration::from_millis(20));
         let status = recording.status();
-        if progress.elapsed() > Duration::from_secs(1) {
-            progress.set_message(format!(
-                "recording for {} s: {} processes, {} received, {} sent, capture {}; Ctrl-C ends it",
-                started.elapsed().as_secs(),
+        display.status(|| {
+            format!(
+                "recording: {} processes, {} received, {} sent, capture {}; Ctrl-C ends it",
                 status.processes_alive,
                 HumanBytes(status.rx_bytes),
                 HumanBytes(status.tx_bytes),
                 HumanBytes(status.capture_bytes),
-            ));
-            progress.tick();
-        }
+            )
+        });
         let ended = child.as_mut().map_or(Ok(None), Child::poll)?;
         let reason = if stop.load(Ordering::Acquire) {
             "interrupted"
@@ -110,7 +109,7 @@ fn follow(
         } else {
             continue;
         };
-        progress.finish_and_clear();
+        display.clear();
         return Ok((reason.to_owned(), ended));
     }
 }

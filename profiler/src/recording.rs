@@ -1,7 +1,7 @@
 //! A recording: attached probes, the daemon's thread, and the capture that it writes.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -10,13 +10,13 @@ use std::{
     thread::JoinHandle,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
     attach::{self, Settings},
-    capture::{End, ProcessSerial, Record, Run, Start, Writer},
+    capture::{ProcessSerial, Record, Run, Start, Writer},
     clock::now_ns,
-    drain::{self, Shared},
+    drain::{self, Detached, Shared},
     kernel::environment,
     target::{Registered, Targets},
 };
@@ -30,12 +30,11 @@ pub struct Subject {
     pub run: Option<Run>,
 }
 
-/// A recording that is under way. Dropping it detaches the probes and ends the capture as interrupted.
+/// A recording that is under way. Dropping it detaches the probes and leaves a capture that says it was cut.
 pub struct Recording {
     inbox: Sender<Record>,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<Result<Writer>>>,
-    path: PathBuf,
+    thread: Option<JoinHandle<Result<Detached>>>,
 }
 
 /// How a recording stands, for those who wait.
@@ -62,7 +61,7 @@ pub fn start(path: &Path, settings: &Settings, subject: &Subject) -> Result<Reco
                 .name("drain".to_owned())
                 .spawn(move || drain::run(ebpf, &worker, &messages, out))
                 .context("start the thread that writes the capture")?;
-            Ok(Recording { inbox, shared, thread: Some(thread), path: path.to_owned() })
+            Ok(Recording { inbox, shared, thread: Some(thread) })
         })
 }
 
@@ -84,9 +83,14 @@ impl Recording {
         Ok(found)
     }
 
+    /// The serial of a process that is a target.
+    pub fn serial(&self, pid: u32) -> Result<ProcessSerial> {
+        self.targets().serial(pid).with_context(|| format!("process {pid} has ended, or is no target"))
+    }
+
     /// Puts a record into the capture.
     pub fn push(&self, record: Record) -> Result<()> {
-        // The thread that receives ends early only on an error, which `finish` tells.
+        // The thread that receives ends early only on an error, which `detach` tells.
         self.inbox.send(record).ok().context("the recording has stopped")
     }
 
@@ -106,20 +110,15 @@ impl Recording {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Detaches the probes and completes the capture; gives its path.
-    pub fn finish(mut self, reason: &str) -> Result<PathBuf> {
-        self.stop(reason)?;
-        Ok(self.path.clone())
+    /// Detaches the probes. The capture then waits for what is known only afterwards, and for its end.
+    pub fn detach(mut self) -> Result<Detached> {
+        self.stop()
     }
 
-    fn stop(&mut self, reason: &str) -> Result<()> {
-        let Some(thread) = self.thread.take() else { return Ok(()) };
-        let _ = self.push(Record::End(End { at_ns: now_ns(), reason: reason.to_owned() }));
+    fn stop(&mut self) -> Result<Detached> {
+        let thread = self.thread.take().context("the recording was stopped before")?;
         self.shared.stop.store(true, Ordering::Release);
-        match thread.join() {
-            Ok(result) => result.map(drop),
-            Err(_) => bail!("the thread that writes the capture panicked"),
-        }
+        thread.join().map_err(|_| anyhow!("the thread that writes the capture panicked"))?
     }
 
     fn push_baselines(&self, registered: Vec<Registered>) -> Result<()> {
@@ -133,7 +132,10 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        let _ = self.stop("interrupted");
+        if self.thread.is_some() {
+            // An error has been told already, or is being told.
+            let _ = self.stop();
+        }
     }
 }
 

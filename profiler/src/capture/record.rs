@@ -38,6 +38,8 @@ pub enum Record {
     },
     Transfer(Transfer),
     Milestone(Milestone),
+    Polling(Polling),
+    Checksum(Checksum),
     Losses(Losses),
     ProbeWindow(ProbeWindow),
     Daemon(Daemon),
@@ -135,6 +137,8 @@ pub struct Label {
     pub label: String,
     /// `seeder`, `leecher`, …
     pub role: String,
+    /// Name and version of the program, as it says itself.
+    pub program: Option<String>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -338,6 +342,25 @@ pub struct Milestone {
     pub resolution_ns: u64,
     /// What the application said it had.
     pub bytes: u64,
+}
+
+/// What it took to ask the application for its milestones.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Polling {
+    /// The transfer's label.
+    pub label: String,
+    pub polls: u64,
+    /// CPU time of the asking thread. The answering is part of the process's own time.
+    pub cpu_ns: u64,
+}
+
+/// The file as it was sent and as it was received, compared after the recording.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Checksum {
+    /// The transfer's label.
+    pub label: String,
+    pub sent_sha256: String,
+    pub received_sha256: String,
 }
 
 /// Everything that could not be recorded so far, by class; classes without a loss are there with 0.

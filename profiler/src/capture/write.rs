@@ -29,11 +29,10 @@ pub struct Writer {
 impl Writer {
     /// Creates the file; an existing one is refused rather than overwritten.
     pub fn create(path: &Path) -> Result<Self> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .with_context(|| format!("create the capture {}", path.display()))?;
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path).with_context(|| {
+            let way_out = if path.exists() { "; `-o FILE` names another, or remove it first" } else { "" };
+            format!("create the capture {}{way_out}", path.display())
+        })?;
         let mut head = MAGIC.to_vec();
         head.extend(VERSION.to_le_bytes());
         file.write_all(&head).with_context(|| format!("write the capture {}", path.display()))?;
