@@ -20,6 +20,7 @@ pub enum Command {
     Record(Record),
     Report(Report),
     Dump(Dump),
+    Bench(Bench),
     Completions(Completions),
 }
 
@@ -90,6 +91,32 @@ pub struct Dump {
     /// Only records of this kind; may be repeated
     #[arg(long, value_name = "KIND")]
     pub kind: Vec<String>,
+}
+
+/// Run real transfers between real clients on this host, profile them, and print the report
+///
+/// Each node gets a network namespace of its own. Everything that is made is removed again.
+#[derive(Args)]
+#[command(after_help = "Example:\n  profiler bench --preset quick -o results/before-the-change")]
+pub struct Bench {
+    /// What to run
+    #[arg(long, value_enum, default_value_t = Preset::Quick)]
+    pub preset: Preset,
+    /// Folder for the capture and the reports [default: results/TIME-PRESET]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Directory on the disk that the nodes use; needs three times the size of the file
+    #[arg(long, value_name = "DIR", default_value_os_t = crate::bench::Options::default().scratch)]
+    pub scratch: PathBuf,
+    /// How the report is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    /// One seeder, one leecher, 100 MiB, Transmission
+    Quick,
 }
 
 /// Print the completion script of a shell

@@ -1,23 +1,24 @@
-//! Monotonic time: `CLOCK_MONOTONIC`, the clock of `bpf_ktime_get_ns`.
+//! Clocks. Every time in a capture is monotonic: `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` reads it.
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Monotonic ns.
 pub fn now_ns() -> u64 {
-    read(libc::CLOCK_MONOTONIC)
+    nanoseconds(ClockId::Monotonic)
 }
 
 /// Ns since the Unix epoch.
 pub fn wall_ns() -> u64 {
-    read(libc::CLOCK_REALTIME)
+    nanoseconds(ClockId::Realtime)
 }
 
-/// CPU time that the calling thread has used.
+/// CPU time that the calling thread has used so far.
 pub fn thread_cpu_ns() -> u64 {
-    read(libc::CLOCK_THREAD_CPUTIME_ID)
+    nanoseconds(ClockId::ThreadCPUTime)
 }
 
-fn read(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a live timespec; these clocks exist on every Linux.
-    unsafe { libc::clock_gettime(clock, &mut time) };
+fn nanoseconds(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    // None of them is negative, and 2^64 ns are 584 years.
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -1,0 +1,151 @@
+//! Programs of others while they run: started inside a namespace, watched, and killed at the end.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result, anyhow, bail};
+use rustix::io::Errno;
+use rustix::process::{
+    Gid, Pid, Signal, Uid, getpid, getppid, kill_process_group, set_parent_process_death_signal,
+};
+use rustix::thread::{
+    LinkNameSpaceType, move_into_link_name_space, set_thread_gid, set_thread_groups, set_thread_uid,
+};
+
+use super::hosts::namespace::Namespace;
+use super::program::{Program, User};
+use super::wait::{self, Interrupted};
+
+const LOG_LINES_SHOWN: usize = 8;
+/// User and group id of nobody: the kernel's own number for "no one of this system".
+const NOBODY: u32 = 65534;
+
+/// A running program. Dropping it kills the program and all of its children.
+pub struct Daemon {
+    /// What errors call it: `transmission-daemon of leecher-1`.
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts a program inside a namespace, with its output in `home/log` and an environment of its own.
+    ///
+    /// The program is killed when the calling thread ends (PR_SET_PDEATHSIG goes by thread): that thread has
+    /// to live as long as the run.
+    pub fn start(
+        program: &Program,
+        arguments: Vec<OsString>,
+        label: &str,
+        namespace: &Namespace,
+        home: &Path,
+    ) -> Result<Self> {
+        let name = format!("{} of {label}", program.name);
+        let log = home.join("log");
+        let output = File::create(&log).with_context(|| format!("create {}", log.display()))?;
+        let mut command = Command::new(program.find()?);
+        command
+            .args(arguments)
+            .current_dir(home)
+            // The user's environment may name a proxy, which the clients would ask for the tracker.
+            .env_clear()
+            .env("HOME", home)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().context("duplicate a file descriptor")?)
+            .stderr(output)
+            // Ctrl-C on the terminal is for the benchmark, which then ends its daemons in order.
+            .process_group(0);
+        let namespace = namespace.try_clone()?;
+        let (user, parent) = (program.user, getpid());
+        // SAFETY: the closure makes system calls only. It neither allocates nor takes locks.
+        unsafe { command.pre_exec(move || become_daemon(&namespace, user, parent)) };
+        let child = command.spawn().with_context(|| format!("start {name}"))?;
+        Ok(Self { name, child, log })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// An error with the end of its log, if the program has ended.
+    pub fn check_running(&mut self) -> Result<()> {
+        self.check_status().map_err(|error| self.explain(error))
+    }
+
+    /// Waits until the program does something, which `what` names: "listens". Each attempt must be short.
+    pub fn wait_until<T>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        stop: &AtomicBool,
+        mut attempt: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<T> {
+        let what = format!("{} {what}", self.name);
+        let value = wait::until(&what, limit, stop, || {
+            self.check_status()?;
+            attempt()
+        });
+        value.map_err(|error| self.explain(error))
+    }
+
+    /// Adds the end of the program's log to an error, unless the error is the user's wish to stop.
+    pub fn explain(&self, error: Error) -> Error {
+        if error.is::<Interrupted>() {
+            return error;
+        }
+        let log = fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = log.lines().collect();
+        let shown =
+            lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].iter().map(|line| format!("\n  {line}"));
+        match lines.is_empty() {
+            true => anyhow!("{error:#}\nThe log of {} is empty.", self.name),
+            false => anyhow!("{error:#}\nThe log of {} ends with:{}", self.name, shown.collect::<String>()),
+        }
+    }
+
+    fn check_status(&mut self) -> Result<()> {
+        match self.child.try_wait().with_context(|| format!("look at {}", self.name))? {
+            None => Ok(()),
+            Some(status) => bail!("{} ended early ({status})", self.name),
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Once it is reaped its number may belong to another group. Its children are found by namespace.
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        // Not SIGTERM: clients take seconds to say goodbye to their tracker, and their files are not kept.
+        if let Some(group) = Pid::from_raw(self.pid() as i32) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// What the child does between fork and exec.
+fn become_daemon(namespace: &Namespace, user: User, parent: Pid) -> io::Result<()> {
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+    if user == User::Nobody {
+        set_thread_groups(&[])?;
+        set_thread_gid(Gid::from_raw(NOBODY))?;
+        set_thread_uid(Uid::from_raw(NOBODY))?;
+    }
+    // Last, because a change of user takes the signal back.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The parent may have died before the line above.
+    if getppid() != Some(parent) {
+        return Err(Errno::SRCH.into());
+    }
+    Ok(())
+}

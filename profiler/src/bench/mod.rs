@@ -1,0 +1,41 @@
+//! Real transfers to profile: clients of a storage system on hosts of their own, a random file, and the
+//! milestones by the clients' own word.
+//!
+//! ```text
+//! prepare ─► nodes ─► transfer ─► verify ─► finish
+//! ```
+//!
+//! The caller starts its recorder between `prepare` and `transfer`, and stops it before `verify`, which reads
+//! the files. Whatever a run makes is removed by [`Swarm::finish`], or when the [`Swarm`] is dropped by an
+//! error or a panic, or, if the run is killed, by the next one.
+//!
+//! All nodes share this machine: its CPUs, its disk, and a network without delay or loss.
+
+mod checksum;
+mod daemon;
+mod dataset;
+mod drivers;
+mod hosts;
+mod leftovers;
+mod milestones;
+mod node;
+mod observer;
+mod payload;
+mod plan;
+mod poll;
+mod processes;
+mod program;
+mod run;
+mod swarm;
+mod torrent;
+mod tracker;
+mod transfer;
+mod wait;
+mod watch;
+
+pub use observer::{AppMilestone, NodeProcess, Observer, Role, TransferRequest};
+pub use plan::{Configuration, System, quick};
+pub use poll::Polling;
+pub use swarm::{FileCheck, Options, Swarm, prepare};
+pub use wait::Interrupted;
+pub use watch::Transfer;

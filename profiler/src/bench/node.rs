@@ -1,0 +1,109 @@
+//! A node of the benchmark: a host, and the client that runs on it.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::daemon::Daemon;
+use super::drivers::{Control, Driver};
+use super::hosts::Host;
+use super::observer::NodeProcess;
+use super::plan::NodePlan;
+
+const UP_LIMIT: Duration = Duration::from_secs(30);
+/// Checking a file takes the time to read and hash it: 5 GiB from a slow disk.
+const SEEDING_LIMIT: Duration = Duration::from_secs(600);
+
+pub struct Node {
+    pub process: NodeProcess,
+    pub daemon: Daemon,
+    pub host: Host,
+    pub driver: &'static dyn Driver,
+}
+
+/// Where a node keeps its settings and its log.
+pub fn home(run_folder: &Path, label: &str) -> PathBuf {
+    run_folder.join(label)
+}
+
+/// Where a node keeps the payload.
+pub fn data(run_folder: &Path, label: &str) -> PathBuf {
+    home(run_folder, label).join("data")
+}
+
+/// Starts a client on a host, and waits until it answers.
+pub fn start(
+    driver: &'static dyn Driver,
+    plan: NodePlan,
+    host: Host,
+    run_folder: &Path,
+    stop: &AtomicBool,
+) -> Result<Node> {
+    let NodePlan { role, label } = plan;
+    let home = home(run_folder, &label);
+    let data = data(run_folder, &label);
+    fs::create_dir_all(&data).with_context(|| format!("make the folder {}", data.display()))?;
+    let arguments = driver.configure(&home, &data)?;
+    let daemon = Daemon::start(&driver.program(), arguments, &label, &host.namespace, &home)?;
+    let process = NodeProcess {
+        pid: daemon.pid(),
+        label,
+        role,
+        control_ports: driver.control_ports(),
+        address: IpAddr::V4(host.address),
+        peer_port: driver.peer_port(),
+        version: String::new(),
+    };
+    let mut node = Node { process, daemon, host, driver };
+    node.process.version = node.ask("answers", UP_LIMIT, stop, |control| Ok(control.version().ok()))?;
+    Ok(node)
+}
+
+impl Node {
+    /// Gives the node the torrent whose file it has, and waits until it serves it.
+    pub fn seed(&mut self, torrent: &Path, stop: &AtomicBool) -> Result<()> {
+        let torrent = torrent.to_owned();
+        let mut is_added = false;
+        self.ask("seeds its file", SEEDING_LIMIT, stop, move |control| {
+            if !is_added {
+                control.add(&torrent)?;
+                is_added = true;
+            }
+            Ok(control.is_seeding()?.then_some(()))
+        })
+    }
+
+    /// Asks the node again and again until there is a value.
+    ///
+    /// The questions come from a thread inside the node's namespace, which is left alone when the user stops
+    /// the run: a node that hangs must not delay that.
+    fn ask<T: Send + 'static>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        stop: &AtomicBool,
+        mut question: impl FnMut(&mut dyn Control) -> Result<Option<T>> + Send + 'static,
+    ) -> Result<T> {
+        let namespace = self.host.namespace.try_clone()?;
+        let mut control = self.driver.control();
+        // Without a buffer: the next question waits until the last answer was looked at.
+        let (tell, answers) = mpsc::sync_channel(0);
+        thread::spawn(move || {
+            loop {
+                let answer = namespace.enter().and_then(|()| question(&mut *control));
+                let is_last = !matches!(answer, Ok(None));
+                if tell.send(answer).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        let what = format!("{what} (control port {:?})", self.process.control_ports);
+        self.daemon.wait_until(&what, limit, stop, || answers.try_recv().unwrap_or(Ok(None)))
+    }
+}

@@ -1,0 +1,120 @@
+//! One transfer while it is under way: its polling thread, and what is known of it so far.
+
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::dataset::Dataset;
+use super::milestones::{self, Sample};
+use super::node::Node;
+use super::observer::{AppMilestone, Observer, TransferRequest};
+use super::poll::{self, Event, Polling, Task};
+use crate::capture::Direction;
+
+/// One transfer, as seen by the thread that runs them all.
+pub struct Watch {
+    pub label: String,
+    pid: u32,
+    pub node_index: usize,
+    pub file_size_bytes: u64,
+    start: Sender<()>,
+    requested_ns: u64,
+    pub last: Sample,
+    pub last_advance: Instant,
+    pub polling: Option<Polling>,
+}
+
+/// A transfer that was completed.
+#[derive(Clone, Debug)]
+pub struct Transfer {
+    pub label: String,
+    pub requested_ns: u64,
+    /// When the application's answer that showed the whole file had arrived.
+    pub completed_ns: u64,
+    pub polling: Polling,
+}
+
+impl Watch {
+    /// Starts the polling thread of a leecher. The thread is not waited for: it ends with its transfer, or at
+    /// its first word after the channel is closed, or when its node is killed.
+    pub fn begin(
+        node_index: usize,
+        node: &Node,
+        dataset: &Dataset,
+        tell: impl Fn(Event) -> Result<()> + Send + 'static,
+    ) -> Result<Self> {
+        let file_size_bytes = dataset.file_size_bytes;
+        let task = Task {
+            control: node.driver.control(),
+            namespace: node.host.namespace.try_clone()?,
+            torrent: dataset.torrent.clone(),
+            file_size_bytes,
+        };
+        let (start, started) = mpsc::channel();
+        let label = node.process.label.clone();
+        thread::Builder::new()
+            .name(format!("poll {label}"))
+            .spawn(move || poll::follow(task, &started, tell))
+            .context("start a polling thread")?;
+        Ok(Self {
+            label,
+            pid: node.process.pid,
+            node_index,
+            file_size_bytes,
+            start,
+            requested_ns: 0,
+            last: Sample::default(),
+            last_advance: Instant::now(),
+            polling: None,
+        })
+    }
+
+    /// Lets the polling thread ask for the transfer. Until then it waits.
+    pub fn start(&self) -> Result<()> {
+        self.start.send(()).with_context(|| format!("start the download to {}", self.label))
+    }
+
+    /// The polling thread asked for the transfer.
+    pub fn requested(&mut self, at_ns: u64, observer: &mut dyn Observer) -> Result<()> {
+        self.requested_ns = at_ns;
+        self.last = Sample { requested_ns: at_ns, answered_ns: at_ns, bytes: 0 };
+        self.last_advance = Instant::now();
+        observer.transfer_requested(&TransferRequest {
+            label: self.label.clone(),
+            pid: self.pid,
+            direction: Direction::Download,
+            file_size_bytes: self.file_size_bytes,
+            requested_ns: at_ns,
+        })
+    }
+
+    /// The polling thread has an answer: tells the observer of the milestones that it shows.
+    pub fn sampled(&mut self, sample: Sample, observer: &mut dyn Observer) -> Result<()> {
+        for passed in milestones::passed(&self.last, &sample, self.file_size_bytes) {
+            observer.milestone(&AppMilestone {
+                label: self.label.clone(),
+                name: passed.name,
+                at_ns: passed.at_ns,
+                resolution_ns: passed.resolution_ns,
+                bytes: passed.bytes,
+            })?;
+        }
+        if sample.bytes > self.last.bytes {
+            self.last_advance = Instant::now();
+        }
+        self.last = sample;
+        Ok(())
+    }
+
+    /// The result, if the polling thread saw the transfer to its end.
+    pub fn completed(self) -> Option<Transfer> {
+        Some(Transfer {
+            label: self.label,
+            requested_ns: self.requested_ns,
+            completed_ns: self.last.answered_ns,
+            polling: self.polling?,
+        })
+    }
+}
