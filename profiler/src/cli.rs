@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 
 use crate::attach::Settings;
 
@@ -89,7 +89,7 @@ pub struct Dump {
     #[arg(value_name = "CAPTURE")]
     pub capture: PathBuf,
     /// Only records of this kind; may be repeated
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(crate::dump::kinds()))]
     pub kind: Vec<String>,
 }
 

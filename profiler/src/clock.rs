@@ -17,6 +17,11 @@ pub fn thread_cpu_ns() -> u64 {
     nanoseconds(ClockId::ThreadCPUTime)
 }
 
+/// The time as a part of file names, which sorts: `2026-11-22T201926Z`.
+pub fn filename_time() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string().replace(':', "")
+}
+
 fn nanoseconds(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
     // None of them is negative, and 2^64 ns are 584 years.

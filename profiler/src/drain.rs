@@ -19,7 +19,7 @@ use aya::{
 };
 
 use crate::{
-    capture::{Clock, End, Record, Writer},
+    capture::{Clock, End, Record, UNDECODABLE, Writer},
     clock::{now_ns, wall_ns},
     cost::{self, Windows},
     decode,
@@ -124,9 +124,6 @@ impl Detached {
 pub fn clock() -> Clock {
     Clock { monotonic_ns: now_ns(), wall_ns: wall_ns() }
 }
-
-/// A record of the ring buffer that is none of ours: the object and the daemon do not fit together.
-const UNDECODABLE: &str = "undecodable";
 
 /// Empties the ring buffer; gives how many records could not be decoded.
 fn drain(events: &mut RingBuf<MapData>, out: &mut Writer) -> Result<u64> {

@@ -2,15 +2,18 @@
 
 use std::{
     io::{self, Write as _},
-    process::ExitCode,
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
+    process::{ExitCode, ExitStatus},
     sync::{Arc, atomic::AtomicBool},
 };
 
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser as _};
 use profiler::{
-    cli::{Cli, Command},
-    doctor, record,
+    capture,
+    cli::{Cli, Command, Format},
+    doctor, dump, measure, record, report,
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -38,11 +41,28 @@ fn run(command: Command) -> Result<ExitCode> {
             Ok(if diagnosis.can_record { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Record(args) => {
-            let recorded = record::run(&args, &stop_on_signals()?)?;
-            println!("{}", recorded.capture.display());
+            let stop = stop_on_signals()?;
+            let recorded = record::run(&args, &stop)?;
+            print_report(&recorded.capture, args.format)?;
+            eprintln!("the capture is {}", recorded.capture.display());
+            Ok(exit_code(recorded.command))
+        }
+        Command::Report(args) => {
+            args.captures.iter().try_for_each(|capture| print_report(capture, args.format))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Report(_) | Command::Dump(_) => Ok(ExitCode::SUCCESS),
+        Command::Dump(args) => {
+            let mut capture = capture::read(&args.capture)?;
+            dump::run(&mut capture, &args.kind, &mut io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Bench(args) => {
+            let stop = stop_on_signals()?;
+            let results = measure::run(&args, &stop)?;
+            print_report(&results.capture, args.format)?;
+            eprintln!("capture and reports are in {}", results.folder.display());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "profiler", &mut script);
@@ -50,6 +70,22 @@ fn run(command: Command) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn print_report(capture: &Path, format: Format) -> Result<()> {
+    let report = report::of_capture(capture)?;
+    let text = match format {
+        Format::Text => report::text::render(&report),
+        Format::Json => report::json::render(&report),
+    };
+    Ok(io::stdout().write_all(text.as_bytes())?)
+}
+
+/// As a shell tells it: a command that a signal ended counts as 128 and the signal.
+fn exit_code(command: Option<ExitStatus>) -> ExitCode {
+    let Some(status) = command else { return ExitCode::SUCCESS };
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 /// A flag that SIGINT, SIGTERM and SIGHUP set. A second signal of the kind ends the program at once.

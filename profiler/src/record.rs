@@ -3,10 +3,7 @@
 use std::{
     path::PathBuf,
     process::ExitStatus,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -18,6 +15,7 @@ use crate::{
     attach::Settings,
     child::Child,
     cli,
+    clock::filename_time,
     display::Display,
     recording::{self, Recording, Subject},
 };
@@ -29,7 +27,7 @@ pub struct Recorded {
 }
 
 /// Records until there is nothing left to follow, or until `stop`.
-pub fn run(args: &cli::Record, stop: &Arc<AtomicBool>) -> Result<Recorded> {
+pub fn run(args: &cli::Record, stop: &AtomicBool) -> Result<Recorded> {
     if args.pid.is_empty() && args.comm.is_empty() && args.command.is_empty() {
         bail!("nothing to profile: give --pid PID, --comm NAME, or a command after --");
     }
@@ -122,6 +120,5 @@ fn in_words(args: &cli::Record) -> String {
 }
 
 fn default_path() -> PathBuf {
-    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-    PathBuf::from(format!("profiler-{}.capture", now.replace(':', "")))
+    PathBuf::from(format!("profiler-{}.capture", filename_time()))
 }

@@ -18,7 +18,7 @@ use profiler_ebpf::abi::{
 };
 
 use crate::{
-    capture::{self, Losses, ProcessSerial, Record, ThreadIo, ThreadTotals, Writer},
+    capture::{self, Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadIo, ThreadTotals, Writer},
     clock::now_ns,
     decode,
     target::{Targets, comm_text, io_record, thread_io},
@@ -111,7 +111,7 @@ impl Sweep {
 
     /// Everything lost so far by class; `reentries` is what the kernel skipped of our programs.
     pub fn losses(&self, reentries: u64) -> Result<Losses> {
-        let mut counts = std::collections::BTreeMap::from([("probe_reentry".to_owned(), reentries)]);
+        let mut counts = std::collections::BTreeMap::from([(PROBE_REENTRY.to_owned(), reentries)]);
         for &class in Loss::ALL {
             let per_cpu = self.losses.get(&(class as u32), 0).context("read LOSSES")?;
             counts.insert(class.name().to_owned(), per_cpu.iter().sum());

@@ -55,6 +55,7 @@ impl<R: Read> Capture<R> {
     }
 
     /// The next record, or `None` at the end, after which [`Capture::ending`] tells how it ended.
+    #[expect(clippy::should_implement_trait, reason = "fallible: the error comes first, as `?` wants it")]
     pub fn next(&mut self) -> Result<Option<Record>> {
         while self.position == self.frame.len() {
             if self.ending.is_some() || !self.next_frame()? {

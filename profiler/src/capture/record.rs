@@ -363,6 +363,12 @@ pub struct Checksum {
     pub received_sha256: String,
 }
 
+/// The class of runs of our programs that the kernel skipped, because one was interrupted by itself.
+pub const PROBE_REENTRY: &str = "probe_reentry";
+
+/// The class of records of the ring buffer that the daemon could not read.
+pub const UNDECODABLE: &str = "undecodable";
+
 /// Everything that could not be recorded so far, by class; classes without a loss are there with 0.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Losses {

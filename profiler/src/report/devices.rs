@@ -1,0 +1,76 @@
+//! Block devices, for the whole host, and how much of their traffic has a known owner.
+
+use serde::Serialize;
+
+use crate::{
+    capture::{DeviceTotals, Operation},
+    timeline::{DeviceId, Timeline},
+};
+
+use super::ratio;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DeviceReport {
+    pub name: String,
+    pub scheduler: Option<String>,
+    /// Another device sits on top of it, and shows the same bytes.
+    pub below_another: bool,
+    pub read_bytes: u64,
+    pub written_bytes: u64,
+    pub read_requests: u64,
+    pub write_requests: u64,
+    /// From a request's start to its issue.
+    pub read_mean_queue_us: Option<f64>,
+    pub write_mean_queue_us: Option<f64>,
+    /// From issue to completion.
+    pub read_mean_service_us: Option<f64>,
+    pub write_mean_service_us: Option<f64>,
+    /// Bytes that targets submitted themselves, reads and writes.
+    pub credited_bytes: u64,
+    /// The rest: of other processes, or written back later by a kernel thread.
+    pub uncredited_bytes: u64,
+    pub errors: u64,
+}
+
+pub(super) fn report(timeline: &Timeline) -> Vec<DeviceReport> {
+    timeline
+        .devices
+        .iter()
+        .map(|(id, device)| {
+            let of = |operation| device.totals.get(&operation);
+            let (read, write) = (of(Operation::Read), of(Operation::Write));
+            let (read_bytes, written_bytes) = (read.map_or(0, |t| t.bytes), write.map_or(0, |t| t.bytes));
+            let credited_bytes = credited_bytes(timeline, *id);
+            DeviceReport {
+                name: device.disk.as_ref().map_or_else(|| id.to_string(), |disk| disk.name.clone()),
+                scheduler: device.disk.as_ref().and_then(|disk| disk.scheduler.clone()),
+                below_another: device.below_another(),
+                read_bytes,
+                written_bytes,
+                read_requests: read.map_or(0, |t| t.requests),
+                write_requests: write.map_or(0, |t| t.requests),
+                read_mean_queue_us: read.and_then(mean_queue_us),
+                write_mean_queue_us: write.and_then(mean_queue_us),
+                read_mean_service_us: read.and_then(mean_service_us),
+                write_mean_service_us: write.and_then(mean_service_us),
+                credited_bytes,
+                // What was submitted and has not completed is credited already.
+                uncredited_bytes: (read_bytes + written_bytes).saturating_sub(credited_bytes),
+                errors: read.map_or(0, |t| t.errors) + write.map_or(0, |t| t.errors),
+            }
+        })
+        .collect()
+}
+
+fn credited_bytes(timeline: &Timeline, id: DeviceId) -> u64 {
+    let credits = timeline.processes.values().flat_map(|process| &process.credits);
+    credits.filter(|((device, _), _)| *device == id).map(|(_, bytes)| bytes).sum()
+}
+
+fn mean_queue_us(totals: &DeviceTotals) -> Option<f64> {
+    Some(ratio(totals.queue_ns, totals.queued)? / 1e3)
+}
+
+fn mean_service_us(totals: &DeviceTotals) -> Option<f64> {
+    Some(ratio(totals.service_ns, totals.serviced)? / 1e3)
+}

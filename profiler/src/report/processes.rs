@@ -1,0 +1,167 @@
+//! What each process moved, with whom, and where its threads' time went.
+
+use serde::Serialize;
+
+use crate::{
+    capture::{Operation, ProcessSerial, ProcessTotals, Protocol},
+    timeline::{Process, ThreadTime, Timeline, by_peer},
+};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ProcessReport {
+    pub pid: u32,
+    pub comm: String,
+    pub label: Option<String>,
+    pub role: Option<String>,
+    /// Name and version of the program, where the benchmark asked for it.
+    pub program: Option<String>,
+    pub network: NetworkBytes,
+    pub peers: Vec<PeerReport>,
+    pub disk: DiskBytes,
+    pub time: ThreadTime,
+}
+
+/// Payload: what the process's own calls returned.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct NetworkBytes {
+    pub tcp_rx_bytes: u64,
+    pub tcp_tx_bytes: u64,
+    pub udp_rx_bytes: u64,
+    pub udp_tx_bytes: u64,
+    /// Without control traffic.
+    pub peer_rx_bytes: u64,
+    pub peer_tx_bytes: u64,
+    /// Of the sockets that the process used; a socket of two processes counts for both.
+    pub tcp_retransmits: u64,
+}
+
+/// The traffic with one remote address.
+#[derive(Clone, Debug, Serialize)]
+pub struct PeerReport {
+    /// An address, `unconnected`, or `unknown`.
+    pub peer: String,
+    pub protocol: Option<Protocol>,
+    pub control: bool,
+    pub rx_bytes: u64,
+    pub tx_bytes: u64,
+    /// Sockets.
+    pub connections: u64,
+    pub retransmits: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct DiskBytes {
+    /// The tasks' own accounting, which counts `read()` and `write()` on sockets too.
+    pub file_read_bytes: u64,
+    pub file_written_bytes: u64,
+    /// Submitted by the process itself; what a kernel thread writes back later is not in here.
+    pub device_read_bytes: u64,
+    pub device_written_bytes: u64,
+}
+
+impl ProcessReport {
+    /// Its label, or its command name.
+    pub fn name(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.comm)
+    }
+
+    /// Whether it ran or moved a byte.
+    pub fn did_something(&self) -> bool {
+        let Self { network, disk, time, .. } = self;
+        time.cpu_ns > 0 || network.moved() || disk.moved()
+    }
+}
+
+impl NetworkBytes {
+    pub fn moved(&self) -> bool {
+        self.tcp_rx_bytes + self.tcp_tx_bytes + self.udp_rx_bytes + self.udp_tx_bytes > 0
+    }
+}
+
+impl DiskBytes {
+    pub fn moved(&self) -> bool {
+        self.file_read_bytes + self.file_written_bytes + self.device_read_bytes + self.device_written_bytes
+            > 0
+    }
+}
+
+/// By serial: in the order in which they became targets.
+pub(super) fn report(timeline: &Timeline) -> Vec<ProcessReport> {
+    timeline
+        .processes
+        .values()
+        .filter_map(|process| {
+            let totals = process.totals.as_ref()?;
+            let peers = peers(process);
+            Some(ProcessReport {
+                pid: totals.pid,
+                comm: totals.comm.clone(),
+                label: process.label.as_ref().map(|label| label.label.clone()),
+                role: process.role().map(str::to_owned),
+                program: process.label.as_ref().and_then(|label| label.program.clone()),
+                network: network(totals, &peers),
+                peers,
+                disk: disk(timeline, process),
+                time: time(timeline, process),
+            })
+        })
+        .collect()
+}
+
+/// The time of a process's threads, added up.
+pub(super) fn time(timeline: &Timeline, process: &Process) -> ThreadTime {
+    let mut time = ThreadTime::default();
+    for thread in process.threads.values() {
+        time += ThreadTime::of(thread, timeline.whole_until_ns());
+    }
+    time
+}
+
+/// Processes of which nothing is known but that they were there.
+pub(super) fn without_totals(timeline: &Timeline) -> Vec<ProcessSerial> {
+    let missing = timeline.processes.iter().filter(|(_, process)| process.totals.is_none());
+    missing.map(|(serial, _)| *serial).collect()
+}
+
+fn network(totals: &ProcessTotals, peers: &[PeerReport]) -> NetworkBytes {
+    NetworkBytes {
+        tcp_rx_bytes: totals.tcp_rx_bytes,
+        tcp_tx_bytes: totals.tcp_tx_bytes,
+        udp_rx_bytes: totals.udp_rx_bytes,
+        udp_tx_bytes: totals.udp_tx_bytes,
+        peer_rx_bytes: totals.peer_rx_bytes,
+        peer_tx_bytes: totals.peer_tx_bytes,
+        tcp_retransmits: peers.iter().map(|peer| peer.retransmits).sum(),
+    }
+}
+
+fn peers(process: &Process) -> Vec<PeerReport> {
+    by_peer(process.sockets.values())
+        .into_iter()
+        .map(|((control, remote, protocol), peer)| PeerReport {
+            peer: remote.to_string(),
+            protocol,
+            control,
+            rx_bytes: peer.rx_bytes,
+            tx_bytes: peer.tx_bytes,
+            connections: peer.connections,
+            retransmits: peer.retransmits,
+        })
+        .collect()
+}
+
+/// A stacked device's bytes show on the devices below it again, and are added up on the topmost only.
+fn disk(timeline: &Timeline, process: &Process) -> DiskBytes {
+    let device_bytes = |wanted: Operation| {
+        let credits = process.credits.iter().filter(|((id, operation), _)| {
+            *operation == wanted && !timeline.devices.get(id).is_some_and(|device| device.below_another())
+        });
+        credits.map(|(_, bytes)| bytes).sum()
+    };
+    DiskBytes {
+        file_read_bytes: process.io.values().map(|io| io.read_bytes()).sum(),
+        file_written_bytes: process.io.values().map(|io| io.written_bytes()).sum(),
+        device_read_bytes: device_bytes(Operation::Read),
+        device_written_bytes: device_bytes(Operation::Write),
+    }
+}

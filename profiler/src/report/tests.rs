@@ -1,0 +1,101 @@
+use crate::{capture::Record, timeline::sample::*};
+
+use super::*;
+
+/// `value` is the JSON at a path of keys and indices.
+#[track_caller]
+fn check(records: Vec<Record>, rows: &[(&str, &str)]) {
+    let json = json::render(&build(&timeline(records)));
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    for (path, value) in rows {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        let got = json.pointer(&pointer).unwrap_or_else(|| panic!("no {path}"));
+        assert_eq!(got.to_string(), *value, "{path}");
+    }
+}
+
+#[test]
+fn the_json_has_the_names_of_the_design() {
+    check(
+        records(),
+        &[
+            ("schema_version", "1"),
+            ("capture.id", "\"7f3a9c\""),
+            ("capture.started_at", "\"2026-01-01T00:00:00.000Z\""),
+            ("capture.duration_s", "1.0"),
+            ("capture.host", r#"{"cpus":2,"kernel":"6.18.5","lockdown":"none"}"#),
+            (
+                "capture.run",
+                r#"{"file_size_bytes":1048576,"nodes":2,"repetition":1,"seeders":1,"system":"transmission"}"#,
+            ),
+            ("trust.verdict", "\"complete\""),
+            ("trust.events_lost", r#"{"late":0,"ring_full":0,"wake_unseen":0}"#),
+            ("overhead.windows_s", "0.1"),
+            ("overhead.probe_runs", "11000"),
+            ("overhead.probe_ns", "1280000"),
+            ("overhead.probe_cpu_fraction", "0.0128"),
+            ("overhead.daemon_cpu_fraction", "0.01"),
+            ("overhead.capture_bytes_per_s", "50000.0"),
+            ("overhead.programs.0", r#"{"ns_per_run":120.0,"program":"sched_switch","runs":10000}"#),
+            ("processes.1.pid", "102"),
+            ("processes.1.role", "\"leecher\""),
+            ("processes.1.network.tcp_rx_bytes", "1081344"),
+            ("processes.1.network.tcp_retransmits", "2"),
+            ("processes.1.peers.0.peer", "\"10.77.0.1\""),
+            ("processes.1.peers.1.control", "true"),
+            ("processes.1.disk.file_read_bytes", "2100000"),
+            ("processes.1.disk.file_written_bytes", "1048576"),
+            ("processes.1.disk.device_written_bytes", "1048576"),
+            ("processes.1.time.threads", "2"),
+            ("processes.1.time.lifetime_ns", "2000000000"),
+            ("processes.1.time.wait_other_ns", "100000000"),
+            ("processes.1.time.wait_idle_ns", "1700000000"),
+            ("devices.0.name", "\"sda\""),
+            ("devices.0.written_bytes", "2097152"),
+            ("devices.0.write_mean_queue_us", "4.096"),
+            ("devices.0.write_mean_service_us", "40.96"),
+            ("devices.0.uncredited_bytes", "1048576"),
+            ("transfers.0.direction", "\"download\""),
+            ("transfers.0.milestones.0.name", "\"first_byte\""),
+            ("transfers.0.milestones.0.kernel_s", "0.01"),
+            ("transfers.0.milestones.1.app_s", "0.18"),
+            ("transfers.0.milestones.1.app_resolution_s", "0.02"),
+            ("transfers.0.milestones.1.kernel_s", "0.17"),
+            ("transfers.0.milestones.1.kernel_resolution_s", "0.01"),
+            ("transfers.0.milestones.1.kernel_bytes", "589824"),
+            ("transfers.0.milestones.3.kernel_s", "0.33"),
+            ("transfers.0.phases.0", r#"{"from":"request","to":"first_byte","wall_s":0.01}"#),
+            ("transfers.0.phases.3", r#"{"from":"p90","to":"p100","wall_s":0.03}"#),
+            ("transfers.0.throughput.overhead_ratio", "1.03125"),
+            ("agreement.difference_bytes", "0"),
+        ],
+    );
+}
+
+#[test]
+fn nothing_is_invented_where_nothing_was_measured() {
+    check(
+        vec![start(), process(LEECHER, "curl", PEER_BYTES, 10), end()],
+        &[
+            ("capture.started_at", "null"),
+            ("overhead.windows_s", "null"),
+            ("overhead.probe_cpu_fraction", "null"),
+            ("overhead.daemon_anon_rss_bytes", "null"),
+            ("transfers.0.requested", "\"process_start\""),
+            ("transfers.0.milestones.1.app_s", "null"),
+            ("transfers.0.throughput.overhead_ratio", "null"),
+            ("agreement", "null"),
+        ],
+    );
+}
+
+#[test]
+fn a_disk_below_another_is_not_added_to_a_process() {
+    let mut records = records();
+    records.insert(8, credit_on(16, LEECHER, SIZE_BYTES));
+    records.insert(8, credit_on(32, LEECHER, 5));
+    check(
+        records,
+        &[("processes.1.disk.device_written_bytes", "1048581"), ("devices.1.credited_bytes", "1048576")],
+    );
+}

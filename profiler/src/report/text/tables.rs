@@ -1,0 +1,240 @@
+//! The report's tables, each with its title; empty if there is nothing to show.
+
+use comfy_table::Table;
+
+use crate::{
+    capture::{Direction, Protocol},
+    report::{DeviceReport, ProcessReport, Program, TransferReport},
+};
+
+use super::cells::{both, clean, exact, human, lines, name, or_dash, part, rate, table};
+
+pub fn transfer(transfer: &TransferReport) -> String {
+    let verb = match transfer.direction {
+        Direction::Download => "download",
+        Direction::Upload => "upload",
+    };
+    let since = match transfer.requested {
+        "recorded" => "its request",
+        _ => "the process's start (the request was not recorded)",
+    };
+    let mut rows = table(
+        &[
+            "milestone",
+            "application s",
+            "+/-",
+            "kernel s",
+            "late by up to",
+            "difference s",
+            "kernel bytes then",
+            "",
+        ],
+        1..8,
+    );
+    for milestone in &transfer.milestones {
+        let ahead = milestone.app_s.zip(milestone.kernel_s).map(|(app_s, kernel_s)| app_s - kernel_s);
+        rows.add_row([
+            title(milestone.name),
+            or_dash(milestone.app_s, |s| format!("{s:.4}")),
+            or_dash(milestone.app_resolution_s, |s| format!("{s:.4}")),
+            or_dash(milestone.kernel_s, |s| format!("{s:.4}")),
+            or_dash(milestone.kernel_resolution_s, |s| format!("{s:.4}")),
+            or_dash(ahead, |s| format!("{s:+.4}")),
+            or_dash(milestone.kernel_bytes, exact),
+            or_dash(milestone.kernel_bytes, human),
+        ]);
+    }
+    format!(
+        "Transfer {}: {verb} of {}, seconds since {since}\n{}\n{}\n{}",
+        clean(&transfer.label),
+        both(transfer.file_size_bytes),
+        lines(&rows),
+        lines(&phases(transfer)),
+        lines(&throughput(transfer)),
+    )
+}
+
+pub fn network(processes: &[ProcessReport]) -> String {
+    let mut rows =
+        table(&["process", "pid", "traffic", "received", "", "sent", "", "retransmits"], [1, 3, 4, 5, 6, 7]);
+    for process in processes.iter().filter(|process| process.network.moved()) {
+        let network = &process.network;
+        let retransmits = exact(network.tcp_retransmits);
+        let kinds = [
+            ("TCP", network.tcp_rx_bytes, network.tcp_tx_bytes, retransmits.as_str()),
+            ("UDP", network.udp_rx_bytes, network.udp_tx_bytes, ""),
+            ("without control", network.peer_rx_bytes, network.peer_tx_bytes, ""),
+        ];
+        for (kind, rx_bytes, tx_bytes, retransmits) in kinds.into_iter().filter(|kind| kind.1 + kind.2 > 0) {
+            rows.add_row(vec![
+                name(process.name()),
+                process.pid.into(),
+                kind.into(),
+                exact(rx_bytes).into(),
+                human(rx_bytes).into(),
+                exact(tx_bytes).into(),
+                human(tx_bytes).into(),
+                retransmits.into(),
+            ]);
+        }
+    }
+    titled("Network, payload bytes", &rows)
+}
+
+pub fn peers(processes: &[ProcessReport]) -> String {
+    let mut rows =
+        table(&["process", "peer", "", "received", "", "sent", "", "sockets", "retransmits"], 3..9);
+    for process in processes {
+        for peer in &process.peers {
+            let protocol = match peer.protocol {
+                Some(Protocol::Tcp) => "TCP",
+                Some(Protocol::Udp) => "UDP",
+                None => "?",
+            };
+            rows.add_row(vec![
+                name(process.name()),
+                peer.peer.as_str().into(),
+                if peer.control { format!("{protocol} control") } else { protocol.to_owned() }.into(),
+                exact(peer.rx_bytes).into(),
+                human(peer.rx_bytes).into(),
+                exact(peer.tx_bytes).into(),
+                human(peer.tx_bytes).into(),
+                exact(peer.connections).into(),
+                exact(peer.retransmits).into(),
+            ]);
+        }
+    }
+    titled("Peers, payload bytes", &rows)
+}
+
+pub fn disk(processes: &[ProcessReport]) -> String {
+    let mut rows = table(&["process", "pid", "where", "read", "", "written", ""], [1, 3, 4, 5, 6]);
+    for process in processes.iter().filter(|process| process.disk.moved()) {
+        let disk = &process.disk;
+        let places = [
+            ("its calls, sockets too", disk.file_read_bytes, disk.file_written_bytes),
+            ("devices, by itself", disk.device_read_bytes, disk.device_written_bytes),
+        ];
+        for (place, read_bytes, written_bytes) in places.into_iter().filter(|place| place.1 + place.2 > 0) {
+            rows.add_row(vec![
+                name(process.name()),
+                process.pid.into(),
+                place.into(),
+                exact(read_bytes).into(),
+                human(read_bytes).into(),
+                exact(written_bytes).into(),
+                human(written_bytes).into(),
+            ]);
+        }
+    }
+    titled("Files and disks, bytes", &rows)
+}
+
+pub fn time(processes: &[ProcessReport]) -> String {
+    let head =
+        ["process", "pid", "threads", "lifetimes", "on CPU", "run queue", "asleep, woken", "asleep, idle"];
+    let mut rows = table(&head, 1..8);
+    for process in processes.iter().filter(|process| process.did_something()) {
+        let time = &process.time;
+        rows.add_row(vec![
+            name(process.name()),
+            process.pid.into(),
+            time.threads.into(),
+            format!("{:.3}", time.lifetime_ns as f64 / 1e9).into(),
+            part(time.cpu_ns, time.lifetime_ns).into(),
+            part(time.runqueue_ns, time.lifetime_ns).into(),
+            part(time.wait_other_ns, time.lifetime_ns).into(),
+            part(time.wait_idle_ns, time.lifetime_ns).into(),
+        ]);
+    }
+    titled("Time of threads, s", &rows)
+}
+
+pub fn devices(devices: &[DeviceReport]) -> String {
+    let head =
+        ["device", "", "bytes", "", "requests", "mean queue us", "mean service us", "by targets", "errors"];
+    let mut rows = table(&head, 2..9);
+    for device in devices {
+        let directions = [
+            (
+                "read",
+                device.read_bytes,
+                device.read_requests,
+                device.read_mean_queue_us,
+                device.read_mean_service_us,
+            ),
+            (
+                "written",
+                device.written_bytes,
+                device.write_requests,
+                device.write_mean_queue_us,
+                device.write_mean_service_us,
+            ),
+        ];
+        let moved = directions.iter().filter(|(_, bytes, requests, ..)| bytes + requests > 0);
+        for (i, (direction, bytes, requests, queue_us, service_us)) in moved.enumerate() {
+            let once = |text: String| if i == 0 { text } else { String::new() };
+            rows.add_row(vec![
+                name(&device.name),
+                (*direction).into(),
+                exact(*bytes).into(),
+                human(*bytes).into(),
+                exact(*requests).into(),
+                or_dash(*queue_us, |us| format!("{us:.1}")).into(),
+                or_dash(*service_us, |us| format!("{us:.1}")).into(),
+                once(exact(device.credited_bytes)).into(),
+                once(exact(device.errors)).into(),
+            ]);
+        }
+    }
+    titled("Devices, whole host, each by itself", &rows)
+}
+
+pub fn programs(programs: &[Program]) -> String {
+    let mut rows = table(&["program", "runs", "ns per run"], [1, 2]);
+    for program in programs.iter().filter(|program| program.runs > 0) {
+        rows.add_row([
+            clean(&program.program),
+            exact(program.runs),
+            or_dash(program.ns_per_run, |ns| format!("{ns:.0}")),
+        ]);
+    }
+    if rows.row_count() == 0 { String::new() } else { format!("\n{}", lines(&rows)) }
+}
+
+fn phases(transfer: &TransferReport) -> Table {
+    let mut rows = table(&["phase, by the kernel", "s"], [1]);
+    for phase in &transfer.phases {
+        rows.add_row([format!("{} to {}", phase.from, phase.to), format!("{:.4}", phase.wall_s)]);
+    }
+    rows
+}
+
+fn throughput(transfer: &TransferReport) -> Table {
+    let throughput = &transfer.throughput;
+    let mut rows = table(&["throughput", "", ""], [1, 2]);
+    for (whose, bytes_per_s, bytes) in [
+        ("application", throughput.app_bytes_per_s, transfer.file_size_bytes),
+        ("kernel", throughput.kernel_bytes_per_s, throughput.final_bytes),
+    ] {
+        rows.add_row([whose.to_owned(), or_dash(bytes_per_s, rate), format!("{} bytes", exact(bytes))]);
+    }
+    let ratio = or_dash(throughput.overhead_ratio, |ratio| format!("{ratio:.4}"));
+    rows.add_row(["kernel / file size".to_owned(), ratio, String::new()]);
+    rows
+}
+
+fn title(milestone: crate::capture::MilestoneName) -> String {
+    use crate::capture::MilestoneName::{FirstByte, P50, P90, P100};
+    match milestone {
+        FirstByte => "first byte",
+        P50 => "50 %",
+        P90 => "90 %",
+        P100 => "100 %",
+    }
+    .to_owned()
+}
+
+fn titled(title: &str, rows: &Table) -> String {
+    if rows.row_count() == 0 { String::new() } else { format!("{title}\n{}", lines(rows)) }
+}

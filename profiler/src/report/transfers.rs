@@ -1,0 +1,228 @@
+//! Transfers: milestones by the application and by the kernel, phases between them, throughput.
+
+use serde::Serialize;
+
+use crate::{
+    capture::{Direction, MilestoneName},
+    milestones::{self, Finish, Found, Milestone, Sighting},
+    timeline::{Process, Requested, TimedTransfer, Timeline},
+};
+
+use super::{ratio, seconds};
+
+/// Seconds count from the request.
+#[derive(Clone, Debug, Serialize)]
+pub struct TransferReport {
+    pub label: String,
+    pub direction: Direction,
+    pub file_size_bytes: u64,
+    /// `recorded`, or `process_start` where nobody recorded the request.
+    pub requested: &'static str,
+    pub milestones: Vec<MilestoneReport>,
+    pub phases: Vec<Phase>,
+    pub throughput: Throughput,
+    /// What it took to ask the application for its milestones.
+    pub polling: Option<Polling>,
+    /// SHA-256 of what was sent and of what was received.
+    pub checksum: Option<Checksum>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Polling {
+    pub polls: u64,
+    pub cpu_s: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Checksum {
+    pub matched: bool,
+    pub sent_sha256: String,
+    pub received_sha256: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct MilestoneReport {
+    pub name: MilestoneName,
+    pub fraction: f64,
+    pub app_s: Option<f64>,
+    /// The claim may be so much early or late.
+    pub app_resolution_s: Option<f64>,
+    pub kernel_s: Option<f64>,
+    /// The count may have been reached so much earlier.
+    pub kernel_resolution_s: Option<f64>,
+    /// Counted at the application's time, or else at the kernel's.
+    pub kernel_bytes: Option<u64>,
+}
+
+/// The time between two kernel milestones.
+#[derive(Clone, Debug, Serialize)]
+pub struct Phase {
+    pub from: &'static str,
+    pub to: &'static str,
+    pub wall_s: f64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Throughput {
+    /// The file's size over the application's time to 100 %.
+    pub app_bytes_per_s: Option<f64>,
+    /// The kernel's final count over its time to 100 %.
+    pub kernel_bytes_per_s: Option<f64>,
+    /// The kernel's final count over the file's size; missing where only the count itself told that the transfer
+    /// was complete.
+    pub overhead_ratio: Option<f64>,
+    /// The kernel's final count.
+    pub final_bytes: u64,
+}
+
+/// What the leecher received beside what the seeders sent, as the kernel counted both, over the whole capture.
+#[derive(Clone, Debug, Serialize)]
+pub struct Agreement {
+    pub leecher: String,
+    pub received_bytes: u64,
+    pub file_size_bytes: Option<u64>,
+    pub seeders: usize,
+    pub sent_bytes: u64,
+    /// Sent less received.
+    pub difference_bytes: i128,
+}
+
+/// A transfer and its milestones; `None` if its process is not in the capture.
+pub(super) struct FoundTransfer<'a> {
+    pub timed: &'a TimedTransfer,
+    pub found: Option<Found>,
+}
+
+pub(super) fn find(timeline: &Timeline) -> Vec<FoundTransfer<'_>> {
+    timeline
+        .transfers
+        .iter()
+        .map(|timed| FoundTransfer {
+            timed,
+            found: timeline
+                .processes
+                .get(&timed.transfer.process)
+                .map(|process| milestones::find(timed, process)),
+        })
+        .collect()
+}
+
+pub(super) fn report(transfer: &FoundTransfer) -> TransferReport {
+    let FoundTransfer { timed, found } = transfer;
+    let since_ns = timed.transfer.requested_ns;
+    let sightings = found.as_ref().map_or(&[][..], |found| &found.milestones);
+    TransferReport {
+        label: timed.transfer.label.clone(),
+        direction: timed.transfer.direction,
+        file_size_bytes: timed.transfer.file_size_bytes,
+        requested: match timed.requested {
+            Requested::Recorded => "recorded",
+            Requested::ProcessStart => "process_start",
+        },
+        milestones: sightings.iter().map(|milestone| milestone_report(milestone, since_ns)).collect(),
+        phases: phases(sightings, since_ns),
+        throughput: throughput(timed, found.as_ref()),
+        polling: timed
+            .polling
+            .as_ref()
+            .map(|polling| Polling { polls: polling.polls, cpu_s: seconds(polling.cpu_ns) }),
+        checksum: timed.checksum.as_ref().map(|checksum| Checksum {
+            matched: checksum.sent_sha256 == checksum.received_sha256,
+            sent_sha256: checksum.sent_sha256.clone(),
+            received_sha256: checksum.received_sha256.clone(),
+        }),
+    }
+}
+
+/// Only for one leecher: several send to each other, and the sums of roles do not compare.
+pub(super) fn agreement(timeline: &Timeline) -> Option<Agreement> {
+    let of_role = |role: &'static str| {
+        timeline.processes.iter().filter(move |(_, process)| process.role() == Some(role))
+    };
+    let mut leechers = of_role("leecher");
+    let (Some((serial, leecher)), None) = (leechers.next(), leechers.next()) else { return None };
+    let received_bytes = leecher.totals.as_ref()?.peer_rx_bytes;
+    let sent = |process: &Process| process.totals.as_ref().map(|totals| totals.peer_tx_bytes);
+    let sent: Vec<u64> = of_role("seeder").filter_map(|(_, seeder)| sent(seeder)).collect();
+    if sent.is_empty() {
+        return None;
+    }
+    let sent_bytes: u64 = sent.iter().sum();
+    let transfer = timeline.transfers.iter().find(|timed| timed.transfer.process == *serial);
+    Some(Agreement {
+        leecher: leecher.name(),
+        received_bytes,
+        file_size_bytes: transfer.map(|timed| timed.transfer.file_size_bytes),
+        seeders: sent.len(),
+        sent_bytes,
+        difference_bytes: i128::from(sent_bytes) - i128::from(received_bytes),
+    })
+}
+
+pub(super) fn name(milestone: MilestoneName) -> &'static str {
+    match milestone {
+        MilestoneName::FirstByte => "first_byte",
+        MilestoneName::P50 => "p50",
+        MilestoneName::P90 => "p90",
+        MilestoneName::P100 => "p100",
+    }
+}
+
+fn milestone_report(milestone: &Milestone, since_ns: u64) -> MilestoneReport {
+    let at_s = |sighting: Option<Sighting>| sighting.map(|s| signed_seconds(s.at_ns, since_ns));
+    let resolution_s = |sighting: Option<Sighting>| sighting.map(|s| seconds(s.resolution_ns));
+    MilestoneReport {
+        name: milestone.name,
+        fraction: milestones::percent(milestone.name) as f64 / 100.0,
+        app_s: at_s(milestone.app),
+        app_resolution_s: resolution_s(milestone.app),
+        kernel_s: at_s(milestone.kernel),
+        kernel_resolution_s: resolution_s(milestone.kernel),
+        kernel_bytes: milestone.kernel_bytes,
+    }
+}
+
+/// From the request on; a phase whose end is not known is left out.
+fn phases(milestones: &[Milestone], requested_ns: u64) -> Vec<Phase> {
+    let mut from = Some(("request", requested_ns));
+    let mut phases = Vec::new();
+    for milestone in milestones {
+        let to = milestone.kernel.map(|sighting| (name(milestone.name), sighting.at_ns));
+        if let (Some((from, began_ns)), Some((to, ended_ns))) = (from, to) {
+            phases.push(Phase { from, to, wall_s: signed_seconds(ended_ns, began_ns) });
+        }
+        from = to;
+    }
+    phases
+}
+
+fn throughput(timed: &TimedTransfer, found: Option<&Found>) -> Throughput {
+    let Some(found) = found else {
+        return Throughput {
+            app_bytes_per_s: None,
+            kernel_bytes_per_s: None,
+            overhead_ratio: None,
+            final_bytes: 0,
+        };
+    };
+    let transfer = &timed.transfer;
+    let rate = |bytes: u64, at: Option<Sighting>| {
+        let ns = at?.at_ns.saturating_sub(transfer.requested_ns);
+        ratio(bytes, ns).map(|per_ns| per_ns * 1e9)
+    };
+    let p100 = found.milestones.iter().find(|milestone| milestone.name == MilestoneName::P100);
+    Throughput {
+        app_bytes_per_s: rate(transfer.file_size_bytes, p100.and_then(|p100| p100.app)),
+        kernel_bytes_per_s: rate(found.final_bytes, p100.and_then(|p100| p100.kernel)),
+        overhead_ratio: match found.finish {
+            Finish::Claimed => ratio(found.final_bytes, transfer.file_size_bytes),
+            Finish::SizeReached | Finish::Unknown => None,
+        },
+        final_bytes: found.final_bytes,
+    }
+}
+
+/// Negative if `at_ns` is before `since_ns`: a claim can be wrong.
+fn signed_seconds(at_ns: u64, since_ns: u64) -> f64 {
+    if at_ns >= since_ns { seconds(at_ns - since_ns) } else { -seconds(since_ns - at_ns) }
+}

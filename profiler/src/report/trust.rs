@@ -1,0 +1,175 @@
+//! How far the report can be trusted. Every reason names the thing and what follows from it.
+
+use std::collections::BTreeMap;
+
+use profiler_ebpf::abi::loss::Loss;
+use serde::Serialize;
+
+use crate::{
+    capture::{Ending, PROBE_REENTRY, ThreadState, UNDECODABLE},
+    milestones::{Finish, Found, out_of_order},
+    timeline::{LATE, ThreadTime, TimedTransfer, Timeline},
+};
+
+use super::{
+    processes,
+    transfers::{FoundTransfer, name},
+};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Trust {
+    pub verdict: Verdict,
+    /// Sentences; none if the verdict is `complete`.
+    pub reasons: Vec<String>,
+    /// By class, also those without a loss.
+    pub events_lost: BTreeMap<String, u64>,
+    pub probes_missing: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Complete,
+    Degraded,
+}
+
+pub(super) fn judge(timeline: &Timeline, transfers: &[FoundTransfer]) -> Trust {
+    let mut reasons = Vec::new();
+    reasons.extend(cut(timeline));
+    reasons.extend(lost(timeline));
+    reasons.extend(missing(timeline));
+    reasons.extend(sums(timeline));
+    for transfer in transfers {
+        judge_transfer(transfer, &mut reasons);
+    }
+    reasons.extend(timeline.stray_claims.iter().map(|label| {
+        format!(
+            "milestones were claimed for {label}, but no transfer has that label: they are not in the report"
+        )
+    }));
+    let missing = timeline.families.values().filter(|family| family.missing.is_some());
+    Trust {
+        verdict: if reasons.is_empty() { Verdict::Complete } else { Verdict::Degraded },
+        reasons,
+        events_lost: timeline.losses.clone(),
+        probes_missing: missing.map(|family| family.name.clone()).collect(),
+    }
+}
+
+fn cut(timeline: &Timeline) -> Vec<String> {
+    let Ending::CutAt { offset } = timeline.ending else { return Vec::new() };
+    let mut reasons = vec![format!(
+        "the capture was cut short after byte {offset} (killed, or the disk was full): what came later is missing"
+    )];
+    let threads = timeline.processes.values().flat_map(|process| process.threads.values());
+    let oldest =
+        threads.filter(|thread| thread.state != ThreadState::Exited).map(|thread| thread.at_ns).min();
+    if let Some(age_ns) = oldest.map(|at_ns| timeline.end_ns.saturating_sub(at_ns)).filter(|age| *age > 0) {
+        reasons.push(format!(
+            "the last totals of threads are up to {:.3} ms older than the capture's end: their time ends there",
+            age_ns as f64 / 1e6
+        ));
+    }
+    let unknown = processes::without_totals(timeline).len();
+    if unknown > 0 {
+        reasons.push(format!("{unknown} processes have no totals in the capture and are not in the report"));
+    }
+    reasons
+}
+
+fn lost(timeline: &Timeline) -> Vec<String> {
+    let lost = timeline.losses.iter().filter(|(_, count)| **count > 0);
+    lost.map(|(class, count)| format!("{count} × {class}: {}", meaning(class))).collect()
+}
+
+fn meaning(class: &str) -> &str {
+    match Loss::ALL.iter().find(|loss| loss.name() == class) {
+        Some(loss) => loss.meaning(),
+        None if class == LATE => {
+            "a progress record came after its time was closed and was not used: milestones are coarser, byte counts are not affected"
+        }
+        None if class == PROBE_REENTRY => {
+            "the kernel skipped a probe that interrupted itself: what it would have counted is missing"
+        }
+        None if class == UNDECODABLE => {
+            "a record of the ring buffer could not be read: the probes and the daemon are of different versions"
+        }
+        None => "this version does not know what follows from it",
+    }
+}
+
+fn missing(timeline: &Timeline) -> Vec<String> {
+    let missing =
+        timeline.families.values().filter_map(|family| Some((&family.name, family.missing.as_ref()?)));
+    missing
+        .map(|(name, why)| {
+            format!("probe family {name} is missing, in whole or in part, and so is what it counts: {why}")
+        })
+        .collect()
+}
+
+fn sums(timeline: &Timeline) -> Vec<String> {
+    let times = timeline.processes.values().map(|process| (process, processes::time(timeline, process)));
+    times
+        .filter(|(_, time)| !time.adds_up())
+        .map(|(process, time)| {
+            let ThreadTime { difference_ns, lifetime_ns, .. } = time;
+            format!(
+                "the thread states of {} differ from the threads' lifetimes by {:.3} ms of {:.3} ms (more than 0.1 %): their shares are off by as much",
+                process.name(),
+                difference_ns as f64 / 1e6,
+                lifetime_ns as f64 / 1e6,
+            )
+        })
+        .collect()
+}
+
+fn judge_transfer(transfer: &FoundTransfer, reasons: &mut Vec<String>) {
+    let label = &transfer.timed.transfer.label;
+    let Some(found) = &transfer.found else {
+        reasons.push(format!(
+            "the process of transfer {label} is not in the capture: it has no kernel milestones"
+        ));
+        return;
+    };
+    if let Some(checksum) = &transfer.timed.checksum
+        && checksum.sent_sha256 != checksum.received_sha256
+    {
+        reasons.push(format!("transfer {label}: the received file is not the one that was sent"));
+    }
+    reasons.extend(incomplete(transfer.timed, found).map(|why| format!("transfer {label}: {why}")));
+    for (whose, order) in [
+        ("application's", out_of_order(&found.milestones, |milestone| milestone.app)),
+        ("kernel's", out_of_order(&found.milestones, |milestone| milestone.kernel)),
+    ] {
+        if let Some((first, second)) = order {
+            reasons.push(format!(
+                "transfer {label}: the {whose} {} comes after its {}: its phases mean nothing",
+                name(first),
+                name(second)
+            ));
+        }
+    }
+}
+
+fn incomplete(timed: &TimedTransfer, found: &Found) -> Option<String> {
+    let size_bytes = timed.transfer.file_size_bytes;
+    match found.finish {
+        Finish::SizeReached if !timed.claims.is_empty() => Some(
+            "the application did not claim 100 %: milestones count to the moment when the kernel had counted the file's size"
+                .to_owned(),
+        ),
+        Finish::Claimed if found.final_bytes < size_bytes => Some(format!(
+            "the application claims {size_bytes} bytes, but the kernel counted only {}: payload came on a way that is not counted",
+            found.final_bytes
+        )),
+        Finish::Unknown => Some(format!(
+            "only {} of {size_bytes} bytes moved within the capture: milestones are fractions of what moved",
+            found.final_bytes
+        )),
+        Finish::Claimed | Finish::SizeReached => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+use crate::{
+    capture::{MilestoneName, Record},
+    report::{self, Verdict},
+    timeline::sample::*,
+};
+
+/// `expected` are parts of the reasons, in their order.
+#[track_caller]
+fn check(what: &str, records: Vec<Record>, expected: &[&str]) {
+    let trust = report::build(&timeline(records)).trust;
+    assert_eq!(trust.reasons.len(), expected.len(), "{what}: {:#?}", trust.reasons);
+    for (reason, part) in trust.reasons.iter().zip(expected) {
+        assert!(reason.contains(part), "{what}: {reason:?} without {part:?}");
+    }
+    let verdict = if expected.is_empty() { Verdict::Complete } else { Verdict::Degraded };
+    assert_eq!(trust.verdict, verdict, "{what}");
+}
+
+/// The sample with records put before its end.
+fn with(more: impl IntoIterator<Item = Record>) -> Vec<Record> {
+    let mut records = records();
+    let end = records.pop().expect("an end");
+    records.extend(more);
+    records.push(end);
+    records
+}
+
+fn without(unwanted: impl Fn(&Record) -> bool) -> Vec<Record> {
+    records().into_iter().filter(|record| !unwanted(record)).collect()
+}
+
+#[test]
+fn every_doubt_is_a_reason() {
+    check("nothing wrong", records(), &[]);
+    check(
+        "cut short",
+        without(|record| matches!(record, Record::End(_))),
+        &["cut short after byte 4321", "up to 10.000 ms older than the capture's end"],
+    );
+    check(
+        "cut before the totals of a process",
+        vec![start(), label(LEECHER, "leecher")],
+        &["cut short", "1 processes have no totals", "moved within the capture"][..2].as_ref(),
+    );
+    check("a loss", with([losses(3)]), &["3 × ring_full: a progress record found the ring buffer full"]);
+    check(
+        "a late record",
+        with([progress(LEECHER, START_NS + MS, 1, 1)]),
+        &["1 × late: a progress record came after its time was closed"],
+    );
+    check(
+        "a missing family",
+        with([family("disk", Some("no tracepoint block_rq_issue"))]),
+        &[
+            "probe family disk is missing, in whole or in part, and so is what it counts: no tracepoint block_rq_issue",
+        ],
+    );
+    check(
+        "a thread whose states do not sum up",
+        with([short_thread()]),
+        &["leecher-1 differ from the threads' lifetimes by 90.000 ms"],
+    );
+    check(
+        "claims in a wrong order",
+        with([claim(MilestoneName::P50, 401, 1)]),
+        &["transfer leecher-1: the application's p50 comes after its p90"],
+    );
+    check(
+        "no claim of 100 %",
+        without(
+            |record| matches!(record, Record::Milestone(milestone) if milestone.name == MilestoneName::P100),
+        ),
+        &["transfer leecher-1: the application did not claim 100 %"],
+    );
+    check(
+        "a claim that the kernel does not confirm",
+        without(|record| matches!(record, Record::Progress(progress) if progress.rx_bytes > 900_000))
+            .into_iter()
+            .map(|record| match record {
+                Record::ProcessTotals(totals) if totals.process == LEECHER => {
+                    process(LEECHER, "c", 900_000, 1)
+                }
+                other => other,
+            })
+            .collect(),
+        &["claims 1048576 bytes, but the kernel counted only 900000"],
+    );
+    check(
+        "a transfer of an unknown process",
+        vec![start(), transfer(), end()],
+        &["the process of transfer leecher-1 is not in the capture"],
+    );
+    check(
+        "claims of an unknown transfer",
+        vec![start(), claim(MilestoneName::P50, 1, 1), end()],
+        &["milestones were claimed for leecher-1, but no transfer has that label"],
+    );
+}
+
+/// 90 ms of 1 s are in no state.
+fn short_thread() -> Record {
+    let Record::ThreadTotals(mut totals) = thread(LEECHER, 3, crate::capture::ThreadState::Blocked) else {
+        unreachable!("a thread is a thread")
+    };
+    totals.cpu_ns -= 90 * MS;
+    Record::ThreadTotals(totals)
+}

@@ -1,0 +1,16 @@
+//! The real probes against real traffic, disks and threads. Needs root; without it every test fails.
+//!
+//! The test process is its own target, so it knows to the byte what it did.
+
+#[path = "kernel/bytes.rs"]
+mod bytes;
+#[path = "kernel/disk.rs"]
+mod disk;
+#[path = "kernel/faults.rs"]
+mod faults;
+#[path = "kernel/processes.rs"]
+mod processes;
+#[path = "kernel/recorded.rs"]
+mod recorded;
+#[path = "kernel/time.rs"]
+mod time;

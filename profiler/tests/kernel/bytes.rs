@@ -1,0 +1,150 @@
+//! Payload is counted to the byte, on both ends.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    thread,
+};
+
+use profiler::capture::{Protocol, SocketTotals};
+
+use crate::recorded::{Recorded, record};
+
+/// No power of two and no multiple of a segment.
+const PAYLOAD_BYTES: usize = 12_345_678;
+
+#[test]
+fn tcp_over_ipv4_is_exact() {
+    check_tcp((Ipv4Addr::LOCALHOST, 0).into());
+}
+
+#[test]
+fn tcp_over_ipv6_is_exact() {
+    check_tcp((Ipv6Addr::LOCALHOST, 0).into());
+}
+
+#[test]
+fn udp_over_ipv4_is_exact() {
+    check_udp((Ipv4Addr::LOCALHOST, 0).into());
+}
+
+#[test]
+fn udp_over_ipv6_is_exact() {
+    check_udp((Ipv6Addr::LOCALHOST, 0).into());
+}
+
+#[test]
+fn a_peek_is_no_receive() {
+    let mut ports = (0, 0);
+    let recorded = record(|| {
+        let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+        ports = (near.local_addr().unwrap().port(), far.local_addr().unwrap().port());
+        near.write_all(&[7; 5000]).unwrap();
+        let mut buffer = [0; 5000];
+        while far.peek(&mut buffer).unwrap() < buffer.len() {}
+        far.peek(&mut buffer).unwrap();
+        far.read_exact(&mut buffer).unwrap();
+    });
+    check_socket(&recorded, Protocol::Tcp, ports.0, (0, 5000));
+    check_socket(&recorded, Protocol::Tcp, ports.1, (5000, 0));
+}
+
+#[test]
+fn a_connection_has_a_beginning_an_end_and_the_kernels_own_totals() {
+    let mut port = 0;
+    let recorded = record(|| {
+        let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+        port = near.local_addr().unwrap().port();
+        near.write_all(&[7; 100]).unwrap();
+        near.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(far.read_to_end(&mut Vec::new()).unwrap(), 100);
+        drop((near, far));
+        // The last acknowledgements of the connection.
+        thread::sleep(std::time::Duration::from_millis(200));
+    });
+    let ends = find(&recorded, Protocol::Tcp, port).ends.clone().expect("the ends are known");
+    let established = ends.established_ns.expect("the connection began in the recording");
+    let closed = ends.closed.expect("the connection ended in the recording");
+    assert!(established < closed.at_ns, "{established} {closed:?}");
+    assert!(ends.has_peer(), "{ends:?}");
+    assert_eq!(closed.bytes_sent, 100);
+}
+
+#[test]
+fn an_accepted_connection_that_was_there_before_counts_from_the_recordings_start() {
+    let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+    near.write_all(&[1; 1000]).unwrap();
+    far.read_exact(&mut [0; 1000]).unwrap();
+    let recorded = record(|| {
+        near.write_all(&[2; 10]).unwrap();
+        far.read_exact(&mut [0; 10]).unwrap();
+    });
+    check_socket(&recorded, Protocol::Tcp, near.local_addr().unwrap().port(), (0, 10));
+    check_socket(&recorded, Protocol::Tcp, far.local_addr().unwrap().port(), (10, 0));
+}
+
+#[track_caller]
+fn check_tcp(address: SocketAddr) {
+    let mut ports = (0, 0);
+    let recorded = record(|| {
+        let (mut near, mut far) = connect(address);
+        ports = (near.local_addr().unwrap().port(), far.local_addr().unwrap().port());
+        let reader = thread::spawn(move || {
+            let mut buffer = vec![0; 100_000];
+            let mut got = 0;
+            loop {
+                match far.read(&mut buffer).unwrap() {
+                    0 => return got,
+                    n => got += n,
+                }
+            }
+        });
+        near.write_all(&vec![7; PAYLOAD_BYTES]).unwrap();
+        drop(near);
+        assert_eq!(reader.join().unwrap(), PAYLOAD_BYTES);
+    });
+    check_socket(&recorded, Protocol::Tcp, ports.0, (0, PAYLOAD_BYTES as u64));
+    check_socket(&recorded, Protocol::Tcp, ports.1, (PAYLOAD_BYTES as u64, 0));
+    let own = recorded.own().totals.clone().unwrap();
+    assert_eq!((own.tcp_rx_bytes, own.tcp_tx_bytes), (PAYLOAD_BYTES as u64, PAYLOAD_BYTES as u64));
+    assert_eq!((own.udp_rx_bytes, own.udp_tx_bytes), (0, 0));
+}
+
+#[track_caller]
+fn check_udp(address: SocketAddr) {
+    const DATAGRAMS: u64 = 1000;
+    const DATAGRAM_BYTES: u64 = 1201;
+    let mut ports = (0, 0);
+    let recorded = record(|| {
+        let (near, far) = (UdpSocket::bind(address).unwrap(), UdpSocket::bind(address).unwrap());
+        ports = (near.local_addr().unwrap().port(), far.local_addr().unwrap().port());
+        let mut buffer = [0; 2000];
+        for _ in 0..DATAGRAMS {
+            near.send_to(&[7; DATAGRAM_BYTES as usize], far.local_addr().unwrap()).unwrap();
+            assert_eq!(far.peek_from(&mut buffer).unwrap().0 as u64, DATAGRAM_BYTES);
+            assert_eq!(far.recv_from(&mut buffer).unwrap().0 as u64, DATAGRAM_BYTES);
+        }
+    });
+    check_socket(&recorded, Protocol::Udp, ports.0, (0, DATAGRAMS * DATAGRAM_BYTES));
+    check_socket(&recorded, Protocol::Udp, ports.1, (DATAGRAMS * DATAGRAM_BYTES, 0));
+}
+
+#[track_caller]
+fn check_socket(recorded: &Recorded, protocol: Protocol, port: u16, rx_tx: (u64, u64)) {
+    let socket = find(recorded, protocol, port);
+    assert_eq!((socket.rx_bytes, socket.tx_bytes), rx_tx, "{socket:?}");
+}
+
+#[track_caller]
+fn find(recorded: &Recorded, protocol: Protocol, port: u16) -> &SocketTotals {
+    let is_it = |socket: &&SocketTotals| {
+        socket.ends.as_ref().is_some_and(|ends| ends.protocol == protocol && ends.local.port() == port)
+    };
+    recorded.own().sockets.values().find(is_it).expect("the socket is in the capture")
+}
+
+fn connect(address: SocketAddr) -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(address).unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (near, listener.accept().unwrap().0)
+}

@@ -1,0 +1,191 @@
+//! What goes wrong is said, and leaves nothing behind.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    num::NonZeroU32,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use profiler::{attach::Settings, capture::Ending, report};
+
+use crate::recorded::{read, record_with};
+
+const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
+
+/// The names under which `bpftool prog list` would show our programs.
+const PROGRAMS: &[&str] =
+    &["sock_recv", "sock_send", "sched_switch", "sched_wake", "disk_submit", "process_fork"];
+
+#[test]
+fn a_ring_buffer_of_one_page_loses_records_and_says_so_but_counts_every_byte() {
+    let settings = Settings {
+        ring_buffer_bytes: NonZeroU32::new(4096).unwrap(),
+        stride_bytes: 1,
+        ..Settings::default()
+    };
+    let recorded = record_with(&settings, |_| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut far = listener.accept().unwrap().0;
+        for _ in 0..2000 {
+            near.write_all(&[7; 1000]).unwrap();
+            far.read_exact(&mut [0; 1000]).unwrap();
+        }
+    });
+    let lost = recorded.timeline.losses["ring_full"];
+    assert!(lost > 0);
+    let report = report::build(&recorded.timeline);
+    assert_eq!(report.trust.verdict, report::Verdict::Degraded);
+    assert_eq!(report.trust.events_lost["ring_full"], lost);
+    let totals = recorded.own().totals.as_ref().unwrap();
+    assert_eq!((totals.tcp_rx_bytes, totals.tcp_tx_bytes), (2_000_000, 2_000_000));
+}
+
+#[test]
+fn a_killed_profiler_leaves_no_probe_and_a_readable_capture() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let path = folder.path().join("killed.capture");
+    let mut profiler = Command::new(PROFILER)
+        .args(["record", "-o"])
+        .arg(&path)
+        .args(["--", "sleep", "30"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(|| attached() > 0, "the probes are attached");
+    thread::sleep(Duration::from_millis(1500));
+    profiler.kill().unwrap();
+    profiler.wait().unwrap();
+    wait_for(|| attached() == 0, "the probes are gone");
+    let timeline = read(&path);
+    assert!(matches!(timeline.ending, Ending::CutAt { .. }));
+    assert!(!timeline.processes.is_empty(), "a second's totals were written");
+    let report = report::build(&timeline);
+    assert_eq!(report.trust.verdict, report::Verdict::Degraded);
+}
+
+#[test]
+fn ctrl_c_completes_the_capture_and_ends_the_command() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let path = folder.path().join("interrupted.capture");
+    let mut profiler = Command::new(PROFILER)
+        .args(["record", "-o"])
+        .arg(&path)
+        .args(["--", "sleep", "31.4159"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(|| runs("sleep 31.4159"), "the command runs");
+    // SAFETY: a child that was not waited for.
+    unsafe { libc::kill(profiler.id() as i32, libc::SIGINT) };
+    profiler.wait().unwrap();
+    assert_eq!(read(&path).ending, Ending::Complete);
+    assert!(!runs("sleep 31.4159"), "the command has ended");
+    assert_eq!(attached(), 0);
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_with_one_message_and_a_readable_capture() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let mounted = TinyDisk::mount(folder.path());
+    let path = folder.path().join("full.capture");
+    // Many short processes make many records.
+    let script = "for i in $(seq 3000); do /bin/true; done";
+    let output = Command::new(PROFILER)
+        .args(["record", "-o"])
+        .arg(&path)
+        .args(["--", "sh", "-c", script])
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{message}");
+    assert!(message.contains("full.capture") && message.contains("No space left"), "{message}");
+    let timeline = read(&path);
+    assert!(matches!(timeline.ending, Ending::CutAt { .. }));
+    assert_eq!(attached(), 0);
+    drop(mounted);
+}
+
+#[test]
+fn without_btf_the_message_names_it() {
+    let output = Command::new("unshare")
+        .args([
+            "--mount",
+            "sh",
+            "-c",
+            "mount --bind /dev/null /sys/kernel/btf/vmlinux && exec \"$0\" record -- true",
+        ])
+        .arg(PROFILER)
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        message.contains("/sys/kernel/btf/vmlinux") && message.contains("CONFIG_DEBUG_INFO_BTF"),
+        "{message}"
+    );
+}
+
+#[test]
+fn two_recordings_at_once_do_not_disturb_each_other() {
+    let recorded = record_with(&Settings::default(), |_| {
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let path = folder.path().join("second.capture");
+        let status = Command::new(PROFILER)
+            .args(["record", "-o"])
+            .arg(&path)
+            .args(["--", "sh", "-c", "exit 0"])
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        assert_eq!(read(&path).ending, Ending::Complete);
+    });
+    assert_eq!(recorded.timeline.ending, Ending::Complete);
+    assert_eq!(attached(), 0);
+}
+
+/// How many of our programs are in the kernel.
+fn attached() -> usize {
+    let programs = aya::programs::loaded_programs().flatten();
+    programs.filter(|info| info.name_as_str().is_some_and(|name| PROGRAMS.contains(&name))).count()
+}
+
+#[track_caller]
+fn wait_for(mut is_so: impl FnMut() -> bool, what: &str) {
+    for _ in 0..200 {
+        if is_so() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("not after 10 s: {what}");
+}
+
+fn runs(command_line: &str) -> bool {
+    let processes = procfs::process::all_processes().unwrap().flatten();
+    processes.filter_map(|process| process.cmdline().ok()).any(|words| words.join(" ") == command_line)
+}
+
+/// A file system of 64 KiB.
+struct TinyDisk<'a>(&'a Path);
+
+impl<'a> TinyDisk<'a> {
+    fn mount(on: &'a Path) -> Self {
+        let status =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tiny"]).arg(on).status().unwrap();
+        assert!(status.success());
+        Self(on)
+    }
+}
+
+impl Drop for TinyDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0).status();
+    }
+}

@@ -1,0 +1,87 @@
+//! Children are followed; commands are found by name, running or not.
+
+use std::{io::Read as _, net::TcpListener, process::Command, thread, time::Duration};
+
+use profiler::attach::Settings;
+
+use crate::recorded::{record, record_with};
+
+#[test]
+fn a_childs_bytes_are_its_own() {
+    let mut child_pid = 0;
+    let recorded = record(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let script = format!(
+            "exec 3<>/dev/tcp/127.0.0.1/{}; head -c 100000 /dev/zero >&3",
+            listener.local_addr().unwrap().port()
+        );
+        let mut child = Command::new("bash").args(["-c", &script]).spawn().unwrap();
+        child_pid = child.id();
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut got = Vec::new();
+        connection.read_to_end(&mut got).unwrap();
+        assert_eq!(got.len(), 100_000);
+        child.wait().unwrap();
+    });
+    // `head` is a child of the shell, and has the shell's socket.
+    let is_heir = |parent: u32| {
+        recorded
+            .timeline
+            .processes
+            .values()
+            .filter_map(|process| process.totals.clone())
+            .find(|totals| totals.parent_pid == parent)
+    };
+    let shell = is_heir(std::process::id()).expect("the shell is in the capture");
+    assert_eq!((shell.pid, shell.comm.as_str()), (child_pid, "bash"));
+    assert!(shell.exited_ns.is_some());
+    let head = is_heir(child_pid).expect("the shell's child is in the capture");
+    assert_eq!((head.comm.as_str(), head.tcp_tx_bytes), ("head", 100_000));
+    assert_eq!(recorded.own().totals.as_ref().unwrap().tcp_rx_bytes, 100_000);
+}
+
+#[test]
+fn a_command_is_found_by_name_before_and_after_it_starts() {
+    // Names that nothing else on the host has; the kernel keeps 15 characters.
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("slumber-for-a-test");
+    std::fs::copy("/bin/sleep", &program).unwrap();
+    let mut before = Command::new(&program).arg("10").spawn().unwrap();
+    // The child has its new name only after the exec.
+    thread::sleep(Duration::from_millis(100));
+    let mut pids = vec![before.id()];
+    let recorded = record_with(&Settings::default(), |recording| {
+        assert_eq!(recording.register_command("slumber-for-a-test").unwrap(), 1);
+        // Not a child of this process, which is a target: `setsid --fork` leaves it to init.
+        Command::new("setsid").args(["--fork"]).arg(&program).arg("0.1").status().unwrap();
+        thread::sleep(Duration::from_millis(300));
+    });
+    before.kill().unwrap();
+    before.wait().unwrap();
+    let mut found: Vec<u32> = recorded
+        .timeline
+        .processes
+        .values()
+        .filter_map(|process| process.totals.as_ref())
+        .filter(|totals| totals.comm == "slumber-for-a-t")
+        .map(|totals| totals.pid)
+        .collect();
+    found.retain(|pid| !pids.contains(pid) || pids.remove(0) != *pid);
+    assert!(pids.is_empty(), "the one that ran already is missing");
+    assert_eq!(found.len(), 1, "the one that started later is missing");
+}
+
+#[test]
+fn many_short_lived_processes_are_all_counted() {
+    const CHILDREN: usize = 300;
+    let recorded = record(|| {
+        for _ in 0..CHILDREN {
+            Command::new("true").status().unwrap();
+        }
+    });
+    let own = std::process::id();
+    let children = recorded.timeline.processes.values().filter_map(|process| process.totals.as_ref());
+    let children: Vec<_> = children.filter(|totals| totals.parent_pid == own).collect();
+    assert_eq!(children.len(), CHILDREN);
+    assert!(children.iter().all(|child| child.exited_ns.is_some()), "every one ended");
+}

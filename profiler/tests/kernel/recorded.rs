@@ -1,0 +1,67 @@
+//! Records this test process while it does something, and gives what the capture says.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use profiler::{
+    attach::Settings,
+    capture,
+    recording::{self, Recording, Subject},
+    timeline::{Process, Timeline},
+};
+
+/// One recording at a time: the process is the target of each.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// What a recording of this process says.
+pub struct Recorded {
+    pub timeline: Timeline,
+    pub folder: tempfile::TempDir,
+}
+
+impl Recorded {
+    /// This process.
+    pub fn own(&self) -> &Process {
+        self.with_pid(std::process::id())
+    }
+
+    pub fn with_pid(&self, pid: u32) -> &Process {
+        let is_it = |process: &&Process| process.totals.as_ref().is_some_and(|totals| totals.pid == pid);
+        self.timeline.processes.values().find(is_it).expect("the process is in the capture")
+    }
+
+    pub fn path(&self) -> PathBuf {
+        capture_in(self.folder.path())
+    }
+}
+
+/// Records while `work` runs, with the default settings.
+pub fn record(work: impl FnOnce()) -> Recorded {
+    record_with(&Settings::default(), |_| work())
+}
+
+pub fn record_with(settings: &Settings, work: impl FnOnce(&Recording)) -> Recorded {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    // On a disk: /tmp may be memory, which has no direct I/O.
+    let folder = tempfile::tempdir_in("/var/tmp").expect("make a folder");
+    let path = capture_in(folder.path());
+    let recording = recording::start(&path, settings, &Subject::default()).expect("record, which needs root");
+    recording.register(std::process::id()).expect("register this process");
+    work(&recording);
+    recording
+        .detach()
+        .and_then(|detached| detached.complete("the test is over"))
+        .expect("complete the capture");
+    Recorded { timeline: read(&path), folder }
+}
+
+pub fn read(path: &Path) -> Timeline {
+    let mut capture = capture::read(path).expect("open the capture");
+    Timeline::from_capture(&mut capture).expect("read the capture")
+}
+
+fn capture_in(folder: &Path) -> PathBuf {
+    folder.join("run.capture")
+}

@@ -1,0 +1,109 @@
+//! The states of a thread partition its life, and agree with what the kernel itself accounts.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use profiler::{
+    clock::{now_ns, thread_cpu_ns},
+    timeline::ThreadTime,
+};
+
+use crate::recorded::{Recorded, record};
+
+#[test]
+fn states_sum_to_lifetimes_also_of_threads_asleep_at_attach() {
+    let (wake, asleep) = mpsc::channel::<()>();
+    let sleeper = named("asleep", move || drop(asleep.recv()));
+    thread::sleep(Duration::from_millis(50));
+    let began = Instant::now();
+    let recorded = record(|| {
+        let spinner = named("spinning", || spin(Duration::from_millis(300)));
+        let napper = named("napping", || (0..100).for_each(|_| thread::sleep(Duration::from_millis(2))));
+        spinner.join().unwrap();
+        napper.join().unwrap();
+    });
+    let took = began.elapsed().as_nanos() as u64;
+    drop(wake);
+    sleeper.join().unwrap();
+
+    let threads = &recorded.own().threads;
+    assert!(threads.len() >= 4, "this test, the sleeper, the spinner, the napper: {threads:?}");
+    for totals in threads.values() {
+        let time = ThreadTime::of(totals, recorded.timeline.whole_until_ns());
+        let off = time.states_ns().abs_diff(time.lifetime_ns);
+        assert!(off * 1000 <= time.lifetime_ns, "{totals:?}: off by {off} ns");
+        assert!(time.lifetime_ns > 0 && time.lifetime_ns <= took, "{totals:?}: {took} ns were recorded");
+    }
+    let asleep = find(&recorded, "asleep");
+    assert_eq!(asleep.wait_idle_ns, asleep.lifetime_ns, "{asleep:?}");
+    let spinning = find(&recorded, "spinning");
+    assert!(spinning.cpu_ns + spinning.runqueue_ns >= spinning.lifetime_ns * 95 / 100, "{spinning:?}");
+    let napping = find(&recorded, "napping");
+    assert!(napping.wait_other_ns >= 190_000_000, "100 naps of 2 ms: {napping:?}");
+}
+
+#[test]
+fn cpu_time_agrees_with_the_threads_own_clock() {
+    let mut own_clock = 0;
+    let recorded = record(|| {
+        // Two threads more than there are CPUs, so that some wait.
+        let stop = Arc::new(AtomicBool::new(false));
+        let rivals: Vec<_> = (0..3)
+            .map(|_| {
+                let stop = Arc::clone(&stop);
+                thread::spawn(move || while !stop.load(Ordering::Relaxed) {})
+            })
+            .collect();
+        let measured = named("measured", || {
+            spin(Duration::from_millis(400));
+            thread_cpu_ns()
+        });
+        own_clock = measured.join().unwrap();
+        stop.store(true, Ordering::Relaxed);
+        rivals.into_iter().for_each(|rival| rival.join().unwrap());
+    });
+    let measured = find(&recorded, "measured");
+    // The thread's clock stops a little before the thread does.
+    let off = measured.cpu_ns.abs_diff(own_clock);
+    assert!(off * 100 <= own_clock * 2, "{measured:?} against {own_clock} ns by the thread's own clock");
+    assert!(measured.runqueue_ns > 0, "{measured:?}");
+}
+
+#[test]
+fn a_storm_of_switches_loses_nothing() {
+    let recorded = record(|| {
+        let (ping, pinged) = mpsc::sync_channel::<()>(0);
+        let echo = named("echo", move || pinged.iter().count());
+        for _ in 0..50_000 {
+            ping.send(()).unwrap();
+        }
+        drop(ping);
+        assert_eq!(echo.join().unwrap(), 50_000);
+    });
+    let lost: Vec<_> = recorded.timeline.losses.iter().filter(|(_, count)| **count > 0).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    let echo = find(&recorded, "echo");
+    assert!(echo.adds_up() && echo.cpu_ns > 0, "{echo:?}");
+}
+
+#[track_caller]
+fn find(recorded: &Recorded, name: &str) -> ThreadTime {
+    let found = recorded.own().threads.values().find(|thread| thread.comm == name);
+    ThreadTime::of(found.expect("the thread is in the capture"), recorded.timeline.whole_until_ns())
+}
+
+fn named<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).unwrap()
+}
+
+fn spin(time: Duration) {
+    let until = now_ns() + time.as_nanos() as u64;
+    while now_ns() < until {}
+}
