@@ -23,6 +23,7 @@ use crate::{
     clock::{now_ns, wall_ns},
     cost::{self, Windows},
     decode,
+    kernel::families::FAMILIES,
     sweep::Sweep,
     target::Targets,
 };
@@ -157,12 +158,14 @@ fn write_own(sweep: &Sweep, ebpf: &Ebpf, undecodable: u64, map_bytes: u64, out: 
     out.push(&Record::Daemon(daemon))
 }
 
+/// Detaches family by family, in the order in which programs are listed: a wake-up that is no longer seen after
+/// `sched_switch` is gone makes no difference, while the reverse would look like a lost one.
 fn detach(ebpf: &mut Ebpf) -> Result<()> {
-    for (name, program) in ebpf.programs_mut() {
-        if let Program::BtfTracePoint(program) = program
-            && program.fd().is_ok()
+    for program in FAMILIES.iter().flat_map(|family| family.programs) {
+        if let Some(Program::BtfTracePoint(loaded)) = ebpf.program_mut(program.name)
+            && loaded.fd().is_ok()
         {
-            program.unload().with_context(|| format!("detach {name}"))?;
+            loaded.unload().with_context(|| format!("detach {}", program.name))?;
         }
     }
     Ok(())

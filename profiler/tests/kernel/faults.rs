@@ -86,7 +86,7 @@ fn ctrl_c_completes_the_capture_and_ends_the_command() {
     profiler.wait().unwrap();
     assert_eq!(read(&path).ending, Ending::Complete);
     assert!(!runs("sleep 31.4159"), "the command has ended");
-    assert_eq!(attached(), 0);
+    wait_for(|| attached() == 0, "the probes are gone");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_full_disk_ends_the_recording_with_one_message_and_a_readable_capture() {
     assert!(message.contains("full.capture") && message.contains("No space left"), "{message}");
     let timeline = read(&path);
     assert!(matches!(timeline.ending, Ending::CutAt { .. }));
-    assert_eq!(attached(), 0);
+    wait_for(|| attached() == 0, "the probes are gone");
     drop(mounted);
 }
 
@@ -145,9 +145,10 @@ fn two_recordings_at_once_do_not_disturb_each_other() {
             .unwrap();
         assert!(status.success());
         assert_eq!(read(&path).ending, Ending::Complete);
+        assert!(attached() > 0, "ours are still there");
     });
     assert_eq!(recorded.timeline.ending, Ending::Complete);
-    assert_eq!(attached(), 0);
+    wait_for(|| attached() == 0, "the probes are gone");
 }
 
 /// How many of our programs are in the kernel.

@@ -1,7 +1,7 @@
 //! Records this test process while it does something, and gives what the capture says.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
@@ -18,7 +18,6 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// What a recording of this process says.
 pub struct Recorded {
     pub timeline: Timeline,
-    pub folder: tempfile::TempDir,
 }
 
 impl Recorded {
@@ -31,10 +30,6 @@ impl Recorded {
         let is_it = |process: &&Process| process.totals.as_ref().is_some_and(|totals| totals.pid == pid);
         self.timeline.processes.values().find(is_it).expect("the process is in the capture")
     }
-
-    pub fn path(&self) -> PathBuf {
-        capture_in(self.folder.path())
-    }
 }
 
 /// Records while `work` runs, with the default settings.
@@ -46,7 +41,7 @@ pub fn record_with(settings: &Settings, work: impl FnOnce(&Recording)) -> Record
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     // On a disk: /tmp may be memory, which has no direct I/O.
     let folder = tempfile::tempdir_in("/var/tmp").expect("make a folder");
-    let path = capture_in(folder.path());
+    let path = folder.path().join("run.capture");
     let recording = recording::start(&path, settings, &Subject::default()).expect("record, which needs root");
     recording.register(std::process::id()).expect("register this process");
     work(&recording);
@@ -54,14 +49,10 @@ pub fn record_with(settings: &Settings, work: impl FnOnce(&Recording)) -> Record
         .detach()
         .and_then(|detached| detached.complete("the test is over"))
         .expect("complete the capture");
-    Recorded { timeline: read(&path), folder }
+    Recorded { timeline: read(&path) }
 }
 
 pub fn read(path: &Path) -> Timeline {
     let mut capture = capture::read(path).expect("open the capture");
     Timeline::from_capture(&mut capture).expect("read the capture")
-}
-
-fn capture_in(folder: &Path) -> PathBuf {
-    folder.join("run.capture")
 }

@@ -20,7 +20,7 @@ use crate::recorded::{Recorded, record};
 #[test]
 fn states_sum_to_lifetimes_also_of_threads_asleep_at_attach() {
     let (wake, asleep) = mpsc::channel::<()>();
-    let sleeper = named("asleep", move || drop(asleep.recv()));
+    let sleeper = named("asleep", move || asleep.recv().is_err());
     thread::sleep(Duration::from_millis(50));
     let began = Instant::now();
     let recorded = record(|| {
