@@ -1,5 +1,7 @@
 //! Offsets of structure fields and parameters of tracepoints, from the running kernel's BTF.
 
+use std::fs;
+
 use anyhow::{Context as _, Result, bail};
 use btf_rs::{Btf, Enum, Struct, Type};
 use fallible_iterator::FallibleIterator as _;
@@ -10,7 +12,10 @@ pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// Types of the running kernel.
 pub fn open() -> Result<Btf> {
-    Btf::from_file(VMLINUX).with_context(|| {
+    // Read whole: parsing it from the file takes a hundred thousand system calls.
+    let parsed =
+        fs::read(VMLINUX).map_err(anyhow::Error::from).and_then(|bytes| Ok(Btf::from_bytes(&bytes)?));
+    parsed.with_context(|| {
         format!(
             "read {VMLINUX}: the probes find the kernel's structures there. It needs a kernel built with \
              CONFIG_DEBUG_INFO_BTF=y, as distributions' kernels since 5.10 are, and /sys mounted"

@@ -1,0 +1,113 @@
+//! What is typed wrongly ends with one clear message and a non-zero status, and leaves nothing behind. Works
+//! with and without root.
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::Path,
+    process::{Command, Output},
+};
+
+const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
+
+/// `nobody`
+const UNPRIVILEGED_ID: u32 = 65534;
+
+/// Runs the profiler in an empty folder, and checks that it fails with this in its message, and that the folder
+/// stays empty.
+#[track_caller]
+fn check(args: &[&str], message_has: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(PROFILER).args(args).current_dir(folder.path()).output().unwrap();
+    check_failure(&output, message_has);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
+}
+
+#[track_caller]
+fn check_failure(output: &Output, message_has: &[&str]) {
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "it succeeded: {message}");
+    assert!(output.stdout.is_empty(), "a failure printed a result");
+    for part in message_has {
+        assert!(message.contains(part), "{part:?} is missing in: {message}");
+    }
+    assert!(!message.contains("panicked"), "{message}");
+}
+
+#[test]
+fn nothing_to_profile() {
+    check(&["record"], &["nothing to profile", "--pid", "--comm"]);
+}
+
+#[test]
+fn sizes_and_times_that_are_none() {
+    check(&["record", "--size", "big", "--", "true"], &["big", "100MiB"]);
+    check(&["record", "--duration", "soon", "--", "true"], &["soon"]);
+    check(&["record", "--ring-buffer", "5000", "--", "true"], &["5000", "power of two"]);
+}
+
+#[test]
+fn captures_that_are_none() {
+    check(&["report", "/nonexistent/run.capture"], &["/nonexistent/run.capture"]);
+    check(&["report", "/dev/null"], &["/dev/null", "no capture"]);
+    check(&["dump", "/proc/self/exe"], &["no capture", "profiler record"]);
+    check(&["dump", "/dev/null", "--kind", "gossip"], &["gossip", "progress"]);
+}
+
+#[test]
+fn a_capture_of_a_newer_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("newer.capture");
+    fs::write(&path, b"XFERPROF\x02\0\0\0 and more").unwrap();
+    let output = Command::new(PROFILER).arg("report").arg(&path).output().unwrap();
+    check_failure(&output, &["newer.capture", "format 2", "format 1"]);
+}
+
+#[test]
+fn a_missing_privilege() {
+    // Another user may not enter the build's folder.
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let copy = folder.path().join("profiler");
+    fs::copy(PROFILER, &copy).unwrap();
+    check_failure(&unprivileged(&copy, &["record", "--", "true"]), &["may not use BPF", "root", "CAP_BPF"]);
+    check_failure(&unprivileged(&copy, &["bench"]), &["root"]);
+    let doctor = unprivileged(&copy, &["doctor", "--json"]);
+    assert!(!doctor.status.success());
+    let diagnosis: serde_json::Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    assert_eq!(diagnosis["can_record"], false);
+    assert!(diagnosis["problem"].as_str().unwrap().contains("CAP_BPF"));
+    let mut left: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.retain(|name| name != "profiler");
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn every_subcommand_shows_an_example() {
+    for command in ["doctor", "record", "report", "dump", "bench", "completions"] {
+        let output = Command::new(PROFILER).args([command, "--help"]).output().unwrap();
+        let help = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && help.contains("Example"), "{command}: {help}");
+    }
+}
+
+#[test]
+fn shells_get_their_completions() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = Command::new(PROFILER).args(["completions", shell]).output().unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8_lossy(&output.stdout).contains("record"), "{shell}");
+    }
+}
+
+fn unprivileged(program: &Path, args: &[&str]) -> Output {
+    let folder = program.parent().unwrap();
+    let mut command = Command::new(program);
+    command.args(args).current_dir(folder);
+    // SAFETY: the closure only makes a system call.
+    if unsafe { libc::geteuid() } == 0 {
+        command.uid(UNPRIVILEGED_ID).gid(UNPRIVILEGED_ID);
+    }
+    command.output().unwrap()
+}
