@@ -1,30 +1,59 @@
 //! Compiles the probes for BPF with the toolchain that `cargo xtask setup` found, and puts the object into
 //! `OUT_DIR`.
 
-use std::{env, fs, path::Path};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use aya_build::{Package, Toolchain, build_ebpf};
 
+const PROBES: &str = "profiler-ebpf";
+
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace has a root")?;
     let tools = root.join(".tools");
-    let choice = tools.join("bpf-toolchain");
-    println!("cargo::rerun-if-changed={}", choice.display());
-    let toolchain = fs::read_to_string(&choice)
-        .with_context(|| format!("{} is missing: run `cargo xtask setup` once", choice.display()))?;
+    println!("cargo::rerun-if-changed={}", tools.join("bin/bpf-linker").display());
+    let toolchain = toolchain(&tools.join("bpf-toolchain"))?;
 
     let mut path = vec![tools.join("bin")];
+    if toolchain.starts_with('/') {
+        // A prefix instead of a name of rustup's: aya-build then calls the first `cargo` on the PATH.
+        path.push(Path::new(&toolchain).join("bin"));
+    }
     path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-    // SAFETY: a build script's main has no other thread yet.
-    unsafe { env::set_var("PATH", env::join_paths(path)?) };
 
-    let probes = root.join("profiler-ebpf");
+    // aya-build compiles below OUT_DIR, and clippy, test and release builds have one each. In a folder that they
+    // share, the probes are compiled once for all of them.
+    let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
+    let shared = out.ancestors().nth(4).context("OUT_DIR lies in the target directory")?.join("probes");
+
+    // SAFETY: a build script's main has no other thread yet.
+    unsafe {
+        env::set_var("PATH", env::join_paths(path)?);
+        env::set_var("OUT_DIR", &shared);
+        // aya-build makes every line of this cargo a warning, which the outer one repeats in each build.
+        env::set_var("CARGO_TERM_QUIET", "true");
+    }
+
     let package = Package {
-        name: "profiler-ebpf",
-        root_dir: probes.to_str().context("the workspace's path is not UTF-8")?,
+        name: PROBES,
+        root_dir: &root.join(PROBES).into_os_string().into_string().ok().context("the path is not UTF-8")?,
         ..Package::default()
     };
-    build_ebpf([package], Toolchain::Custom(toolchain.trim()))
-        .context("compile the probes; `cargo xtask setup` checks the toolchain")
+    build_ebpf([package], Toolchain::Custom(&toolchain))
+        .context("compile the probes; `cargo xtask setup` checks the toolchain")?;
+    let object = shared.join(PROBES);
+    fs::copy(&object, out.join(PROBES)).with_context(|| format!("copy {}", object.display()))?;
+    Ok(())
+}
+
+/// The first line of setup's choice; the others only make cargo see when it changes.
+fn toolchain(choice: &Path) -> Result<String> {
+    println!("cargo::rerun-if-changed={}", choice.display());
+    let text = fs::read_to_string(choice)
+        .with_context(|| format!("{} is missing: run `cargo xtask setup` once", choice.display()))?;
+    let name = text.lines().next().with_context(|| format!("{} is empty", choice.display()))?;
+    Ok(name.to_owned())
 }
