@@ -1,0 +1,83 @@
+//! Other programs: found, asked and run, with errors that show the command line.
+
+use std::{
+    env, fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+/// Runs `command` after showing it; its output goes to the terminal.
+pub fn run(command: &mut Command) -> Result<()> {
+    let line = line(command);
+    eprintln!("+ {line}");
+    let status = command.status().with_context(|| format!("start `{line}`"))?;
+    ensure!(status.success(), "`{line}` failed: {status}");
+    Ok(())
+}
+
+/// What `command` prints, or nothing if it cannot be run or fails: the answer to "is it there?".
+pub fn ask(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Where the shell would find `program`.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| is_executable(file))
+}
+
+/// The cargo that runs this xtask.
+pub fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+pub fn is_root() -> bool {
+    // The owner of this folder is the effective user, which spares an unsafe call of `geteuid`.
+    fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}
+
+/// The command line as a person would type it.
+pub fn line(command: &Command) -> String {
+    let set = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let set = set.map(|(name, value)| format!("{}={}", name.display(), quoted(&value.to_string_lossy())));
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    set.chain(words.map(|word| quoted(&word.to_string_lossy()))).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{word}'") }
+}
+
+fn is_executable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_can_be_pasted_into_a_shell() {
+        let mut command = Command::new("cargo");
+        command.args(["test", "--", "a b"]).env("RUNNER", "sudo -E").env_remove("HOME");
+        assert_eq!(line(&command), "RUNNER='sudo -E' cargo test -- 'a b'");
+    }
+
+    #[test]
+    fn a_program_is_found_on_the_path_only_if_it_is_one() {
+        assert!(find("sh").is_some());
+        assert!(find("no-such-program").is_none());
+    }
+
+    #[test]
+    fn a_program_that_fails_has_no_answer() {
+        assert_eq!(ask(Command::new("echo").arg("yes")).as_deref(), Some("yes\n"));
+        assert_eq!(ask(&mut Command::new("false")), None);
+        assert_eq!(ask(&mut Command::new("no-such-program")), None);
+    }
+}

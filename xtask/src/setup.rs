@@ -1,0 +1,44 @@
+//! `cargo xtask setup`: finds or installs what the build and the benchmark need.
+//!
+//! Every run checks everything, so that a set-up that was interrupted, or overtaken by an update, is repaired. It
+//! changes two places: the system's packages, and `.tools/` in the clone:
+//!
+//! - `bin/bpf-linker`, and `bpf-linker.stamp`, which says what it was built from
+//! - `llvm/lib/`: links to the LLVM of the compiler, for the linker
+//! - `bpf-toolchain`: the compiler for the probes, read by `profiler/build.rs`
+//!
+//! It does not install rustup or a compiler for the host: without one it would not run.
+
+mod compiler;
+mod distribution;
+mod linker;
+mod llvm;
+mod need;
+mod packages;
+mod services;
+mod tell;
+mod toolchain;
+mod version;
+mod way;
+
+use anyhow::Result;
+pub use tell::Tell;
+
+use self::way::Way;
+use crate::workspace;
+
+pub fn setup(tell: Tell) -> Result<()> {
+    let way = Way::of_this_machine();
+    if let Way::Debian { passed_over: Some(reason) } = &way {
+        tell.found("nightly", format_args!("not used: {reason}"));
+    }
+
+    let mut needs = need::programs();
+    needs.extend(way.need());
+    packages::install(&needs, tell)?;
+
+    let compiler = way.compiler()?;
+    tell.found("compiler for BPF", &compiler);
+    linker::install(&workspace::tools(), compiler.llvm()?, tell)?;
+    toolchain::choose(&workspace::tools(), &compiler, tell)
+}

@@ -1,0 +1,30 @@
+//! What the machine must have, from packages or otherwise.
+
+use crate::command;
+
+pub struct Need {
+    pub what: &'static str,
+    /// What of it is there: a path or a version.
+    pub found: Option<String>,
+    /// Debian's packages that bring it.
+    pub packages: &'static [&'static str],
+    /// How to get it without Debian's packages.
+    pub by_hand: &'static str,
+}
+
+/// The programs that the benchmark starts, for BitTorrent.
+pub fn programs() -> Vec<Need> {
+    vec![
+        program("opentracker", &["opentracker"], "build opentracker and put it on the PATH"),
+        program(
+            "transmission-daemon",
+            &["transmission-daemon"],
+            "put transmission-daemon 3 or 4 on the PATH",
+        ),
+    ]
+}
+
+fn program(name: &'static str, packages: &'static [&'static str], by_hand: &'static str) -> Need {
+    let found = command::find(name).map(|path| path.display().to_string());
+    Need { what: name, found, packages, by_hand }
+}
