@@ -1,6 +1,7 @@
 //! `cargo xtask SUBCOMMAND`: one file for each subcommand.
 
 mod command;
+mod run;
 mod setup;
 mod workspace;
 
@@ -14,11 +15,13 @@ use clap::Parser;
 enum Task {
     /// Find or install what the build and the benchmark need
     Setup,
+    Run(run::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Setup => setup::setup(setup::Tell::Everything),
+        Task::Run(args) => run::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
