@@ -3,6 +3,7 @@
 mod command;
 mod run;
 mod setup;
+mod test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -16,12 +17,15 @@ enum Task {
     /// Find or install what the build and the benchmark need
     Setup,
     Run(run::Args),
+    /// Set up what is missing, then run every test
+    Test,
 }
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Setup => setup::setup(setup::Tell::Everything),
         Task::Run(args) => run::run(&args),
+        Task::Test => test::test(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,74 @@
+//! `cargo xtask test`: every test of the workspace, those that load the probes included.
+//!
+//! All in the dev profile: its dependencies are compiled once, for xtask, for the tests and for the daemon that the
+//! kernel tests start, while a release build of the same would double the time on a fresh clone. The probes are
+//! optimized in either profile, because the verifier needs them so.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{
+    command,
+    setup::{self, Tell},
+    workspace,
+};
+
+/// The integration test that loads the real probes.
+const KERNEL: &str = "kernel";
+/// How cargo starts the tests of this target.
+const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
+
+pub fn test() -> Result<()> {
+    setup::setup(Tell::Changes)?;
+    let targets = workspace::integration_tests(&workspace::metadata()?);
+    // First everything is compiled, so that both cores have work until the last link.
+    command::run(cargo_test().args(["--workspace", "--no-run"]))?;
+    command::run(cargo_test().args(anywhere(&targets)))?;
+    command::run(cargo_test().args(["--workspace", "--doc"]))?;
+    if targets.iter().any(|target| target == KERNEL) {
+        command::run(&mut kernel())?;
+    }
+    Ok(())
+}
+
+fn cargo_test() -> Command {
+    let mut cargo = command::cargo();
+    cargo.arg("test").current_dir(workspace::root());
+    cargo
+}
+
+/// The tests that need no privileges. cargo can name test targets but not leave one out.
+fn anywhere(targets: &[String]) -> Vec<String> {
+    let named = targets.iter().filter(|target| *target != KERNEL);
+    let named = named.flat_map(|target| ["--test".into(), target.clone()]);
+    ["--workspace", "--lib", "--bins"].map(String::from).into_iter().chain(named).collect()
+}
+
+/// One thread, because the probes see the whole machine; as root, because they must be loaded. Where there is
+/// neither root nor `sudo` the tests themselves say what is missing, and fail.
+fn kernel() -> Command {
+    let mut cargo = cargo_test();
+    cargo.args(["--package", "profiler", "--test", KERNEL, "--", "--test-threads=1"]);
+    if !command::is_root() && command::find("sudo").is_some() {
+        cargo.env(RUNNER, "sudo -E");
+    }
+    cargo
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_tests_are_left_out_where_no_privileges_are_needed() {
+        let targets = ["replay", "kernel", "cli"].map(String::from);
+        assert_eq!(anywhere(&targets).join(" "), "--workspace --lib --bins --test replay --test cli");
+        assert_eq!(anywhere(&[]).join(" "), "--workspace --lib --bins");
+    }
+
+    #[test]
+    fn kernel_tests_run_one_at_a_time() {
+        assert!(command::line(&kernel()).ends_with("--test kernel -- --test-threads=1"));
+    }
+}
