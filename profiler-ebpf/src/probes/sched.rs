@@ -32,15 +32,15 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let (prev, next): (*const u8, *const u8) = (ctx.arg(1), ctx.arg(2));
     // SAFETY: arguments 1 and 2 are task_structs.
     unsafe {
-        if let Some(process) = target::of(load(prev, Field::TaskTgid)) {
-            if let Some(thread) = find(prev, process) {
-                switch_out(thread, prev, ctx.arg::<u64>(0) & 1 != 0, ctx.arg(3), now_ns());
-            }
+        if let Some(process) = target::of(load(prev, Field::TaskTgid))
+            && let Some(thread) = find(prev, process)
+        {
+            switch_out(thread, prev, ctx.arg::<u64>(0) & 1 != 0, ctx.arg(3), now_ns());
         }
-        if let Some(process) = target::of(load(next, Field::TaskTgid)) {
-            if let Some(thread) = find(next, process) {
-                switch_in(thread, now_ns());
-            }
+        if let Some(process) = target::of(load(next, Field::TaskTgid))
+            && let Some(thread) = find(next, process)
+        {
+            switch_in(thread, now_ns());
         }
     }
     0
