@@ -3,10 +3,7 @@
 //! Times are monotonic ns. `…Totals` are cumulative since the recording began: the last one of a key counts,
 //! and earlier ones serve captures that were cut short.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-};
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -412,6 +409,18 @@ pub struct End {
 impl SocketEnds {
     /// Whether the peer is known: a connected socket, or a UDP socket that was connected.
     pub fn has_peer(&self) -> bool {
-        self.peer.port() != 0 && self.peer.ip() != IpAddr::from([0, 0, 0, 0])
+        self.peer.port() != 0 && !self.peer.ip().is_unspecified()
+    }
+}
+
+impl fmt::Display for MilestoneName {
+    /// As in JSON.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::FirstByte => "first_byte",
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P100 => "p100",
+        })
     }
 }

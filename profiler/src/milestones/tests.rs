@@ -82,7 +82,10 @@ impl Case {
             progress: self.progress.iter().map(point).collect(),
             ..Process::default()
         };
-        (TimedTransfer { transfer, requested: Requested::Recorded, claims }, process)
+        (
+            TimedTransfer { transfer, requested: Requested::Recorded, claims, polling: None, checksum: None },
+            process,
+        )
     }
 }
 

@@ -52,6 +52,6 @@ pub(super) fn report(timeline: &Timeline) -> About {
 
 fn started_at(timeline: &Timeline) -> Option<String> {
     let clock = timeline.clock?;
-    let wall_ns = (clock.wall_ns + timeline.start.at_ns).checked_sub(clock.monotonic_ns)?;
+    let wall_ns = clock.wall_ns.checked_add(timeline.start.at_ns)?.checked_sub(clock.monotonic_ns)?;
     Some(humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_nanos(wall_ns)).to_string())
 }

@@ -67,6 +67,9 @@ fn the_json_has_the_names_of_the_design() {
             ("transfers.0.phases.0", r#"{"from":"request","to":"first_byte","wall_s":0.01}"#),
             ("transfers.0.phases.3", r#"{"from":"p90","to":"p100","wall_s":0.03}"#),
             ("transfers.0.throughput.overhead_ratio", "1.03125"),
+            ("transfers.0.polling", r#"{"cpu_s":0.003,"polls":17}"#),
+            ("transfers.0.checksum.matched", "true"),
+            ("processes.1.program", "\"Daemon 1.2\""),
             ("agreement.difference_bytes", "0"),
         ],
     );
@@ -79,6 +82,8 @@ fn nothing_is_invented_where_nothing_was_measured() {
         &[
             ("capture.started_at", "null"),
             ("overhead.windows_s", "null"),
+            ("overhead.probe_runs", "null"),
+            ("overhead.probe_ns", "null"),
             ("overhead.probe_cpu_fraction", "null"),
             ("overhead.daemon_anon_rss_bytes", "null"),
             ("transfers.0.requested", "\"process_start\""),

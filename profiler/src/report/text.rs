@@ -37,6 +37,12 @@ fn header(report: &Report) -> String {
         );
         table.add_row(["run", &cell]);
     }
+    let mut programs: Vec<_> =
+        report.processes.iter().filter_map(|process| process.program.as_deref()).collect();
+    programs.dedup();
+    if !programs.is_empty() {
+        table.add_row(["programs", &clean(&programs.join(", "))]);
+    }
     let lockdown = host.lockdown.as_ref().map_or_else(String::new, |mode| format!(", lockdown {mode}"));
     table.add_row(["host", &clean(&format!("Linux {}, {} CPUs{lockdown}", host.kernel, host.cpus))]);
     let ended = end_reason.as_ref().map_or("cut short".to_owned(), |reason| clean(reason));

@@ -57,8 +57,9 @@ pub struct MilestoneReport {
 /// The time between two kernel milestones.
 #[derive(Clone, Debug, Serialize)]
 pub struct Phase {
-    pub from: &'static str,
-    pub to: &'static str,
+    /// `request`, or a milestone.
+    pub from: String,
+    pub to: MilestoneName,
     pub wall_s: f64,
 }
 
@@ -159,15 +160,6 @@ pub(super) fn agreement(timeline: &Timeline) -> Option<Agreement> {
     })
 }
 
-pub(super) fn name(milestone: MilestoneName) -> &'static str {
-    match milestone {
-        MilestoneName::FirstByte => "first_byte",
-        MilestoneName::P50 => "p50",
-        MilestoneName::P90 => "p90",
-        MilestoneName::P100 => "p100",
-    }
-}
-
 fn milestone_report(milestone: &Milestone, since_ns: u64) -> MilestoneReport {
     let at_s = |sighting: Option<Sighting>| sighting.map(|s| signed_seconds(s.at_ns, since_ns));
     let resolution_s = |sighting: Option<Sighting>| sighting.map(|s| seconds(s.resolution_ns));
@@ -184,14 +176,14 @@ fn milestone_report(milestone: &Milestone, since_ns: u64) -> MilestoneReport {
 
 /// From the request on; a phase whose end is not known is left out.
 fn phases(milestones: &[Milestone], requested_ns: u64) -> Vec<Phase> {
-    let mut from = Some(("request", requested_ns));
+    let mut from = Some(("request".to_owned(), requested_ns));
     let mut phases = Vec::new();
     for milestone in milestones {
-        let to = milestone.kernel.map(|sighting| (name(milestone.name), sighting.at_ns));
-        if let (Some((from, began_ns)), Some((to, ended_ns))) = (from, to) {
-            phases.push(Phase { from, to, wall_s: signed_seconds(ended_ns, began_ns) });
+        let ended_ns = milestone.kernel.map(|sighting| sighting.at_ns);
+        if let (Some((from, began_ns)), Some(ended_ns)) = (from, ended_ns) {
+            phases.push(Phase { from, to: milestone.name, wall_s: signed_seconds(ended_ns, began_ns) });
         }
-        from = to;
+        from = ended_ns.map(|ended_ns| (milestone.name.to_string(), ended_ns));
     }
     phases
 }

@@ -11,10 +11,7 @@ use crate::{
     timeline::{LATE, ThreadTime, TimedTransfer, Timeline},
 };
 
-use super::{
-    processes,
-    transfers::{FoundTransfer, name},
-};
+use super::{processes, transfers::FoundTransfer};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Trust {
@@ -72,7 +69,7 @@ fn cut(timeline: &Timeline) -> Vec<String> {
     }
     let unknown = processes::without_totals(timeline).len();
     if unknown > 0 {
-        reasons.push(format!("{unknown} processes have no totals in the capture and are not in the report"));
+        reasons.push(format!("processes without totals in the capture, and so not in the report: {unknown}"));
     }
     reasons
 }
@@ -144,9 +141,7 @@ fn judge_transfer(transfer: &FoundTransfer, reasons: &mut Vec<String>) {
     ] {
         if let Some((first, second)) = order {
             reasons.push(format!(
-                "transfer {label}: the {whose} {} comes after its {}: its phases mean nothing",
-                name(first),
-                name(second)
+                "transfer {label}: the {whose} {first} comes after its {second}: its phases mean nothing"
             ));
         }
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{Folded, Timeline};
 use crate::capture::{
-    Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, End, Ending, Environment, Family, Label,
-    Losses, Milestone, MilestoneName, Operation, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns,
-    Progress, Protocol, Record, Run, SocketEnds, SocketTotals, Start, ThreadIo, ThreadState, ThreadTotals,
-    Transfer,
+    Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, End, Ending, Environment, Family,
+    Label, Losses, Milestone, MilestoneName, Operation, Polling, ProbeWindow, ProcessSerial, ProcessTotals,
+    ProgramRuns, Progress, Protocol, Record, Run, SocketEnds, SocketTotals, Start, ThreadIo, ThreadState,
+    ThreadTotals, Transfer,
 };
 
 pub const MS: u64 = 1_000_000;
@@ -48,6 +48,8 @@ pub fn records() -> Vec<Record> {
         claim(MilestoneName::P50, 280, SIZE_BYTES / 2),
         claim(MilestoneName::P90, 400, SIZE_BYTES / 10 * 9),
         claim(MilestoneName::P100, 440, SIZE_BYTES),
+        polling(),
+        checksum("5feceb66"),
     ]);
     records.push(process(SEEDER, "seeder-daemon", 3_300, PEER_BYTES));
     records.push(process(LEECHER, "leecher-daemon", PEER_BYTES, 3_300));
@@ -113,7 +115,12 @@ pub fn family(name: &str, missing: Option<&str>) -> Record {
 }
 
 pub fn label(process: ProcessSerial, role: &str) -> Record {
-    Record::Label(Label { process, label: format!("{role}-1"), role: role.to_owned(), program: None })
+    Record::Label(Label {
+        process,
+        label: format!("{role}-1"),
+        role: role.to_owned(),
+        program: Some("Daemon 1.2".to_owned()),
+    })
 }
 
 pub fn transfer() -> Record {
@@ -134,6 +141,19 @@ pub fn claim(name: MilestoneName, at_ms: u64, bytes: u64) -> Record {
         at_ns: START_NS + at_ms * MS,
         resolution_ns: 20 * MS,
         bytes,
+    })
+}
+
+pub fn polling() -> Record {
+    Record::Polling(Polling { label: "leecher-1".to_owned(), polls: 17, cpu_ns: 3 * MS })
+}
+
+/// `5feceb66` was sent.
+pub fn checksum(received: &str) -> Record {
+    Record::Checksum(Checksum {
+        label: "leecher-1".to_owned(),
+        sent_sha256: "5feceb66".to_owned(),
+        received_sha256: received.to_owned(),
     })
 }
 

@@ -221,7 +221,20 @@ fn throughput(transfer: &TransferReport) -> Table {
     }
     let ratio = or_dash(throughput.overhead_ratio, |ratio| format!("{ratio:.4}"));
     rows.add_row(["kernel / file size".to_owned(), ratio, String::new()]);
+    if let Some(polling) = &transfer.polling {
+        let cpu = format!("{:.3} s of CPU to ask", polling.cpu_s);
+        rows.add_row(["application asked".to_owned(), format!("{} times", exact(polling.polls)), cpu]);
+    }
+    if let Some(checksum) = &transfer.checksum {
+        let verdict = if checksum.matched { "matched" } else { "DIFFERS" };
+        rows.add_row(["SHA-256 received".to_owned(), verdict.to_owned(), short(&checksum.received_sha256)]);
+    }
     rows
+}
+
+/// Enough of a checksum to tell it by; the JSON has all of it.
+fn short(sha256: &str) -> String {
+    clean(sha256).chars().take(16).collect()
 }
 
 fn title(milestone: crate::capture::MilestoneName) -> String {
