@@ -143,6 +143,9 @@ fn what_is_no_capture_is_refused_with_a_way_out() {
     check_refused("text", b"not a capture, but some text", "`profiler record -o FILE` makes one");
     check_refused("a newer version", &newer, "format 7; this profiler reads format 1");
     let huge = [&packed(&sample(), 3)[..12], &[0xff; 12]].concat();
+    let mut longer = packed(&sample(), 3);
+    longer[16] += 1;
+    check_refused("a frame that claims another length", &longer, "bytes instead of");
     check_refused("a frame of 4 GiB", &huge, "damaged frame at byte 12");
 }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use zstd::bulk::Decompressor;
 
 use super::{FRAME_LIMIT_BYTES, HEADER_BYTES, MAGIC, Record, VERSION};
 
@@ -15,6 +16,8 @@ pub struct Capture<R> {
     source: R,
     name: String,
     offset: u64,
+    packed: Vec<u8>,
+    unpacker: Decompressor<'static>,
     frame: Vec<u8>,
     position: usize,
     ending: Option<Ending>,
@@ -51,7 +54,16 @@ impl<R: Read> Capture<R> {
                 "{name} is a capture of format {version}; this profiler reads format {VERSION}. Use the version that recorded it"
             );
         }
-        Ok(Self { source, name, offset: head.len() as u64, frame: Vec::new(), position: 0, ending: None })
+        Ok(Self {
+            source,
+            name,
+            offset: head.len() as u64,
+            packed: Vec::new(),
+            unpacker: Decompressor::new().context("prepare unpacking")?,
+            frame: Vec::new(),
+            position: 0,
+            ending: None,
+        })
     }
 
     /// The next record, or `None` at the end, after which [`Capture::ending`] tells how it ended.
@@ -91,18 +103,26 @@ impl<R: Read> Capture<R> {
         if packed_len > FRAME_LIMIT_BYTES || plain_len > FRAME_LIMIT_BYTES {
             bail!("{}: damaged frame at byte {}: it claims {packed_len} bytes", self.name, self.offset);
         }
-        let mut packed = vec![0; packed_len];
-        let got = read_up_to(&mut self.source, &mut packed).with_context(|| format!("read {}", self.name))?;
+        self.packed.resize(packed_len, 0);
+        let got =
+            read_up_to(&mut self.source, &mut self.packed).with_context(|| format!("read {}", self.name))?;
         if got < packed_len {
             self.ending = Some(cut);
             return Ok(false);
         }
-        if crc32fast::hash(&packed) != crc {
+        if crc32fast::hash(&self.packed) != crc {
             bail!("{}: damaged frame at byte {}: its checksum differs", self.name, self.offset);
         }
-        self.frame = zstd::bulk::decompress(&packed, plain_len)
-            .with_context(|| format!("{}: damaged frame at byte {}", self.name, self.offset))?;
+        self.frame.clear();
         self.position = 0;
+        self.frame.reserve_exact(plain_len);
+        let got = self
+            .unpacker
+            .decompress_to_buffer(&self.packed, &mut self.frame)
+            .with_context(|| format!("{}: damaged frame at byte {}", self.name, self.offset))?;
+        if got != plain_len {
+            bail!("{}: damaged frame at byte {}: {got} bytes instead of {plain_len}", self.name, self.offset);
+        }
         self.offset += (HEADER_BYTES + packed_len) as u64;
         Ok(true)
     }

@@ -1,0 +1,91 @@
+//! How fast a capture becomes a timeline: records per second of CPU time, which a busy host hardly changes.
+
+use std::{fs, hint::black_box, io::Cursor, time::Duration};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use profiler::{
+    capture::{Capture, End, ProcessSerial, Progress, Record, Start, Writer},
+    timeline::Timeline,
+};
+use rustix::time::{ClockId, clock_gettime};
+
+const RECORDS: u64 = 1_000_000;
+
+/// Processes that move payload at the same time.
+const PROCESSES: u64 = 4;
+
+/// Records between two watermarks: 100 ms at 50,000 a second.
+const BATCH: u64 = 5_000;
+
+fn replay(c: &mut Criterion) {
+    let bytes = capture().expect("a capture in a temporary folder");
+    let mut group = c.benchmark_group("replay");
+    group.throughput(Throughput::Elements(RECORDS)).sample_size(20);
+    group.bench_function("read", |b| {
+        b.iter_custom(|times| {
+            cpu_time(times, || {
+                let mut capture = open(&bytes);
+                while let Some(record) = capture.next().expect("a whole record") {
+                    black_box(record);
+                }
+            })
+        });
+    });
+    group.bench_function("timeline", |b| {
+        b.iter_custom(|times| {
+            cpu_time(times, || {
+                black_box(Timeline::from_capture(&mut open(&bytes)).expect("a whole capture"));
+            })
+        });
+    });
+    group.finish();
+}
+
+/// CPU time of this thread for so many runs.
+fn cpu_time(times: u64, mut run: impl FnMut()) -> Duration {
+    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a time since the start");
+    let before = now();
+    (0..times).for_each(|_| run());
+    now() - before
+}
+
+fn open(bytes: &[u8]) -> Capture<Cursor<&[u8]>> {
+    Capture::new(Cursor::new(bytes), "bench".to_owned()).expect("a capture")
+}
+
+/// Progress by strides of 64 KiB, every second record 1 µs too late for its time.
+fn capture() -> anyhow::Result<Vec<u8>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("bench.capture");
+    let mut writer = Writer::create(&path)?;
+    writer.push(&Record::Start(Start {
+        id: "bench".to_owned(),
+        at_ns: 0,
+        profiler: "bench".to_owned(),
+        boot_id: String::new(),
+        targets: "bench".to_owned(),
+        size_bytes: None,
+        stride_bytes: 64 << 10,
+        run: None,
+    }))?;
+    for i in 0..RECORDS {
+        let stride = 1 + i / PROCESSES;
+        writer.push(&Record::Progress(Progress {
+            at_ns: 1_000_000_000_000 + i * 20_000 - 21_000 * (i % 2),
+            process: ProcessSerial(1 + i % PROCESSES),
+            cookie: 4096 + i % 40,
+            tid: 12_345,
+            rx_bytes: stride * (64 << 10) + i * 7919 % 4096,
+            tx_bytes: stride * 100,
+        }))?;
+        if i % BATCH == BATCH - 1 {
+            writer.push(&Record::Watermark { at_ns: 1_000_000_000_000 + i * 20_000 - 30_000 })?;
+        }
+    }
+    writer.push(&Record::End(End { at_ns: 2_000_000_000_000, reason: "done".to_owned() }))?;
+    writer.finish_frame()?;
+    Ok(fs::read(&path)?)
+}
+
+criterion_group!(benches, replay);
+criterion_main!(benches);
