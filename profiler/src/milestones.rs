@@ -8,7 +8,7 @@ use crate::{
     timeline::{Point, Process, TimedTransfer},
 };
 
-/// Peer traffic below this is handshakes.
+/// Peer traffic below this is handshakes; of a tiny transfer, what comes before its half.
 pub const FIRST_BYTE_BYTES: u64 = 16 << 10;
 
 /// A transfer's milestones. Counts are peer payload of the transfer's direction since its request, in bytes.
@@ -40,7 +40,7 @@ pub struct Milestone {
     pub kernel_bytes: Option<u64>,
 }
 
-/// A time, and by how much it may be wrong: for the application either way, for the kernel only too late.
+/// A time, and by how much it may be too late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sighting {
     pub at_ns: u64,
@@ -71,12 +71,20 @@ pub fn find(timed: &TimedTransfer, process: &Process) -> Found {
             .get(&name)
             .map(|claim| Sighting { at_ns: claim.at_ns, resolution_ns: claim.resolution_ns });
         let threshold = match name {
-            MilestoneName::FirstByte => FIRST_BYTE_BYTES,
+            MilestoneName::FirstByte => FIRST_BYTE_BYTES.min(final_bytes / 2),
             MilestoneName::P50 | MilestoneName::P90 | MilestoneName::P100 => {
                 (u128::from(final_bytes) * u128::from(percent(name))).div_ceil(100) as u64
             }
         };
-        let kernel = (0 < threshold && threshold <= final_bytes).then(|| counts.reach(threshold)).flatten();
+        let mut kernel =
+            (0 < threshold && threshold <= final_bytes).then(|| counts.reach(threshold)).flatten();
+        if let (MilestoneName::P100, Some(kernel), Some(app)) = (name, &mut kernel, app)
+            && kernel.at_ns <= app.at_ns
+        {
+            // What came between the application's last two answers may be chatter behind the last payload.
+            let not_before_ns = app.at_ns.saturating_sub(app.resolution_ns);
+            kernel.resolution_ns = kernel.resolution_ns.max(kernel.at_ns.saturating_sub(not_before_ns));
+        }
         let kernel_bytes = app.or(kernel).map(|sighting| counts.at(sighting.at_ns));
         Milestone { name, app, kernel, kernel_bytes }
     };
@@ -92,10 +100,9 @@ pub fn out_of_order(
     seen.windows(2).find(|pair| pair[0].1 > pair[1].1).map(|pair| (pair[0].0, pair[1].0))
 }
 
-/// The claim's time plus its resolution, or the time at which the size was reached, whichever is later.
+/// The claim's time, or the time at which the size was reached, whichever is later.
 fn final_count(timed: &TimedTransfer, counts: &Counts) -> (u64, Finish) {
-    let claimed_ns =
-        timed.claims.get(&MilestoneName::P100).map(|claim| claim.at_ns.saturating_add(claim.resolution_ns));
+    let claimed_ns = timed.claims.get(&MilestoneName::P100).map(|claim| claim.at_ns);
     let reached_ns = counts.reach(timed.transfer.file_size_bytes.max(1)).map(|sighting| sighting.at_ns);
     match (claimed_ns, reached_ns) {
         (Some(claimed_ns), reached_ns) => {

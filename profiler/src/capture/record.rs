@@ -334,8 +334,9 @@ pub struct Milestone {
     /// The transfer's label.
     pub label: String,
     pub name: MilestoneName,
+    /// When the application was seen to claim it.
     pub at_ns: u64,
-    /// The claim may be early or late by as much: the interval of the polling.
+    /// It may have been so much earlier: the time since the application was asked before.
     pub resolution_ns: u64,
     /// What the application said it had.
     pub bytes: u64,

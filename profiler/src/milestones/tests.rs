@@ -109,7 +109,7 @@ fn milestones_are_fractions_of_the_kernels_final_count() {
     check(
         "the last bytes have no progress record: the last receive's own time",
         Case { last: (153, 105), ..PLAIN },
-        "120-10@20 130-10@60 140-10@95 153-0@105 Claimed 105",
+        "120-10@20 130-10@60 140-10@95 153-8@105 Claimed 105",
     );
     check(
         "nobody claims: complete when the size was counted",

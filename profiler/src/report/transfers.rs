@@ -45,7 +45,7 @@ pub struct MilestoneReport {
     pub name: MilestoneName,
     pub fraction: f64,
     pub app_s: Option<f64>,
-    /// The claim may be so much early or late.
+    /// It may have been so much earlier: the application is asked at intervals.
     pub app_resolution_s: Option<f64>,
     pub kernel_s: Option<f64>,
     /// The count may have been reached so much earlier.

@@ -22,9 +22,9 @@ pub fn transfer(transfer: &TransferReport) -> String {
         &[
             "milestone",
             "application s",
-            "+/-",
+            "late by <=",
             "kernel s",
-            "late by up to",
+            "late by <=",
             "difference s",
             "kernel bytes then",
             "",
