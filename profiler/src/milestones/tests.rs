@@ -136,9 +136,9 @@ fn milestones_are_fractions_of_the_kernels_final_count() {
         "none@0 none@0 none@0 none@0 Claimed 0",
     );
     check(
-        "less than a first byte moved",
+        "less than a first byte moved: half of it",
         Case { progress: &[(110, 10)], last: (110, 10), p100: None },
-        "none@0 110-10@10 110-10@10 110-10@10 Unknown 10",
+        "110-10@10 110-10@10 110-10@10 110-10@10 Unknown 10",
     );
     check(
         "totals older than the progress, in a cut capture",
