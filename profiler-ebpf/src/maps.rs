@@ -49,6 +49,10 @@ pub static ESTABLISHED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1638
 #[map]
 pub static THREADS: HashMap<ThreadKey, Thread> = HashMap::with_max_entries(16384, 0);
 
+/// The stack of contexts of each CPU; see `abi/context.rs`.
+#[map]
+pub static CONTEXTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
 #[map]
 pub static DEVICES: HashMap<DeviceKey, DeviceIo> = HashMap::with_max_entries(256, 0);
 

@@ -55,6 +55,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     check_privileges()?;
     let types = btf::open()?;
     let (offsets, missing) = btf::offsets(&types);
+    let in_iowait_bit = btf::bit(&types, "task_struct", "in_iowait")?;
     let mut control_ports = [0; CONTROL_PORTS];
     control_ports[..settings.control_ports.len()].copy_from_slice(&settings.control_ports);
 
@@ -66,6 +67,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .override_global("OFFSETS", &offsets, true)
         .override_global("STRIDE_BYTES", &settings.stride_bytes, true)
         .override_global("CONTROL_PORTS", &control_ports, true)
+        .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
         .override_global("PAGES_PINNED", &pages_pinned, true)
         .map_max_entries("SLOT_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))
         .map_max_entries("EVENTS", settings.ring_buffer_bytes.get())

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use profiler_ebpf::abi::{
+    context::{WAITS, Wait},
     disk::{self, Credit, CreditKey, DeviceIo, DeviceKey},
     progress,
     sched::{self, StateWord, Thread, ThreadKey},
@@ -13,7 +14,7 @@ use profiler_ebpf::abi::{
 use crate::{
     capture::{
         CreditTotals, DeviceTotals, Operation, ProcessSerial, ProcessTotals, Progress, Protocol,
-        SocketClosed, SocketEnds, SocketTotals, ThreadState, ThreadTotals,
+        SocketClosed, SocketEnds, SocketTotals, ThreadState, ThreadTotals, Waits,
     },
     target::comm_text,
 };
@@ -75,11 +76,22 @@ pub fn thread(at_ns: u64, key: &ThreadKey, raw: &Thread) -> ThreadTotals {
         since_ns: raw.since_ns,
         cpu_ns: raw.cpu_ns,
         runqueue_ns: raw.runqueue_ns,
-        blocked_ns: raw.blocked_ns,
-        idle_ns: raw.idle_ns,
+        waits: waits(&raw.wait_ns),
         switches: raw.switches,
         state,
         state_since_ns: word.since_ns(),
+    }
+}
+
+fn waits(raw: &[u64; WAITS]) -> Waits {
+    let of = |wait: Wait| raw[wait as usize];
+    Waits {
+        other_ns: of(Wait::Other),
+        network_ns: of(Wait::Network),
+        disk_ns: of(Wait::Disk),
+        timer_ns: of(Wait::Timer),
+        thread_ns: of(Wait::Thread),
+        idle_ns: of(Wait::Idle),
     }
 }
 

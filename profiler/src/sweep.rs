@@ -18,7 +18,7 @@ use profiler_ebpf::abi::{
 };
 
 use crate::{
-    capture::{self, Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadIo, ThreadTotals, Writer},
+    capture::{self, Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadIo, ThreadTotals, Waits, Writer},
     clock::now_ns,
     decode,
     target::{Targets, comm_text, io_record, thread_io},
@@ -245,8 +245,7 @@ fn never_ran(end_ns: u64, process: &Process, stat: &procfs::process::Stat) -> Th
         since_ns: process.since_ns,
         cpu_ns: 0,
         runqueue_ns: 0,
-        blocked_ns: 0,
-        idle_ns: 0,
+        waits: Waits::default(),
         switches: 0,
         state: capture::ThreadState::Idle,
         state_since_ns: process.since_ns,

@@ -19,9 +19,12 @@ pub use progress::Point;
 pub use sockets::{Peer, PeerKey, Remote, by_peer};
 pub use threads::{FileIo, ThreadTime};
 
-use crate::capture::{
-    Capture, Checksum, Clock, Daemon, Direction, Ending, Environment, Family, Milestone, MilestoneName,
-    Polling, ProcessSerial, Record, Start, Transfer,
+use crate::{
+    capture::{
+        Capture, Checksum, Clock, Daemon, Direction, Ending, Environment, Family, Milestone, MilestoneName,
+        Polling, ProcessSerial, Record, Start, Transfer,
+    },
+    kernel::families::CONTEXTS,
 };
 use progress::Reorder;
 
@@ -255,6 +258,10 @@ impl Folded {
             .collect();
         if let (true, Some(size_bytes)) = (transfers.is_empty(), start.size_bytes) {
             transfers = guess_transfers(&self.processes, size_bytes);
+        }
+        if !self.families.get(CONTEXTS).is_some_and(|family| family.missing.is_none()) {
+            let threads = self.processes.values_mut().flat_map(|process| process.threads.values_mut());
+            threads.for_each(|thread| thread.waits.forget_causes());
         }
         let (end_ns, end_reason) = match self.end {
             Some((at_ns, reason)) => (at_ns, Some(reason)),

@@ -28,12 +28,14 @@ fields! {
     TaskPid = "task_struct", "pid", 4;
     TaskTgid = "task_struct", "tgid", 4;
     TaskStartTime = "task_struct", "start_time", 8;
+    TaskFlags = "task_struct", "flags", 4;
     TaskComm = "task_struct", "comm", 16;
     TaskSignal = "task_struct", "signal", 8;
     TaskRchar = "task_struct", "ioac.rchar", 8;
     TaskWchar = "task_struct", "ioac.wchar", 8;
     TaskReadBytes = "task_struct", "ioac.read_bytes", 8;
     TaskWriteBytes = "task_struct", "ioac.write_bytes", 8;
+    RegsSyscall = "pt_regs", "orig_ax", 8;
     SignalLive = "signal_struct", "live.counter", 4;
     SockFamily = "sock", "__sk_common.skc_family", 2;
     SockProtocol = "sock", "sk_protocol", 2;

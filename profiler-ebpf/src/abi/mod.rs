@@ -2,6 +2,7 @@
 //!
 //! Every record is `#[repr(C)]`, plain integers, visible padding; its size is asserted where it is defined.
 
+pub mod context;
 pub mod disk;
 pub mod fields;
 pub mod loss;

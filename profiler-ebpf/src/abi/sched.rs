@@ -1,6 +1,8 @@
 //! Time of threads. Each thread has one word, "in this state since then"; every event exchanges the word
 //! and adds the elapsed time to the state that ends, so the states always sum to the thread's lifetime.
 
+use super::context::WAITS;
+
 /// A thread: ids are reused, an id with its start time is not.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,10 +22,8 @@ pub struct Thread {
     pub since_ns: u64,
     pub cpu_ns: u64,
     pub runqueue_ns: u64,
-    /// Asleep, and woken within the recording.
-    pub blocked_ns: u64,
-    /// Asleep from before the recording until its first wake-up in it.
-    pub idle_ns: u64,
+    /// Asleep, and woken within the recording: by [`Wait`](super::context::Wait).
+    pub wait_ns: [u64; WAITS],
     /// A wake-up seen while the thread was still on its CPU; see `probes/sched.rs`.
     pub early_wake_ns: u64,
     pub switches: u64,
@@ -40,7 +40,7 @@ pub struct Thread {
     pub comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<Thread>() == 136);
+const _: () = assert!(size_of::<Thread>() == 168);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -16,6 +16,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::{load, read},
     maps::{CREDITS, DEVICES, REQUESTS},
+    probes::context,
     target,
 };
 
@@ -89,6 +90,7 @@ pub fn disk_complete(ctx: BtfTracePointContext) -> i32 {
         if operation > WRITE {
             return 0;
         }
+        context::completes_disk();
         let queue: *const u8 = load(request, Field::RequestQueue);
         let key = device_key(load(queue, Field::QueueDisk), operation);
         if DEVICES.get_ptr_mut(key).is_none() {

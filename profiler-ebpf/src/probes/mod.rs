@@ -1,6 +1,8 @@
 //! The probes, one file per family. A program's attach point stands once, in its attribute.
 
+mod context;
 mod disk;
 mod processes;
 mod sched;
 mod sockets;
+mod wait;

@@ -6,6 +6,7 @@
 
 use aya_ebpf::{helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext};
 use profiler_ebpf::abi::{
+    context::Wait,
     fields::Field,
     loss::Loss,
     sched::{StateWord, Thread, ThreadKey, ThreadState},
@@ -17,6 +18,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::{load, read_bytes},
     maps::THREADS,
+    probes::{context, wait},
     target,
 };
 
@@ -31,6 +33,7 @@ const NO_EXIST: u64 = 1;
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let (prev, next): (*const u8, *const u8) = (ctx.arg(1), ctx.arg(2));
     // SAFETY: arguments 1 and 2 are task_structs.
+    context::clear();
     unsafe {
         if let Some(process) = target::of(load(prev, Field::TaskTgid))
             && let Some(thread) = find(prev, process)
@@ -57,12 +60,13 @@ pub fn sched_wake(ctx: BtfTracePointContext) -> i32 {
         let now = now_ns();
         match StateWord((&raw const (*thread).word).read_volatile()).state() {
             ThreadState::Blocked | ThreadState::Raced => {
+                let wait = wait::of(task);
                 let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
-                atomic::add(&raw mut (*thread).blocked_ns, elapsed);
+                waited(thread, wait, elapsed);
             }
             ThreadState::Unseen => {
                 let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
-                atomic::add(&raw mut (*thread).idle_ns, elapsed);
+                waited(thread, Wait::Idle, elapsed);
             }
             ThreadState::Cpu => (&raw mut (*thread).early_wake_ns).write_volatile(now),
             ThreadState::Runqueue | ThreadState::Dead => {}
@@ -114,9 +118,10 @@ unsafe fn switch_in(thread: *mut Thread, now: u64) {
                 let blocked = early.saturating_sub(was.since_ns()).min(elapsed);
                 if early == 0 {
                     lose(Loss::WakeUnseen);
-                    atomic::add(&raw mut (*thread).blocked_ns, elapsed);
+                    waited(thread, Wait::Other, elapsed);
                 } else {
-                    atomic::add(&raw mut (*thread).blocked_ns, blocked);
+                    // A few ns between the waker's clock and the switch's: too short to ask what for.
+                    waited(thread, Wait::Other, blocked);
                     atomic::add(&raw mut (*thread).runqueue_ns, elapsed - blocked);
                 }
             }
@@ -125,6 +130,12 @@ unsafe fn switch_in(thread: *mut Thread, now: u64) {
         }
         (&raw mut (*thread).early_wake_ns).write_volatile(0);
     }
+}
+
+#[inline(always)]
+unsafe fn waited(thread: *mut Thread, wait: Wait, elapsed: u64) {
+    // SAFETY: the caller's thread is a live map value; every wait has an element.
+    unsafe { atomic::add((&raw mut (*thread).wait_ns).cast::<u64>().add(wait as usize), elapsed) };
 }
 
 /// Exchanges the state, and gives the one that ended with its length.

@@ -182,14 +182,25 @@ pub struct ThreadTotals {
     pub since_ns: u64,
     pub cpu_ns: u64,
     pub runqueue_ns: u64,
-    /// Asleep, and woken again.
-    pub blocked_ns: u64,
-    /// Asleep from before the recording until the first wake-up in it.
-    pub idle_ns: u64,
+    pub waits: Waits,
     pub switches: u64,
     /// The state that had not ended at `at_ns`, and when it began.
     pub state: ThreadState,
     pub state_since_ns: u64,
+}
+
+/// Time asleep, by the context of the wake-up that ended it.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// The context said nothing, or was not seen.
+    pub other_ns: u64,
+    pub network_ns: u64,
+    pub disk_ns: u64,
+    pub timer_ns: u64,
+    /// Another task, profiled or not.
+    pub thread_ns: u64,
+    /// Asleep from before the recording until the first wake-up in it.
+    pub idle_ns: u64,
 }
 
 /// The kernel's I/O accounting of a thread (`/proc/PID/task/TID/io`). The first record of a thread is where it
@@ -405,6 +416,15 @@ pub struct End {
     pub at_ns: u64,
     /// Why it ended, in words: "the command exited", "interrupted", …
     pub reason: String,
+}
+
+impl Waits {
+    /// Without the family that sees interrupts, a wake-up by one looks as if the current task had made it.
+    pub fn forget_causes(&mut self) {
+        let Self { other_ns, network_ns, disk_ns, timer_ns, thread_ns, idle_ns } = *self;
+        let asleep_ns = other_ns + network_ns + disk_ns + timer_ns + thread_ns;
+        *self = Self { other_ns: asleep_ns, idle_ns, ..Self::default() };
+    }
 }
 
 impl SocketEnds {

@@ -70,8 +70,26 @@ pub fn enumerator(btf: &Btf, name: &str) -> Option<u32> {
         .flatten()
 }
 
+/// The number of a bit field's first bit inside its structure.
+pub fn bit(btf: &Btf, structure: &str, path: &str) -> Result<u32> {
+    locate(btf, structure, path).map(|(bits, _)| bits)
+}
+
 fn offset(btf: &Btf, field: Field) -> Result<u32> {
     let (structure, path) = field.path();
+    let (bits, member) = locate(btf, structure, path)?;
+    let size = size_bytes(btf, &member)?;
+    if size != field.size_bytes() {
+        bail!("{structure}.{path} has {size} bytes in this kernel, the probes read {}", field.size_bytes());
+    }
+    if bits % 8 != 0 {
+        bail!("{structure}.{path} is a bit field in this kernel");
+    }
+    Ok(bits / 8)
+}
+
+/// Where a member is, in bits, and its type.
+fn locate(btf: &Btf, structure: &str, path: &str) -> Result<(u32, Type)> {
     let mut current = btf
         .resolve_types_by_name(structure)
         .ok()
@@ -83,23 +101,12 @@ fn offset(btf: &Btf, field: Field) -> Result<u32> {
         let (member_bits, member) = find_member(btf, &current, part)
             .with_context(|| format!("this kernel's struct {structure} has no {path}"))?;
         bits += member_bits;
-        if parts.peek().is_some() {
-            current =
-                as_struct(member).with_context(|| format!("{structure}.{path}: {part} is no structure"))?;
-        } else {
-            let size = size_bytes(btf, &member)?;
-            if size != field.size_bytes() {
-                bail!(
-                    "{structure}.{path} has {size} bytes in this kernel, the probes read {}",
-                    field.size_bytes()
-                );
-            }
+        if parts.peek().is_none() {
+            return Ok((bits, member));
         }
+        current = as_struct(member).with_context(|| format!("{structure}.{path}: {part} is no structure"))?;
     }
-    if bits % 8 != 0 {
-        bail!("{structure}.{path} is a bit field in this kernel");
-    }
-    Ok(bits / 8)
+    bail!("an empty path in {structure}")
 }
 
 /// A member by name, also inside unnamed structures and unions: its offset in bits, and its type.

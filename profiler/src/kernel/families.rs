@@ -85,6 +85,19 @@ pub const FAMILIES: &[Family] = &[
         ],
     },
     Family {
+        name: CONTEXTS,
+        counts: "what woke a thread: network, disk or timer",
+        required: false,
+        programs: &[
+            Program { name: "softirq_enter", parameters: &["vec_nr"], fields: &[] },
+            Program { name: "softirq_leave", parameters: &[], fields: &[] },
+            Program { name: "irq_enter", parameters: &[], fields: &[] },
+            Program { name: "irq_leave", parameters: &[], fields: &[] },
+            Program { name: "hrtimer_enter", parameters: &[], fields: &[] },
+            Program { name: "hrtimer_leave", parameters: &[], fields: &[] },
+        ],
+    },
+    Family {
         name: "scheduling",
         counts: "on-CPU, runnable and blocked time of threads",
         required: false,
@@ -99,6 +112,9 @@ pub const FAMILIES: &[Family] = &[
     },
 ];
 
+/// The family without which the cause of a wait is not known.
+pub const CONTEXTS: &str = "wake-up context";
+
 const SOCKET_FIELDS: &[Field] = &[
     SockFamily,
     SockProtocol,
@@ -112,8 +128,18 @@ const SOCKET_FIELDS: &[Field] = &[
     NetInum,
 ];
 
-const THREAD_FIELDS: &[Field] =
-    &[TaskTgid, TaskPid, TaskStartTime, TaskComm, TaskRchar, TaskWchar, TaskReadBytes, TaskWriteBytes];
+const THREAD_FIELDS: &[Field] = &[
+    TaskTgid,
+    TaskFlags,
+    RegsSyscall,
+    TaskPid,
+    TaskStartTime,
+    TaskComm,
+    TaskRchar,
+    TaskWchar,
+    TaskReadBytes,
+    TaskWriteBytes,
+];
 
 /// The tracepoint of each program, as the object names it.
 pub fn attach_points(object: &[u8]) -> Result<BTreeMap<String, String>> {

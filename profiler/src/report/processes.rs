@@ -18,6 +18,16 @@ pub struct ProcessReport {
     pub network: NetworkBytes,
     pub peers: Vec<PeerReport>,
     pub disk: DiskBytes,
+    /// Of all threads together.
+    pub time: ThreadTime,
+    pub threads: Vec<ThreadReport>,
+}
+
+/// One thread's states, in the order in which threads started.
+#[derive(Clone, Debug, Serialize)]
+pub struct ThreadReport {
+    pub tid: u32,
+    pub comm: String,
     pub time: ThreadTime,
 }
 
@@ -103,6 +113,7 @@ pub(super) fn report(timeline: &Timeline) -> Vec<ProcessReport> {
                 peers,
                 disk: disk(timeline, process),
                 time: time(timeline, process),
+                threads: threads(timeline, process),
             })
         })
         .collect()
@@ -115,6 +126,15 @@ pub(super) fn time(timeline: &Timeline, process: &Process) -> ThreadTime {
         time += ThreadTime::of(thread, timeline.whole_until_ns());
     }
     time
+}
+
+fn threads(timeline: &Timeline, process: &Process) -> Vec<ThreadReport> {
+    let threads = process.threads.values().map(|thread| ThreadReport {
+        tid: thread.tid,
+        comm: thread.comm.clone(),
+        time: ThreadTime::of(thread, timeline.whole_until_ns()),
+    });
+    threads.collect()
 }
 
 /// Processes of which nothing is known but that they were there.

@@ -48,7 +48,7 @@ fn the_json_has_the_names_of_the_design() {
             ("processes.1.disk.device_written_bytes", "1048576"),
             ("processes.1.time.threads", "2"),
             ("processes.1.time.lifetime_ns", "2000000000"),
-            ("processes.1.time.wait_other_ns", "100000000"),
+            ("processes.1.time.wait_network_ns", "100000000"),
             ("processes.1.time.wait_idle_ns", "1700000000"),
             ("devices.0.name", "\"sda\""),
             ("devices.0.written_bytes", "2097152"),

@@ -7,8 +7,9 @@ use crate::capture::{
     Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, End, Ending, Environment, Family,
     Label, Losses, Milestone, MilestoneName, Operation, Polling, ProbeWindow, ProcessSerial, ProcessTotals,
     ProgramRuns, Progress, Protocol, Record, Run, SocketEnds, SocketTotals, Start, ThreadIo, ThreadState,
-    ThreadTotals, Transfer,
+    ThreadTotals, Transfer, Waits,
 };
+use crate::kernel::families::CONTEXTS;
 
 pub const MS: u64 = 1_000_000;
 pub const SIZE_BYTES: u64 = 1 << 20;
@@ -33,7 +34,14 @@ pub fn timeline(records: Vec<Record>) -> Timeline {
 
 /// A whole capture.
 pub fn records() -> Vec<Record> {
-    let mut records = vec![start(), environment(), clock(), family("sockets", None), family("disk", None)];
+    let mut records = vec![
+        start(),
+        environment(),
+        clock(),
+        family("sockets", None),
+        family("disk", None),
+        family(CONTEXTS, None),
+    ];
     records.extend([label(SEEDER, "seeder"), label(LEECHER, "leecher")]);
     records.push(io(LEECHER, true, 1_000, 5_000));
     records.push(transfer());
@@ -194,8 +202,7 @@ pub fn thread(process: ProcessSerial, tid: u32, state: ThreadState) -> Record {
         since_ns: START_NS,
         cpu_ns: counted_ns,
         runqueue_ns: counted_ns,
-        blocked_ns: counted_ns,
-        idle_ns: 0,
+        waits: Waits { network_ns: counted_ns, ..Waits::default() },
         switches: 3,
         state,
         state_since_ns: START_NS + 3 * counted_ns,

@@ -1,3 +1,5 @@
+use crate::kernel::families::CONTEXTS;
+
 use super::{sample::*, *};
 use crate::capture::{Losses, ThreadState};
 
@@ -86,4 +88,18 @@ fn a_recorded_transfer_is_not_guessed_again() {
 fn claims_without_a_transfer_are_kept_as_strays() {
     let timeline = timeline(vec![start(), claim(MilestoneName::P50, 1, 1), end()]);
     assert_eq!(timeline.stray_claims, ["leecher-1"]);
+}
+
+#[test]
+fn without_the_context_of_wake_ups_no_wait_has_a_cause() {
+    let waits = |records: Vec<Record>| {
+        let timeline = timeline(records);
+        let threads = timeline.processes[&LEECHER].threads.values().map(|thread| thread.waits);
+        threads.fold((0, 0), |sum, waits| (sum.0 + waits.network_ns, sum.1 + waits.other_ns))
+    };
+    let (network_ns, other_ns) = waits(records());
+    assert!(network_ns > 0 && other_ns == 0);
+    let mut without = records();
+    without.push(family(CONTEXTS, Some("this kernel has no softirq_entry")));
+    assert_eq!(waits(without), (0, network_ns));
 }

@@ -13,9 +13,14 @@ pub struct ThreadTime {
     pub lifetime_ns: u64,
     pub cpu_ns: u64,
     pub runqueue_ns: u64,
+    pub wait_network_ns: u64,
+    pub wait_disk_ns: u64,
+    pub wait_timer_ns: u64,
+    /// Asleep until another task woke it.
+    pub wait_thread_ns: u64,
     /// Asleep from before the recording, or never woken in it.
     pub wait_idle_ns: u64,
-    /// Asleep, and woken again.
+    /// Asleep, and what for is not known.
     pub wait_other_ns: u64,
     /// How far the states' sum is from the lifetime; of several threads, the differences' sizes added up.
     pub difference_ns: u64,
@@ -33,13 +38,18 @@ impl ThreadTime {
             _ => capture_end_ns.unwrap_or(thread.at_ns),
         };
         let open_ns = end_ns.saturating_sub(thread.state_since_ns);
+        let waits = &thread.waits;
         let mut time = Self {
             threads: 1,
             lifetime_ns: end_ns.saturating_sub(thread.since_ns),
             cpu_ns: thread.cpu_ns,
             runqueue_ns: thread.runqueue_ns,
-            wait_idle_ns: thread.idle_ns,
-            wait_other_ns: thread.blocked_ns,
+            wait_network_ns: waits.network_ns,
+            wait_disk_ns: waits.disk_ns,
+            wait_timer_ns: waits.timer_ns,
+            wait_thread_ns: waits.thread_ns,
+            wait_idle_ns: waits.idle_ns,
+            wait_other_ns: waits.other_ns,
             difference_ns: 0,
         };
         match thread.state {
@@ -53,7 +63,9 @@ impl ThreadTime {
     }
 
     pub fn states_ns(&self) -> u64 {
-        self.cpu_ns + self.runqueue_ns + self.wait_idle_ns + self.wait_other_ns
+        let device_ns = self.wait_network_ns + self.wait_disk_ns + self.wait_timer_ns;
+        let asleep_ns = device_ns + self.wait_thread_ns + self.wait_idle_ns + self.wait_other_ns;
+        self.cpu_ns + self.runqueue_ns + asleep_ns
     }
 
     /// Whether the states sum to the lifetime within 0.1 %.
@@ -68,6 +80,10 @@ impl AddAssign for ThreadTime {
         self.lifetime_ns += other.lifetime_ns;
         self.cpu_ns += other.cpu_ns;
         self.runqueue_ns += other.runqueue_ns;
+        self.wait_network_ns += other.wait_network_ns;
+        self.wait_disk_ns += other.wait_disk_ns;
+        self.wait_timer_ns += other.wait_timer_ns;
+        self.wait_thread_ns += other.wait_thread_ns;
         self.wait_idle_ns += other.wait_idle_ns;
         self.wait_other_ns += other.wait_other_ns;
         self.difference_ns += other.difference_ns;
@@ -110,7 +126,7 @@ impl FileIo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::ProcessSerial;
+    use crate::capture::{ProcessSerial, Waits};
 
     /// The thread is known from 1000 to 9000, the capture ends at 10000; totals are cpu, runqueue, blocked, idle.
     #[track_caller]
@@ -142,8 +158,7 @@ mod tests {
             since_ns: 1_000,
             cpu_ns: totals[0],
             runqueue_ns: totals[1],
-            blocked_ns: totals[2],
-            idle_ns: totals[3],
+            waits: Waits { other_ns: totals[2], idle_ns: totals[3], ..Waits::default() },
             switches: 0,
             state: open.0,
             state_since_ns: open.1,

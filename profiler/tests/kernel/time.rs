@@ -1,6 +1,8 @@
 //! The states of a thread partition its life, and agree with what the kernel itself accounts.
 
 use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -46,7 +48,7 @@ fn states_sum_to_lifetimes_also_of_threads_asleep_at_attach() {
     let spinning = find(&recorded, "spinning");
     assert!(spinning.cpu_ns + spinning.runqueue_ns >= spinning.lifetime_ns * 95 / 100, "{spinning:?}");
     let napping = find(&recorded, "napping");
-    assert!(napping.wait_other_ns >= 190_000_000, "100 naps of 2 ms: {napping:?}");
+    assert!(napping.wait_timer_ns >= 190_000_000, "100 naps of 2 ms: {napping:?}");
 }
 
 #[test]
@@ -74,6 +76,56 @@ fn cpu_time_agrees_with_the_threads_own_clock() {
     let off = measured.cpu_ns.abs_diff(own_clock);
     assert!(off * 100 <= own_clock * 2, "{measured:?} against {own_clock} ns by the thread's own clock");
     assert!(measured.runqueue_ns > 0, "{measured:?}");
+}
+
+#[test]
+fn a_wait_is_for_what_ended_it() {
+    const ROUNDS: usize = 50;
+    let nap = Duration::from_millis(4);
+    let recorded = record(|| {
+        named("napper", move || (0..ROUNDS).for_each(|_| thread::sleep(nap))).join().unwrap();
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut far = listener.accept().unwrap().0;
+        let receiver = named("receiver", move || (0..ROUNDS).for_each(|_| far.read_exact(&mut [0]).unwrap()));
+        (0..ROUNDS).for_each(|_| {
+            thread::sleep(nap);
+            near.write_all(&[7]).unwrap();
+        });
+        receiver.join().unwrap();
+
+        let (send, received) = mpsc::channel();
+        let listener = named("listener", move || assert_eq!(received.iter().count(), ROUNDS));
+        (0..ROUNDS).for_each(|_| {
+            thread::sleep(nap);
+            send.send(()).unwrap();
+        });
+        drop(send);
+        listener.join().unwrap();
+
+        named("syncer", || {
+            let mut file = tempfile::tempfile_in("/var/tmp").unwrap();
+            (0..ROUNDS).for_each(|_| {
+                file.write_all(&[7; 4096]).unwrap();
+                file.sync_all().unwrap();
+            });
+        })
+        .join()
+        .unwrap();
+    });
+    check_wait(&recorded, "napper", |time| time.wait_timer_ns);
+    check_wait(&recorded, "receiver", |time| time.wait_network_ns);
+    check_wait(&recorded, "listener", |time| time.wait_thread_ns);
+    check_wait(&recorded, "syncer", |time| time.wait_disk_ns);
+}
+
+/// At least 95 % of the time that the thread slept.
+#[track_caller]
+fn check_wait(recorded: &Recorded, name: &str, wait_ns: impl Fn(&ThreadTime) -> u64) {
+    let time = find(recorded, name);
+    let asleep_ns = time.lifetime_ns - time.cpu_ns - time.runqueue_ns;
+    assert!(asleep_ns > 0 && wait_ns(&time) * 100 >= asleep_ns * 95, "{name}: {time:?}");
 }
 
 #[test]

@@ -83,10 +83,9 @@ pub fn or_dash<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
     value.map_or_else(|| "-".to_owned(), show)
 }
 
-/// Seconds and the part of the whole: `1.234 (12.3 %)`.
-pub fn part(ns: u64, whole_ns: u64) -> String {
-    let percent = if whole_ns > 0 { 100.0 * ns as f64 / whole_ns as f64 } else { 0.0 };
-    format!("{:.3} ({percent:.1} %)", ns as f64 / 1e9)
+/// Seconds, to the millisecond.
+pub fn seconds(ns: u64) -> String {
+    format!("{:.3}", ns as f64 / 1e9)
 }
 
 #[cfg(test)]

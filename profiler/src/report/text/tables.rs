@@ -1,13 +1,14 @@
 //! The report's tables, each with its title; empty if there is nothing to show.
 
-use comfy_table::Table;
+use comfy_table::{Cell, Table};
 
 use crate::{
     capture::{Direction, Protocol},
     report::{DeviceReport, ProcessReport, Program, TransferReport},
+    timeline::ThreadTime,
 };
 
-use super::cells::{both, clean, exact, human, lines, name, or_dash, part, rate, table};
+use super::cells::{both, clean, exact, human, lines, name, or_dash, rate, seconds, table};
 
 pub fn transfer(transfer: &TransferReport) -> String {
     let verb = match transfer.direction {
@@ -130,24 +131,38 @@ pub fn disk(processes: &[ProcessReport]) -> String {
     titled("Files and disks, bytes", &rows)
 }
 
+/// A row for each process, and one for each of its threads that ran.
 pub fn time(processes: &[ProcessReport]) -> String {
     let head =
-        ["process", "pid", "threads", "lifetimes", "on CPU", "run queue", "asleep, woken", "asleep, idle"];
-    let mut rows = table(&head, 1..8);
+        ["process", "thread", "on CPU", "run queue", "network", "disk", "timer", "thread", "other", "idle"];
+    let mut rows = table(&head, 2..10);
     for process in processes.iter().filter(|process| process.did_something()) {
-        let time = &process.time;
-        rows.add_row(vec![
-            name(process.name()),
-            process.pid.into(),
-            time.threads.into(),
-            format!("{:.3}", time.lifetime_ns as f64 / 1e9).into(),
-            part(time.cpu_ns, time.lifetime_ns).into(),
-            part(time.runqueue_ns, time.lifetime_ns).into(),
-            part(time.wait_other_ns, time.lifetime_ns).into(),
-            part(time.wait_idle_ns, time.lifetime_ns).into(),
-        ]);
+        let all = format!("all {}", process.time.threads);
+        rows.add_row(time_row(name(process.name()), all, &process.time));
+        let ran = process.threads.iter().filter(|thread| thread.time.cpu_ns > 0 && process.threads.len() > 1);
+        for thread in ran {
+            rows.add_row(time_row(
+                Cell::new(""),
+                format!("{} {}", clean(&thread.comm), thread.tid),
+                &thread.time,
+            ));
+        }
     }
-    titled("Time of threads, s", &rows)
+    titled("Time of threads, s: on the CPU, waiting for one, asleep until what woke them", &rows)
+}
+
+fn time_row(process: Cell, thread: String, time: &ThreadTime) -> Vec<Cell> {
+    let states = [
+        time.cpu_ns,
+        time.runqueue_ns,
+        time.wait_network_ns,
+        time.wait_disk_ns,
+        time.wait_timer_ns,
+        time.wait_thread_ns,
+        time.wait_other_ns,
+        time.wait_idle_ns,
+    ];
+    [process, thread.into()].into_iter().chain(states.map(|ns| seconds(ns).into())).collect()
 }
 
 pub fn devices(devices: &[DeviceReport]) -> String {
