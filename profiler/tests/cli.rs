@@ -69,7 +69,9 @@ fn a_missing_privilege() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let copy = folder.path().join("profiler");
-    fs::copy(PROFILER, &copy).unwrap();
+    // By another process: what this one holds open for writing, a child of another test may inherit for a moment,
+    // and then it cannot be executed.
+    assert!(Command::new("cp").arg(PROFILER).arg(&copy).status().unwrap().success());
     check_failure(&unprivileged(&copy, &["record", "--", "true"]), &["may not use BPF", "root", "CAP_BPF"]);
     check_failure(&unprivileged(&copy, &["bench"]), &["root"]);
     let doctor = unprivileged(&copy, &["doctor", "--json"]);
