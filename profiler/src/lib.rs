@@ -1,6 +1,7 @@
 //! The transfer profiler, in the order of the data.
 
 pub mod attach;
+pub mod attribution;
 pub mod bench;
 pub mod capture;
 pub mod child;

@@ -1,0 +1,23 @@
+//! System calls of x86-64 that matter to what a wait was for.
+
+const POLL: i32 = 7;
+const SELECT: i32 = 23;
+const EPOLL_WAIT: i32 = 232;
+const PSELECT6: i32 = 270;
+const PPOLL: i32 = 271;
+const EPOLL_PWAIT: i32 = 281;
+const IO_URING_ENTER: i32 = 426;
+const EPOLL_PWAIT2: i32 = 441;
+
+/// A call that waits for many things at once: which one it was, only the run after it tells.
+/// `io_getevents` is none: its requests are a disk's.
+pub fn is_multiplexer(syscall: Option<i32>) -> bool {
+    matches!(
+        syscall,
+        Some(POLL | SELECT | EPOLL_WAIT | PSELECT6 | PPOLL | EPOLL_PWAIT | IO_URING_ENTER | EPOLL_PWAIT2)
+    )
+}
+
+pub fn is_io_uring(syscall: Option<i32>) -> bool {
+    syscall == Some(IO_URING_ENTER)
+}

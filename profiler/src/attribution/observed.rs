@@ -1,0 +1,20 @@
+//! What a capture says, put in order: threads with their stays off the CPU, and the payload that they moved.
+//! Attribution reads nothing else.
+
+pub mod datagrams;
+pub mod kernel_workers;
+pub mod payload;
+pub mod sequences;
+pub mod spans;
+pub mod threads;
+pub mod traffic;
+
+use threads::Threads;
+use traffic::Traffic;
+
+/// Everything that attribution may look at.
+#[derive(Debug)]
+pub struct Observed {
+    pub threads: Threads,
+    pub traffic: Traffic,
+}

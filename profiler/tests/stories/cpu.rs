@@ -1,0 +1,89 @@
+//! CPU time, and waiting for a CPU.
+
+use profiler::attribution::{
+    futex::FutexWaits,
+    states::{self, States},
+};
+
+use crate::{
+    expect::check,
+    tell::{BLOCK, FAULT, NET_RX, RECV, SLEEP, Story, TIMER},
+};
+
+const THREAD: u32 = 1;
+const SOCKET: u64 = 10;
+
+#[test]
+fn preempted_half_the_time() {
+    let mut story = Story::default();
+    let script = story.thread(1, THREAD).runs(2).loses_its_cpu(3).runs(2).loses_its_cpu(2).runs(1);
+    script.sends(SOCKET, 1000).runs(1);
+    check(&story.upload(1, 0, 10), "cpu 0.5 cpu_wait 0.5");
+    let expected = States { cpu_ns: 6_000_000, runqueue_ns: 5_000_000, ..States::default() };
+    assert_eq!(story.states(0), expected);
+}
+
+#[test]
+fn a_cpu_quota() {
+    let mut story = Story::default();
+    let script = story.thread(1, THREAD).runs(2).exceeds_its_quota(3).runs(3).exceeds_its_quota(2);
+    script.sends(SOCKET, 1000).runs(1);
+    check(&story.upload(1, 0, 10), "cpu 0.5 cpu_wait 0.5");
+    let expected = States { cpu_ns: 6_000_000, throttled_ns: 5_000_000, ..States::default() };
+    assert_eq!(story.states(0), expected);
+}
+
+#[test]
+fn woken_but_not_yet_running() {
+    let mut story = Story::default();
+    story.thread(1, THREAD).waits_and_queues(RECV, 6, 4, NET_RX).receives(SOCKET, 1000).runs(1);
+    story.arrives(SOCKET, 6, 1000);
+    check(&story.download(1, 0, 10), "network 0.6 cpu_wait 0.4");
+}
+
+#[test]
+fn states_partition_a_life() {
+    let mut story = Story::default();
+    let script = story.thread(1, THREAD).waits(RECV, 5, NET_RX).runs(1).waits_and_queues(RECV, 6, 1, NET_RX);
+    let script = script.runs(1).waits(FAULT, 2, BLOCK).waits_for_io(FAULT, 3, TIMER).loses_its_cpu(4);
+    script.runs(1).never_wakes(RECV, 7);
+    let ms = |ms: u64| ms * 1_000_000;
+    let expected = States {
+        cpu_ns: ms(3),
+        runqueue_ns: ms(5),
+        wait_network_ns: ms(6),
+        wait_disk_ns: ms(5),
+        // From before the recording, and to its end.
+        wait_idle_ns: ms(12),
+        ..States::default()
+    };
+    assert_eq!(story.states(0), expected);
+    assert_eq!(expected.sum_ns(), ms(31));
+}
+
+#[test]
+fn a_fault_that_reads_a_file_is_disk() {
+    let mut story = Story::default();
+    story.thread(1, THREAD).runs(1).waits_for_io(FAULT, 9, BLOCK).sends(SOCKET, 1000).runs(1);
+    check(&story.upload(1, 0, 10), "disk 0.9 cpu 0.1");
+}
+
+#[test]
+fn states_of_a_window_cut_what_reaches_into_it() {
+    let mut story = Story::default();
+    let script = story.thread(1, THREAD).runs(1).waits(RECV, 4, NET_RX).runs(2).waits(FAULT, 5, BLOCK);
+    script.runs(1);
+    let observed = story.observed();
+    let ms = |ms: u64| ms * 1_000_000;
+    let states = states::of(&observed.threads.all[0], &FutexWaits::default(), ms(3), ms(9));
+    let expected = States { cpu_ns: ms(2), wait_network_ns: ms(2), wait_disk_ns: ms(2), ..States::default() };
+    assert_eq!(states, expected);
+}
+
+#[test]
+fn a_program_without_a_network_has_a_budget_too() {
+    let mut story = Story::default();
+    let script = story.thread(1, THREAD).runs(1).waits_for_io(FAULT, 4, BLOCK).waits(SLEEP, 2, TIMER);
+    script.waits_for_io(FAULT, 3, BLOCK).runs(1);
+    check(&story.of_thread(0, 0, 10), "disk 0.7 timer 0.2 cpu 0.1");
+}

@@ -1,0 +1,13 @@
+//! Small captures, told by hand, with the shares that they must have.
+
+mod chance;
+mod cpu;
+mod expect;
+mod locks;
+mod loops;
+mod peers;
+mod records;
+mod script;
+mod tcp;
+mod tell;
+mod threads;

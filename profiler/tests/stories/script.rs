@@ -1,0 +1,117 @@
+//! What one thread does, one thing after the other, in ms.
+
+use std::net::SocketAddr;
+
+use profiler::attribution::observed::{
+    payload::{Payload, Way},
+    spans::{Doing, Span, Wake},
+    threads::Life,
+};
+
+use crate::tell::{FAULT, MS, Story};
+
+/// A thread, and how far its script is.
+pub struct Script<'s> {
+    pub story: &'s mut Story,
+    /// Place in `story.lives`.
+    pub life: usize,
+    pub at_ms: u64,
+}
+
+impl Script<'_> {
+    pub fn runs(self, ms: u64) -> Self {
+        self.until(ms)
+    }
+
+    pub fn waits(self, doing: Doing, ms: u64, wake: Wake) -> Self {
+        self.off(ms, Some(ms), |span| Span { doing, wake, ..span })
+    }
+
+    /// Waits with `in_iowait` set.
+    pub fn waits_for_io(self, doing: Doing, ms: u64, wake: Wake) -> Self {
+        self.off(ms, Some(ms), |span| Span { doing, wake, iowait: true, ..span })
+    }
+
+    /// Woken after `ms`, and runs after `queued_ms` more.
+    pub fn waits_and_queues(self, doing: Doing, ms: u64, queued_ms: u64, wake: Wake) -> Self {
+        self.off(ms + queued_ms, Some(ms), |span| Span { doing, wake, ..span })
+    }
+
+    pub fn loses_its_cpu(self, ms: u64) -> Self {
+        self.off(ms, None, |span| Span { preempted: true, ..span })
+    }
+
+    pub fn exceeds_its_quota(self, ms: u64) -> Self {
+        self.off(ms, None, |span| Span { throttled: true, ..span })
+    }
+
+    pub fn never_wakes(self, doing: Doing, ms: u64) -> Self {
+        self.off(ms, None, |span| Span { doing, on_ns: None, ..span })
+    }
+
+    pub fn receives(self, cookie: u64, bytes: u32) -> Self {
+        let sequence = self.story.advance(cookie, "received", bytes);
+        self.moves(cookie, Way::Received, bytes, Some(sequence), None)
+    }
+
+    /// Receives after calls that found nothing.
+    pub fn polls_and_receives(self, cookie: u64, bytes: u32) -> Self {
+        let script = self.receives(cookie, bytes);
+        script.story.traffic.payloads.last_mut().expect("just told").empty_calls = 100;
+        script
+    }
+
+    pub fn sends(self, cookie: u64, bytes: u32) -> Self {
+        let sequence = self.story.advance(cookie, "sent", bytes);
+        self.moves(cookie, Way::Sent, bytes, Some(sequence), None)
+    }
+
+    pub fn receives_datagram(self, cookie: u64, bytes: u32) -> Self {
+        self.moves(cookie, Way::Received, bytes, None, None)
+    }
+
+    pub fn sends_datagram(self, cookie: u64, bytes: u32, to: SocketAddr) -> Self {
+        self.moves(cookie, Way::Sent, bytes, None, Some(to))
+    }
+
+    fn moves(
+        self,
+        cookie: u64,
+        way: Way,
+        bytes: u32,
+        sequence: Option<u32>,
+        destination: Option<SocketAddr>,
+    ) -> Self {
+        let Life { process, tid, .. } = self.story.lives[self.life];
+        let (at_ns, bytes, empty_calls) = (self.at_ms * MS, u64::from(bytes), 0);
+        let payload = Payload { at_ns, process, tid, cookie, way, bytes, sequence, destination, empty_calls };
+        self.story.traffic.payloads.push(payload);
+        self.story.moved.entry(process).or_default().push((at_ns, tid, way, bytes));
+        self
+    }
+
+    fn off(self, ms: u64, woken_after_ms: Option<u64>, change: impl Fn(Span) -> Span) -> Self {
+        let Life { process, tid, .. } = self.story.lives[self.life];
+        let span = Span {
+            process,
+            tid,
+            off_ns: self.at_ms * MS,
+            woken_ns: woken_after_ms.map(|after_ms| (self.at_ms + after_ms) * MS),
+            on_ns: Some((self.at_ms + ms) * MS),
+            preempted: false,
+            throttled: false,
+            iowait: false,
+            reclaim: false,
+            doing: FAULT,
+            wake: Wake::Unknown,
+        };
+        self.story.spans.push(change(span));
+        self.until(ms)
+    }
+
+    fn until(mut self, ms: u64) -> Self {
+        self.at_ms += ms;
+        self.story.lives[self.life].end_ns = self.at_ms * MS;
+        self
+    }
+}

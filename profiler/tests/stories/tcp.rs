@@ -1,0 +1,108 @@
+//! Between send and arrival: in flight, or held by the sender's TCP.
+
+use profiler::attribution::observed::payload::HeldBy;
+
+use crate::{
+    expect::check,
+    tell::{EPOLL, NET_RX, RECV, SEND, SLEEP, Story, TIMER},
+};
+
+const LEECHER: u64 = 1;
+const SEEDER: u64 = 2;
+const NEAR: u64 = 10;
+const FAR: u64 = 20;
+
+/// The seeder sends at 2 ms what arrives at 10 ms; TCP holds it until `released_ms`.
+fn held_until(released_ms: u64, held_by: Option<HeldBy>) -> Story {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives(NEAR, 1000).runs(1);
+    story.thread(SEEDER, 2).runs(2).sends(FAR, 1000).waits(SLEEP, 9, TIMER);
+    story.holds(FAR, 2, 600, held_by);
+    story.in_flight(FAR, released_ms);
+    story.arrives(NEAR, 10, 1000);
+    story
+}
+
+#[track_caller]
+fn held(held_by: Option<HeldBy>, detail: &str) {
+    let mut story = held_until(8, held_by);
+    // The first of the awaited bytes is still unsent.
+    story.traffic.holdings[0].unsent_bytes = 1000;
+    check(&story.download(LEECHER, 0, 10), &format!("network 1.0 | {detail} peer_cpu 0.2"));
+}
+
+#[test]
+fn unsent_bytes_name_what_held_them() {
+    held(Some(HeldBy::Nagle), "nagle 0.6 link 0.2");
+    held(Some(HeldBy::CongestionWindow), "cwnd 0.6 link 0.2");
+    held(Some(HeldBy::Pacing), "pacing 0.6 link 0.2");
+    held(Some(HeldBy::PeerWindow), "peer_window 0.6 link 0.2");
+    held(None, "link 0.8");
+}
+
+#[test]
+fn bytes_in_flight_are_the_links() {
+    // 600 bytes are held, but the awaited one is not among them.
+    let story = held_until(8, Some(HeldBy::CongestionWindow));
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | link 0.8 peer_cpu 0.2");
+}
+
+#[test]
+fn the_first_record_after_a_send_speaks_for_the_time_since() {
+    let mut story = held_until(8, Some(HeldBy::Pacing));
+    story.traffic.holdings[0].unsent_bytes = 1000;
+    story.traffic.holdings[0].at_ns += 1_000_000;
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | pacing 0.6 link 0.2 peer_cpu 0.2");
+}
+
+#[test]
+fn what_tcp_did_not_tell_is_unknown() {
+    let mut story = held_until(8, None);
+    story.traffic.holdings.clear();
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | unknown 0.8 peer_cpu 0.2");
+}
+
+#[test]
+fn small_write_small_write_wait_for_the_answer() {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    // The second write waits for the acknowledgement of the first, which the peer delays by 40 ms.
+    let script = story.thread(LEECHER, 1).sends(NEAR, 10).runs(1).sends(NEAR, 10);
+    script.waits(RECV, 45, NET_RX).receives(NEAR, 100).runs(1);
+    story.holds(NEAR, 1, 10, HeldBy::Nagle);
+    story.in_flight(NEAR, 40);
+    let script = story.thread(SEEDER, 2).waits(RECV, 1, NET_RX).receives(FAR, 10).waits(RECV, 41, NET_RX);
+    script.receives(FAR, 10).runs(4).sends(FAR, 100).runs(1);
+    story.arrives(FAR, 1, 10);
+    story.arrives(FAR, 42, 10);
+    story.arrives(NEAR, 46, 100);
+    let expected = "network 0.9783 cpu 0.0217 | nagle 0.8478 link 0.0435 peer_cpu 0.087";
+    check(&story.download(LEECHER, 0, 46), expected);
+}
+
+#[test]
+fn a_receiver_that_reads_late() {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    let script = story.thread(LEECHER, 1).waits(SLEEP, 9, TIMER).receives(NEAR, 1000).runs(1);
+    script.waits(SLEEP, 9, TIMER).receives(NEAR, 1000).runs(1);
+    let script = story.thread(SEEDER, 2).sends(FAR, 1000).waits(SEND, 9, NET_RX).runs(1).sends(FAR, 1000);
+    script.waits(SEND, 9, NET_RX).runs(1).sends(FAR, 1000).runs(1);
+    for at_ms in [0, 10] {
+        story.holds(FAR, at_ms, 500, HeldBy::PeerWindow);
+    }
+    story.arrives(NEAR, 0, 1000);
+    story.arrives(NEAR, 10, 1000);
+    check(&story.upload(SEEDER, 0, 20), "network 0.9 cpu 0.1 | peer_window 0.9");
+    check(&story.download(LEECHER, 0, 19), "timer 0.9474 cpu 0.0526");
+}
+
+#[test]
+fn a_sender_with_a_full_buffer_waits_for_the_link() {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    story.thread(SEEDER, 2).runs(1).waits(SEND, 9, NET_RX).sends(FAR, 1000).runs(1);
+    story.holds(FAR, 0, 500, HeldBy::CongestionWindow);
+    check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | link 0.9");
+}

@@ -1,0 +1,176 @@
+//! How stories are told: threads with their scripts, connections, and what the kernel says about them.
+//!
+//! Times are in ms. Sequence numbers are kept by the story, and start just below their wrap. Each receive and
+//! each send is a record of progress.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+};
+
+use profiler::{
+    attribution::observed::{
+        Observed,
+        payload::{Arrival, HeldBy, Holding, Socket, TrafficRecords, Way},
+        spans::{Doing, Futex, Softirq, Span, TaskKind, Wake},
+        threads::{self, Life},
+        traffic,
+    },
+    attribution::{
+        self,
+        phase::{self, Budget, Phase},
+        states::{self, States},
+    },
+    capture::{Direction, ProcessSerial, Progress, Protocol, SocketEnds},
+};
+
+use crate::script::Script;
+
+pub const NET_RX: Wake = Wake::Softirq(Softirq::NetRx);
+pub const BLOCK: Wake = Wake::Softirq(Softirq::Block);
+pub const TIMER: Wake = Wake::HrTimer;
+
+pub const EPOLL: Doing = call(232);
+pub const SLEEP: Doing = call(230);
+pub const RECV: Doing = call(45);
+pub const SEND: Doing = call(44);
+pub const PREAD: Doing = call(17);
+pub const FSYNC: Doing = call(74);
+pub const FAULT: Doing = Doing { syscall: None, fd: None, futex: None };
+
+pub const MS: u64 = 1_000_000;
+const FIRST_SEQUENCE: u32 = u32::MAX - 100;
+
+const fn call(number: i32) -> Doing {
+    Doing { syscall: Some(number), fd: None, futex: None }
+}
+
+/// FUTEX_WAIT_PRIVATE.
+pub fn futex(address: u64) -> Doing {
+    Doing { syscall: Some(202), fd: None, futex: Some(Futex { address, operation: 128 }) }
+}
+
+/// Woken by another target thread.
+pub fn by(tid: u32) -> Wake {
+    Wake::Task { tid, process: None, kind: TaskKind::Target }
+}
+
+#[derive(Default)]
+pub struct Story {
+    pub lives: Vec<Life>,
+    pub spans: Vec<Span>,
+    pub traffic: TrafficRecords,
+    pub moved: BTreeMap<ProcessSerial, Vec<(u64, u32, Way, u64)>>,
+    sequences: HashMap<(u64, &'static str), u32>,
+}
+
+impl Story {
+    pub fn thread(&mut self, process: u64, tid: u32) -> Script<'_> {
+        self.thread_from(0, process, tid)
+    }
+
+    /// A thread that starts later than the capture.
+    pub fn thread_from(&mut self, since_ms: u64, process: u64, tid: u32) -> Script<'_> {
+        let since_ns = since_ms * MS;
+        self.lives.push(Life { process: ProcessSerial(process), tid, since_ns, end_ns: since_ns });
+        Script { life: self.lives.len() - 1, story: self, at_ms: since_ms }
+    }
+
+    /// A TCP connection between two sockets, named by their cookies.
+    pub fn connect(&mut self, one: u64, other: u64) {
+        let address = |cookie: u64| SocketAddr::from(([10, 0, 0, 1], cookie as u16));
+        self.socket(one, Protocol::Tcp, address(one), address(other));
+        self.socket(other, Protocol::Tcp, address(other), address(one));
+    }
+
+    pub fn datagram_arrives(&mut self, cookie: u64, at_ms: u64) {
+        self.traffic.arrivals.push(Arrival { at_ns: at_ms * MS, cookie, sequence: None });
+    }
+
+    pub fn socket(&mut self, cookie: u64, protocol: Protocol, local: SocketAddr, peer: SocketAddr) {
+        let ends = SocketEnds {
+            protocol,
+            local,
+            peer,
+            netns: 1,
+            established_ns: None,
+            retransmits: 0,
+            closed: None,
+        };
+        self.traffic.sockets.push(Socket { cookie, ends, first_ns: 0, last_ns: u64::MAX });
+    }
+
+    pub fn arrives(&mut self, cookie: u64, at_ms: u64, bytes: u32) {
+        let sequence = Some(self.advance(cookie, "arrived", bytes));
+        self.traffic.arrivals.push(Arrival { at_ns: at_ms * MS, cookie, sequence });
+    }
+
+    /// TCP has handed everything to the link, up to what was sent so far in the telling.
+    pub fn in_flight(&mut self, cookie: u64, at_ms: u64) {
+        self.holds(cookie, at_ms, 0, None);
+    }
+
+    pub fn holds(&mut self, cookie: u64, at_ms: u64, unsent_bytes: u32, held_by: impl Into<Option<HeldBy>>) {
+        let write_seq = self.advance(cookie, "sent", 0);
+        let held_by = held_by.into();
+        let holding =
+            Holding { at_ns: at_ms * MS, cookie, write_seq, in_flight_bytes: 0, unsent_bytes, held_by };
+        self.traffic.holdings.push(holding);
+    }
+
+    pub fn observed(&self) -> Observed {
+        let threads = threads::order(&self.lives, self.spans.iter().copied());
+        let mut records = self.traffic.clone();
+        records.progress.extend(self.moved.iter().flat_map(|(&process, moved)| cumulative(process, moved)));
+        let traffic = traffic::index(&threads, records);
+        Observed { threads, traffic }
+    }
+
+    pub fn download(&self, process: u64, from_ms: u64, to_ms: u64) -> Budget {
+        self.budget(process, Direction::Download, from_ms, to_ms)
+    }
+
+    pub fn upload(&self, process: u64, from_ms: u64, to_ms: u64) -> Budget {
+        self.budget(process, Direction::Upload, from_ms, to_ms)
+    }
+
+    /// The budget of the story's n-th thread, which moves no payload.
+    pub fn of_thread(&self, thread: usize, from_ms: u64, to_ms: u64) -> Budget {
+        let observed = self.observed();
+        phase::of_thread(&attribution::weigh(&observed), thread, from_ms * MS, to_ms * MS)
+    }
+
+    /// The states of the story's n-th thread over its life.
+    pub fn states(&self, thread: usize) -> States {
+        let observed = self.observed();
+        let futexes = attribution::futex::waits(observed.threads.all.iter().flat_map(|thread| &thread.spans));
+        states::of(&observed.threads.all[thread], &futexes, 0, u64::MAX)
+    }
+
+    fn budget(&self, process: u64, direction: Direction, from_ms: u64, to_ms: u64) -> Budget {
+        let process = ProcessSerial(process);
+        let observed = self.observed();
+        let phase = Phase { process, direction, from_ns: from_ms * MS, to_ns: to_ms * MS };
+        phase::budget(&attribution::weigh(&observed), phase)
+    }
+
+    pub fn advance(&mut self, cookie: u64, what: &'static str, bytes: u32) -> u32 {
+        let sequence = self.sequences.entry((cookie, what)).or_insert(FIRST_SEQUENCE);
+        *sequence = sequence.wrapping_add(bytes);
+        *sequence
+    }
+}
+
+fn cumulative(process: ProcessSerial, moved: &[(u64, u32, Way, u64)]) -> Vec<Progress> {
+    let mut moved = moved.to_vec();
+    moved.sort_by_key(|&(at_ns, ..)| at_ns);
+    let (mut rx_bytes, mut tx_bytes) = (0, 0);
+    let mut record = |(at_ns, tid, way, bytes)| {
+        match way {
+            Way::Received => rx_bytes += bytes,
+            Way::Sent => tx_bytes += bytes,
+        }
+        Progress { at_ns, process, cookie: 0, tid, rx_bytes, tx_bytes }
+    };
+    moved.into_iter().map(&mut record).collect()
+}

@@ -1,0 +1,94 @@
+//! Several threads of one process: a wait for another thread is that thread's path.
+
+use crate::{
+    expect::check,
+    tell::{BLOCK, EPOLL, NET_RX, PREAD, Story, TIMER, by, futex},
+};
+
+const LOOP: u32 = 1;
+const WORKER: u32 = 2;
+const HELPER: u32 = 3;
+const SOCKET: u64 = 10;
+
+#[test]
+fn a_worker_reads_the_disk_for_an_event_loop() {
+    let mut story = Story::default();
+    story.thread(1, LOOP).runs(1).waits(EPOLL, 9, by(WORKER)).sends(SOCKET, 1000).runs(1);
+    let script = story.thread(1, WORKER).waits(futex(7), 1, by(LOOP)).waits(PREAD, 8, BLOCK).runs(1);
+    script.never_wakes(futex(7), 1);
+    check(&story.upload(1, 0, 10), "disk 0.8 cpu 0.2");
+}
+
+#[test]
+fn a_worker_that_is_still_awake_needs_no_wake_up() {
+    let mut story = Story::default();
+    let script = story.thread(1, LOOP).runs(1).waits(EPOLL, 4, by(WORKER)).sends(SOCKET, 1000);
+    script.waits(EPOLL, 5, by(WORKER)).sends(SOCKET, 1000).runs(1);
+    let script = story.thread(1, WORKER).waits(futex(7), 1, by(LOOP)).waits(PREAD, 4, BLOCK);
+    script.runs(1).waits(PREAD, 4, BLOCK).never_wakes(futex(7), 1);
+    check(&story.upload(1, 0, 10), "disk 0.8 cpu 0.2");
+}
+
+#[test]
+fn a_chain_of_threads_is_followed_to_its_end() {
+    let mut story = Story::default();
+    story.thread(1, LOOP).waits(EPOLL, 10, by(WORKER)).sends(SOCKET, 1000).runs(1);
+    story.thread(1, WORKER).runs(1).waits(futex(7), 8, by(HELPER)).runs(1).never_wakes(futex(7), 1);
+    story.thread(1, HELPER).runs(3).waits(PREAD, 5, BLOCK).runs(1).never_wakes(futex(8), 2);
+    check(&story.upload(1, 0, 10), "disk 0.5 cpu 0.5");
+}
+
+#[test]
+fn a_tick_while_a_worker_reads_is_the_workers() {
+    let mut story = Story::default();
+    let script = story.thread(1, LOOP).waits(EPOLL, 4, TIMER).runs(1).waits(EPOLL, 5, by(WORKER));
+    script.sends(SOCKET, 1000).runs(1);
+    story.thread(1, WORKER).waits(PREAD, 10, BLOCK).never_wakes(futex(7), 1);
+    check(&story.upload(1, 0, 10), "disk 0.9 cpu 0.1");
+}
+
+#[test]
+fn a_spurious_wake_takes_the_cause_of_the_wait_that_it_interrupted() {
+    let mut story = Story::default();
+    // A broadcast of the helper's wakes everyone; only the worker's signal brings work.
+    let script = story.thread(1, LOOP).waits(futex(7), 3, by(HELPER)).runs(1).waits(futex(7), 6, by(WORKER));
+    script.sends(SOCKET, 1000).runs(1);
+    story.thread(1, HELPER).runs(3).never_wakes(futex(8), 8);
+    story.thread(1, WORKER).waits(PREAD, 9, BLOCK).runs(1).never_wakes(futex(9), 1);
+    check(&story.upload(1, 0, 10), "disk 0.8 cpu 0.2");
+}
+
+#[test]
+fn a_join_is_what_the_other_thread_did() {
+    let mut story = Story::default();
+    story.thread(1, LOOP).runs(2).waits(futex(7), 8, by(WORKER)).sends(SOCKET, 1000).runs(1);
+    story.thread_from(2, 1, WORKER).runs(3).waits(PREAD, 4, BLOCK).runs(1);
+    check(&story.upload(1, 0, 10), "cpu 0.6 disk 0.4");
+}
+
+#[test]
+fn before_a_thread_was_born_nothing_is_known() {
+    let mut story = Story::default();
+    story.thread(1, LOOP).waits(futex(7), 8, by(WORKER)).runs(2).sends(SOCKET, 1000).runs(1);
+    story.thread_from(6, 1, WORKER).runs(2);
+    check(&story.upload(1, 0, 10), "other 0.6 cpu 0.4");
+}
+
+#[test]
+fn a_thread_that_never_wakes_hides_nothing() {
+    let mut story = Story::default();
+    story.thread(1, LOOP).waits(EPOLL, 8, NET_RX).receives(SOCKET, 1000).runs(2);
+    story.thread(1, WORKER).runs(1).never_wakes(futex(7), 9);
+    check(&story.download(1, 0, 8), "network 1.0 | unknown 1.0");
+    let states = story.states(1);
+    assert_eq!((states.wait_idle_ns, states.cpu_ns, states.sum_ns()), (9_000_000, 1_000_000, 10_000_000));
+}
+
+#[test]
+fn threads_that_seem_to_wake_each_other_end_in_other() {
+    let mut story = Story::default();
+    // Both wake-ups at once: one of the two records must be wrong.
+    story.thread(1, LOOP).waits(futex(7), 10, by(WORKER)).sends(SOCKET, 1000).runs(1);
+    story.thread(1, WORKER).waits(futex(8), 10, by(LOOP)).runs(1);
+    check(&story.upload(1, 0, 10), "other 1.0");
+}
