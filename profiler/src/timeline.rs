@@ -259,7 +259,7 @@ impl Folded {
         if let (true, Some(size_bytes)) = (transfers.is_empty(), start.size_bytes) {
             transfers = guess_transfers(&self.processes, size_bytes);
         }
-        if !self.families.get(CONTEXTS).is_some_and(|family| family.missing.is_none()) {
+        if self.families.get(CONTEXTS).is_none_or(|family| family.missing.is_some()) {
             let threads = self.processes.values_mut().flat_map(|process| process.threads.values_mut());
             threads.for_each(|thread| thread.waits.forget_causes());
         }
