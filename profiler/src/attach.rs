@@ -53,6 +53,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         bail!("{} control ports were given; the probes know {CONTROL_PORTS}", settings.control_ports.len());
     }
     check_privileges()?;
+    check_pid_namespace()?;
     let types = btf::open()?;
     let (offsets, missing) = btf::offsets(&types);
     let in_iowait_bit = btf::bit(&types, "task_struct", "in_iowait")?;
@@ -120,6 +121,21 @@ fn check_privileges() -> Result<()> {
         "this process may not use BPF: run it as root (`sudo profiler …`, or `cargo xtask run -- …`), or give it \
          CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE",
     )
+}
+
+/// The probes see the host's process ids: those of another namespace would name other processes.
+fn check_pid_namespace() -> Result<()> {
+    /// `PROC_PID_INIT_INO`: the inode of the host's namespace on every kernel.
+    const HOST: &str = "pid:[4026531836]";
+    let own = std::fs::read_link("/proc/self/ns/pid").context("read /proc/self/ns/pid")?;
+    if own.as_os_str() != HOST {
+        bail!(
+            "the profiler runs in a PID namespace ({}), where process ids are not the host's: start it on the host, \
+             or in a container with the host's PID namespace (`--pid=host`, `hostPID: true`)",
+            own.display()
+        );
+    }
+    Ok(())
 }
 
 fn check(

@@ -7,6 +7,7 @@ use std::{
         unix::process::CommandExt as _,
     },
     process::{self, Command, ExitStatus},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -65,6 +66,14 @@ impl Child {
     /// The status of a command that has ended.
     pub fn poll(&mut self) -> Result<Option<ExitStatus>> {
         self.0.try_wait().context("wait for the command")
+    }
+
+    /// Waits until the command has ended, or until `stop`.
+    pub fn wait(&mut self, stop: &AtomicBool) -> Result<()> {
+        while self.poll()?.is_none() && !stop.load(Ordering::Acquire) {
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
     }
 }
 

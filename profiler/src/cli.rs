@@ -2,7 +2,10 @@
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{NonEmptyStringValueParser, PossibleValuesParser},
+};
 
 use crate::attach::Settings;
 
@@ -35,7 +38,8 @@ pub struct Doctor {
 
 /// Profile running processes, or a command and its children, into a capture, and print the report
 ///
-/// Ends when the command ends, when every process given with --pid has ended, after --duration, or with Ctrl-C.
+/// Ends when the command ends, when every process given with --pid has ended, after --duration, or with Ctrl-C. A
+/// command that still runs then gets SIGTERM, and SIGKILL after 5 s.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profiler record --size 100MiB -- curl -so /dev/null http://10.0.0.2/file
@@ -45,13 +49,13 @@ pub struct Record {
     #[arg(long, value_name = "PID")]
     pub pid: Vec<u32>,
     /// Command name to profile, running or started later; may be repeated. The kernel keeps 15 characters
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub comm: Vec<String>,
     /// The capture to write; must not exist yet [default: profiler-TIME.capture]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Payload of the transfer, for its milestones: bytes, or with a suffix, as in 100MiB or 1GB
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = payload)]
     pub size: Option<u64>,
     /// Stop after this time, as in 30s or 5m
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
@@ -135,6 +139,13 @@ pub enum Format {
 fn bytes(text: &str) -> Result<u64, String> {
     parse_size::parse_size(text)
         .map_err(|error| format!("{error}; a size is a number, or as in 100MiB or 1GB"))
+}
+
+fn payload(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        0 => Err("a transfer has at least one byte".to_owned()),
+        size => Ok(size),
+    }
 }
 
 fn ring_buffer(text: &str) -> Result<NonZeroU32, String> {

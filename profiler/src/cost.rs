@@ -15,7 +15,7 @@ use aya::{
 
 use crate::{
     capture::{Daemon, ProbeWindow, ProgramRuns},
-    clock::{now_ns, thread_cpu_ns},
+    clock::{now_ns, process_cpu_ns},
 };
 
 /// How long the kernel's statistics are on, and how often. They add some 40 ns to every run of every program
@@ -72,13 +72,13 @@ impl Windows {
     }
 }
 
-/// What the calling thread and its process use now.
-pub fn daemon(map_bytes: u64, capture_bytes: u64) -> Result<Daemon> {
+/// What this process uses now; `cpu_before_ns` is what it had used when the recording began.
+pub fn daemon(cpu_before_ns: u64, map_bytes: u64, capture_bytes: u64) -> Result<Daemon> {
     let status =
         procfs::process::Process::myself().and_then(|me| me.status()).context("read /proc/self/status")?;
     Ok(Daemon {
         at_ns: now_ns(),
-        cpu_ns: thread_cpu_ns(),
+        cpu_ns: process_cpu_ns() - cpu_before_ns,
         anon_rss_bytes: status.rssanon.unwrap_or(0) * 1024,
         map_bytes,
         capture_bytes,

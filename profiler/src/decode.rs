@@ -92,6 +92,7 @@ fn waits(raw: &[u64; WAITS]) -> Waits {
         timer_ns: of(Wait::Timer),
         thread_ns: of(Wait::Thread),
         idle_ns: of(Wait::Idle),
+        unseen_ns: of(Wait::Unseen),
     }
 }
 

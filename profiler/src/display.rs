@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    io::{IsTerminal as _, stderr},
+    io::{IsTerminal as _, Write as _, stderr},
     time::Duration,
 };
 
@@ -36,7 +36,7 @@ impl Display {
     pub fn step(&self, step: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(step.to_owned()),
-            None => eprintln!("{step}"),
+            None => tell(step),
         }
     }
 
@@ -51,7 +51,7 @@ impl Display {
                 let tenth = bytes * 10 / of.max(1);
                 let before = self.told.borrow_mut().insert(label.to_owned(), tenth);
                 if before.is_none_or(|before| tenth > before) {
-                    eprintln!("{}", message());
+                    tell(&message());
                 }
             }
         }
@@ -69,6 +69,11 @@ impl Display {
             bar.finish_and_clear();
         }
     }
+}
+
+/// A line on standard error. Whoever closed it does not want to know.
+pub fn tell(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
 }
 
 impl Default for Display {

@@ -20,7 +20,7 @@ use aya::{
 
 use crate::{
     capture::{Clock, End, Record, UNDECODABLE, Writer},
-    clock::{now_ns, wall_ns},
+    clock::{now_ns, process_cpu_ns, wall_ns},
     cost::{self, Windows},
     decode,
     kernel::families::FAMILIES,
@@ -64,6 +64,7 @@ pub fn run(
         ebpf.take_map("EVENTS").context("the object has no EVENTS")?.try_into()?;
     let mut sweep = Sweep::new(&mut ebpf)?;
     let map_bytes = cost::map_bytes(&ebpf)?;
+    let cpu_before_ns = process_cpu_ns();
     let mut windows = Windows::default();
     let mut undecodable = 0;
     let mut due = Due::default();
@@ -83,7 +84,8 @@ pub fn run(
                 sweep.write_thread_io(&targets, &mut out)?;
             }
             drop(targets);
-            write_own(&sweep, &ebpf, undecodable, map_bytes, &mut out)?;
+            write_losses(&sweep, cost::reentries(&ebpf)?, undecodable, &mut out)?;
+            out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
         }
         if due.frame.passed(now, FRAME_INTERVAL_NS) {
             out.finish_frame()?;
@@ -103,10 +105,8 @@ pub fn run(
     sweep.write(&mut targets, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &mut out)?;
     drop(targets);
-    let mut losses = sweep.losses(reentries)?;
-    losses.counts.insert(UNDECODABLE.to_owned(), undecodable);
-    out.push(&Record::Losses(losses))?;
-    out.push(&Record::Daemon(cost::daemon(map_bytes, out.written_bytes())?))?;
+    write_losses(&sweep, reentries, undecodable, &mut out)?;
+    out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
     out.push(&Record::Clock(clock()))?;
     take_messages(inbox, &mut out)?;
     out.finish_frame()?;
@@ -150,12 +150,10 @@ fn take_messages(inbox: &Receiver<Record>, out: &mut Writer) -> Result<()> {
     inbox.try_iter().try_for_each(|message| out.push(&message))
 }
 
-fn write_own(sweep: &Sweep, ebpf: &Ebpf, undecodable: u64, map_bytes: u64, out: &mut Writer) -> Result<()> {
-    let mut losses = sweep.losses(cost::reentries(ebpf)?)?;
+fn write_losses(sweep: &Sweep, reentries: u64, undecodable: u64, out: &mut Writer) -> Result<()> {
+    let mut losses = sweep.losses(reentries)?;
     losses.counts.insert(UNDECODABLE.to_owned(), undecodable);
-    out.push(&Record::Losses(losses))?;
-    let daemon = cost::daemon(map_bytes, out.written_bytes())?;
-    out.push(&Record::Daemon(daemon))
+    out.push(&Record::Losses(losses))
 }
 
 /// Detaches family by family, in the order in which programs are listed: a wake-up that is no longer seen after

@@ -5,14 +5,20 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{ExitCode, ExitStatus},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser as _};
 use profiler::{
-    capture,
+    capture::{self, Ending},
     cli::{Cli, Command, Format},
+    display::tell,
     doctor, dump, measure, record, report,
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -22,7 +28,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("profiler: {error:#}");
+            tell(&format!("profiler: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -44,7 +50,7 @@ fn run(command: Command) -> Result<ExitCode> {
             let stop = stop_on_signals()?;
             let recorded = record::run(&args, &stop)?;
             print_report(&recorded.capture, args.format)?;
-            eprintln!("the capture is {}", recorded.capture.display());
+            tell(&format!("the capture is {}", recorded.capture.display()));
             Ok(exit_code(recorded.command))
         }
         Command::Report(args) => {
@@ -54,13 +60,16 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Dump(args) => {
             let mut capture = capture::read(&args.capture)?;
             dump::run(&mut capture, &args.kind, &mut io::stdout().lock())?;
+            if let Ending::CutAt { offset } = capture.ending() {
+                tell(&format!("{} was cut short after byte {offset}", args.capture.display()));
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(args) => {
             let stop = stop_on_signals()?;
             let results = measure::run(&args, &stop)?;
             print_report(&results.capture, args.format)?;
-            eprintln!("capture and reports are in {}", results.folder.display());
+            tell(&format!("capture and reports are in {}", results.folder.display()));
             Ok(ExitCode::SUCCESS)
         }
         Command::Completions(args) => {
@@ -88,11 +97,23 @@ fn exit_code(command: Option<ExitStatus>) -> ExitCode {
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
-/// A flag that SIGINT, SIGTERM and SIGHUP set. A second signal of the kind ends the program at once.
+/// How long after a signal the next one still means the same: terminals and `timeout` send several at once.
+const SAME_WISH: Duration = Duration::from_secs(1);
+
+/// A flag that SIGINT, SIGTERM and SIGHUP set. Another signal, later, ends the program at once.
 fn stop_on_signals() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
+    let at_once = Arc::new(AtomicBool::new(false));
+    let (asked, armed) = (Arc::clone(&stop), Arc::clone(&at_once));
+    thread::spawn(move || {
+        while !asked.load(Ordering::Acquire) {
+            thread::sleep(Duration::from_millis(100));
+        }
+        thread::sleep(SAME_WISH);
+        armed.store(true, Ordering::Release);
+    });
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&at_once))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
             .with_context(|| format!("handle signal {signal}"))?;
     }

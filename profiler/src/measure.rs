@@ -38,6 +38,9 @@ pub fn run(args: &cli::Bench, stop: &AtomicBool) -> Result<Results> {
         Preset::Quick => ("quick", bench::quick()),
     };
     let folder = args.output.clone().unwrap_or_else(|| default_folder(name));
+    if folder.join(CAPTURE).exists() {
+        bail!("{} holds a run already: `-o DIR` names another folder", folder.display());
+    }
     let options = bench::Options { scratch: args.scratch.clone() };
     let capture = run_one(&configuration, &options, &folder, stop)?;
     let report = report::of_capture(&capture)?;

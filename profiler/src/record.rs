@@ -62,6 +62,9 @@ fn settings(args: &cli::Record) -> Settings {
     }
 }
 
+/// How soon an end is noticed. A look goes through the whole table of processes.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Registers the targets and waits; gives why it ended.
 fn follow(
     recording: &Recording,
@@ -82,7 +85,7 @@ fn follow(
     let started = Instant::now();
     let display = Display::new();
     loop {
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(LOOK_INTERVAL);
         let status = recording.status();
         display.status(|| {
             format!(
@@ -103,6 +106,10 @@ fn follow(
         } else if args.duration.is_some_and(|limit| started.elapsed() >= limit) {
             "the time was over"
         } else if !recording.is_running() {
+            // Its error is told when the recording is taken apart. The command is the user's, and runs on.
+            if let Some(child) = &mut child {
+                child.wait(stop)?;
+            }
             "the capture could not be written"
         } else {
             continue;

@@ -1,7 +1,10 @@
 //! Copies the counters out of the maps and into the capture: what changed since the last sweep, and at the end
 //! everything that /proc still has to add.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
+};
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -13,7 +16,7 @@ use profiler_ebpf::abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey},
     loss::Loss,
     sched::{StateWord, Thread, ThreadKey, ThreadState},
-    sockets::{Socket, SocketBytes, SocketKey},
+    sockets::{IPPROTO_UDP, Socket, SocketBytes, SocketKey},
     target::Process,
 };
 
@@ -55,10 +58,13 @@ impl Sweep {
 
     /// Writes what changed, and forgets what has ended.
     pub fn write(&mut self, targets: &mut Targets, out: &mut Writer) -> Result<()> {
-        // A process that ended before this sweep began has made its last count: its maps' entries are final.
-        let ended: Vec<(u32, Process)> = targets.processes().filter(|(_, p)| p.exited_ns != 0).collect();
+        let exiting: Vec<(u32, Process)> = targets.processes().filter(|(_, p)| p.exited_ns != 0).collect();
         self.write_processes(targets, out)?;
-        self.write_threads(out)?;
+        let alive = self.write_threads(targets, out)?;
+        // The kernel tells of an exit before it closes files and frees memory, which may take seconds: a process
+        // has made its last count when its last thread has left its CPU for good.
+        let ended: Vec<_> =
+            exiting.into_iter().filter(|(_, p)| !alive.contains(&p.serial) || !exists(p.tgid)).collect();
         self.write_sockets(out, &ended)?;
         self.write_disks(out)?;
         for (slot, process) in &ended {
@@ -82,16 +88,21 @@ impl Sweep {
             {
                 // A thread that ends at this moment has no stat any more, and no time that is missing.
                 let Ok(stat) = task.stat() else { continue };
-                let on_cpu = stat.state == 'R';
                 let mut totals = match seen.get(&(task.tid as u32)) {
                     Some((key, thread)) => decode::thread(end_ns, key, thread),
+                    // A leader that has exited stays in /proc as long as other threads live.
+                    None if matches!(stat.state, 'Z' | 'X') => continue,
                     None => never_ran(end_ns, &process, &stat),
                 };
-                totals.comm = stat.comm;
-                if totals.state == capture::ThreadState::Idle && on_cpu {
+                let word = seen.get(&(task.tid as u32)).map(|(_, thread)| StateWord(thread.word).state());
+                totals.state = match (word, stat.state) {
                     // It has not left its CPU once since the recording began.
-                    totals.state = capture::ThreadState::Cpu;
-                }
+                    (None | Some(ThreadState::Unseen), 'R') => capture::ThreadState::Cpu,
+                    // The wake-up before the switch was not for this sleep.
+                    (Some(ThreadState::Raced), 'S' | 'D' | 'T') => capture::ThreadState::Blocked,
+                    _ => totals.state,
+                };
+                totals.comm = stat.comm;
                 out.push(&Record::ThreadTotals(totals))?;
             }
         }
@@ -111,7 +122,7 @@ impl Sweep {
 
     /// Everything lost so far by class; `reentries` is what the kernel skipped of our programs.
     pub fn losses(&self, reentries: u64) -> Result<Losses> {
-        let mut counts = std::collections::BTreeMap::from([(PROBE_REENTRY.to_owned(), reentries)]);
+        let mut counts = BTreeMap::from([(PROBE_REENTRY.to_owned(), reentries)]);
         for &class in Loss::ALL {
             let per_cpu = self.losses.get(&(class as u32), 0).context("read LOSSES")?;
             counts.insert(class.name().to_owned(), per_cpu.iter().sum());
@@ -131,17 +142,36 @@ impl Sweep {
         Ok(())
     }
 
-    fn write_threads(&mut self, out: &mut Writer) -> Result<()> {
+    /// Writes the threads that changed; gives the serials of processes that have a thread left.
+    fn write_threads(&mut self, targets: &Targets, out: &mut Writer) -> Result<HashSet<u64>> {
+        let execs: HashMap<u64, u64> = targets
+            .processes()
+            .map(|(_, p)| (p.serial, p.thread_exec_ns))
+            .filter(|(_, at_ns)| *at_ns != 0)
+            .collect();
+        let mut alive = HashSet::new();
         let mut gone = Vec::new();
         for entry in self.threads.iter() {
-            let (key, thread) = entry?;
+            let (key, mut thread) = entry?;
+            if let Some(&exec_ns) = execs.get(&thread.process)
+                && lost_its_id(&key, &thread, exec_ns)
+            {
+                close(&mut thread, exec_ns);
+                out.push(&Record::ThreadTotals(decode::thread(now_ns(), &key, &thread)))?;
+                gone.push(key);
+                continue;
+            }
+            if thread.exited_ns == 0 {
+                alive.insert(thread.process);
+            }
             if self.written_threads.get(&key) == Some(&thread.word) {
                 continue;
             }
             self.written_threads.insert(key, thread.word);
             let totals = decode::thread(now_ns(), &key, &thread);
             out.push(&Record::ThreadTotals(totals))?;
-            if StateWord(thread.word).state() == ThreadState::Dead {
+            // The exit time is written last.
+            if thread.exited_ns != 0 {
                 out.push(&Record::ThreadIo(io_at_exit(&thread)))?;
                 gone.push(key);
             }
@@ -150,7 +180,7 @@ impl Sweep {
             self.written_threads.remove(&key);
             remove(&mut self.threads, &key)?;
         }
-        Ok(())
+        Ok(alive)
     }
 
     fn write_sockets(&mut self, out: &mut Writer, ended: &[(u32, Process)]) -> Result<()> {
@@ -160,7 +190,7 @@ impl Sweep {
             let (cookie, socket) = entry?;
             ends.insert(cookie, socket);
         }
-        let mut used = std::collections::HashSet::new();
+        let mut used = HashSet::new();
         let mut gone = Vec::new();
         for entry in self.socket_bytes.iter() {
             let (key, bytes) = entry?;
@@ -171,7 +201,9 @@ impl Sweep {
             if self.written_sockets.insert(key, now) != Some(now) {
                 out.push(&Record::SocketTotals(decode::socket(now_ns(), &key, &bytes, socket)))?;
             }
-            if closed_ns != 0 || ended.iter().any(|(_, process)| process.serial == key.process) {
+            // A connection may outlive its process, and is kept until the kernel closes it. UDP has no such moment.
+            let is_udp = socket.is_none_or(|socket| socket.protocol == IPPROTO_UDP);
+            if closed_ns != 0 || is_udp && ended.iter().any(|(_, process)| process.serial == key.process) {
                 gone.push(key);
             }
         }
@@ -187,7 +219,8 @@ impl Sweep {
         for key in gone {
             self.written_sockets.remove(&key);
             remove(&mut self.socket_bytes, &key)?;
-            if ends.get(&key.cookie).is_some_and(|socket| socket.closed_ns != 0) {
+            let is_last_user = |socket: &Socket| socket.closed_ns != 0 || socket.process == key.process;
+            if ends.get(&key.cookie).is_some_and(is_last_user) {
                 remove(&mut self.sockets, &key.cookie)?;
             }
         }
@@ -220,6 +253,28 @@ fn remove<K: Pod, V: Pod>(map: &mut BpfHashMap<MapData, K, V>, key: &K) -> Resul
     }
 }
 
+fn exists(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
+}
+
+/// Whether this is the entry under the id that a thread had before it executed a program: it took its leader's
+/// id then, and this one has had no event since.
+fn lost_its_id(key: &ThreadKey, thread: &Thread, exec_ns: u64) -> bool {
+    thread.exited_ns == 0
+        && key.tid != thread.tgid
+        && StateWord(thread.word).since_ns() < exec_ns
+        && !Path::new(&format!("/proc/{}/task/{}", thread.tgid, key.tid)).exists()
+}
+
+/// Ends a thread's entry that will have no event any more.
+fn close(thread: &mut Thread, at_ns: u64) {
+    let word = StateWord(thread.word);
+    // It was running when it executed the program.
+    thread.cpu_ns += at_ns.saturating_sub(word.since_ns());
+    thread.word = StateWord::new(ThreadState::Dead, at_ns).0;
+    thread.exited_ns = at_ns;
+}
+
 fn io_at_exit(thread: &Thread) -> ThreadIo {
     ThreadIo {
         at_ns: thread.exited_ns,
@@ -236,18 +291,19 @@ fn io_at_exit(thread: &Thread) -> ThreadIo {
 /// A thread without a single event: it slept through the whole recording, or never left its CPU.
 fn never_ran(end_ns: u64, process: &Process, stat: &procfs::process::Stat) -> ThreadTotals {
     let tick_ns = 1_000_000_000 / procfs::ticks_per_second();
+    let since_ns = process.since_ns.max(stat.starttime * tick_ns);
     ThreadTotals {
         at_ns: end_ns,
         process: ProcessSerial(process.serial),
         tid: stat.pid as u32,
         start_ns: stat.starttime * tick_ns,
         comm: comm_text(&process.comm),
-        since_ns: process.since_ns,
+        since_ns,
         cpu_ns: 0,
         runqueue_ns: 0,
         waits: Waits::default(),
         switches: 0,
         state: capture::ThreadState::Idle,
-        state_since_ns: process.since_ns,
+        state_since_ns: since_ns,
     }
 }

@@ -48,6 +48,11 @@ impl Targets {
 
     /// Makes a running process a target from now on, and the children that it already has.
     pub fn register(&mut self, pid: u32) -> Result<Vec<Registered>> {
+        if pid < pid_max()?
+            && let Some(serial) = self.serial(pid)
+        {
+            return Ok(vec![Registered { serial, baseline: Vec::new() }]);
+        }
         let mut registered = vec![self.register_one(pid, 0)?];
         // From here on the probes follow new children; those that are there already are found in /proc.
         let mut parents = vec![pid];
@@ -107,9 +112,15 @@ impl Targets {
         if pid >= pid_max()? {
             bail!("there is no process {pid}: process ids stay below kernel.pid_max");
         }
-        let process = ProcProcess::new(pid as i32)
-            .and_then(|process| process.stat())
+        let status = ProcProcess::new(pid as i32)
+            .and_then(|process| process.status())
             .with_context(|| format!("there is no process {pid} that could be profiled"))?;
+        if status.tgid != pid as i32 {
+            bail!("{pid} is a thread of process {}: profile the process", status.tgid);
+        }
+        if status.state.starts_with(['Z', 'X']) {
+            bail!("process {pid} has ended already");
+        }
         let baseline_io = thread_io(pid);
         let slot = self.free_slots.pop(0).map_err(|_| {
             anyhow::anyhow!("{} processes are profiled already, no more fit", PROCESS_SLOTS - 1)
@@ -125,7 +136,7 @@ impl Targets {
                 since_ns,
                 tgid: pid,
                 parent_tgid: parent,
-                comm: comm_bytes(&process.comm),
+                comm: comm_bytes(&status.name),
                 ..Process::default()
             },
         );

@@ -46,7 +46,7 @@ impl ContextStack {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Wait {
-    /// The context says nothing, or the wake-up was not seen.
+    /// The context says nothing.
     Other = 0,
     Network = 1,
     Disk = 2,
@@ -55,7 +55,9 @@ pub enum Wait {
     Thread = 4,
     /// Asleep from before the recording.
     Idle = 5,
+    /// The wake-up was not seen: what for and until when are not known.
+    Unseen = 6,
 }
 
 /// Number of [`Wait`]s.
-pub const WAITS: usize = 6;
+pub const WAITS: usize = 7;

@@ -28,6 +28,7 @@ fields! {
     TaskPid = "task_struct", "pid", 4;
     TaskTgid = "task_struct", "tgid", 4;
     TaskStartTime = "task_struct", "start_time", 8;
+    TaskOnCpu = "task_struct", "on_cpu", 4;
     TaskFlags = "task_struct", "flags", 4;
     TaskComm = "task_struct", "comm", 16;
     TaskSignal = "task_struct", "signal", 8;

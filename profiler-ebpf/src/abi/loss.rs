@@ -30,5 +30,5 @@ losses! {
     ThreadTableFull = "thread_table_full", "a thread found no place in its table: its time is missing from the states";
     DeviceTableFull = "device_table_full", "a disk or a disk's user found no place in its table: its I/O is missing";
     RequestTableFull = "request_table_full", "a disk request found no place in its table: its bytes are counted, its times are not";
-    WakeUnseen = "wake_unseen", "a thread ran again without a wake-up that was seen: its run queue time counts as blocked";
+    WakeUnseen = "wake_unseen", "a thread ran again without a wake-up that was seen: what it slept for is not known, and its run queue time counts as sleep";
 }

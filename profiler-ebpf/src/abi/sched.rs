@@ -40,7 +40,7 @@ pub struct Thread {
     pub comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<Thread>() == 168);
+const _: () = assert!(size_of::<Thread>() == 176);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

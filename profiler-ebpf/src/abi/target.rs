@@ -13,6 +13,8 @@ pub struct Process {
     pub since_ns: u64,
     /// Monotonic ns: when its last thread began to exit; 0 while it lives.
     pub exited_ns: u64,
+    /// Monotonic ns of the last time that a thread other than the first executed a program; 0 if none did.
+    pub thread_exec_ns: u64,
     pub tcp_rx_bytes: u64,
     pub tcp_tx_bytes: u64,
     pub udp_rx_bytes: u64,
@@ -30,7 +32,7 @@ pub struct Process {
     pub comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<Process>() == 136);
+const _: () = assert!(size_of::<Process>() == 144);
 
 /// Slots, and so the number of processes that can be profiled at one time. Slot 0 means "no target".
 pub const PROCESS_SLOTS: u32 = 4096;

@@ -11,6 +11,7 @@ use crate::{
     emit::now_ns,
     kernel::{load, offset},
     maps::COMMANDS,
+    probes::sched,
     target,
 };
 
@@ -41,11 +42,20 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
 /// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`: in the process
 /// itself, which already has its new name.
 #[btf_tracepoint(function = "sched_process_exec")]
-pub fn process_exec(_ctx: BtfTracePointContext) -> i32 {
+pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let Ok(comm) = bpf_get_current_comm() else { return 0 };
     match target::current() {
-        // SAFETY: a live slot; only the process itself renames it.
-        Some(process) => unsafe { (*process).comm = comm },
+        // SAFETY: a live slot, which only the process itself changes so; argument 0 is a task_struct.
+        Some(process) => unsafe {
+            (*process).comm = comm;
+            let task: *const u8 = ctx.arg(0);
+            if ctx.arg::<u32>(1) != load::<u32>(task, Field::TaskPid) {
+                // The thread has taken its leader's id and start time, and all other threads are dead.
+                let now = now_ns();
+                (*process).thread_exec_ns = now;
+                sched::take_over(task, process, now);
+            }
+        },
         None => {
             // SAFETY: the value is not used.
             if unsafe { COMMANDS.get(comm) }.is_some() {

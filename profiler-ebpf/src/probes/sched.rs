@@ -64,6 +64,10 @@ pub fn sched_wake(ctx: BtfTracePointContext) -> i32 {
                 let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
                 waited(thread, wait, elapsed);
             }
+            // It runs since before the recording, and was about to sleep.
+            ThreadState::Unseen if load::<u32>(task, Field::TaskOnCpu) != 0 => {
+                (&raw mut (*thread).early_wake_ns).write_volatile(now);
+            }
             ThreadState::Unseen => {
                 let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
                 waited(thread, Wait::Idle, elapsed);
@@ -118,7 +122,7 @@ unsafe fn switch_in(thread: *mut Thread, now: u64) {
                 let blocked = early.saturating_sub(was.since_ns()).min(elapsed);
                 if early == 0 {
                     lose(Loss::WakeUnseen);
-                    waited(thread, Wait::Other, elapsed);
+                    waited(thread, Wait::Unseen, elapsed);
                 } else {
                     // A few ns between the waker's clock and the switch's: too short to ask what for.
                     waited(thread, Wait::Other, blocked);
@@ -129,6 +133,23 @@ unsafe fn switch_in(thread: *mut Thread, now: u64) {
             _ => atomic::add(&raw mut (*thread).runqueue_ns, elapsed),
         }
         (&raw mut (*thread).early_wake_ns).write_volatile(0);
+    }
+}
+
+/// Continues the leader's entry with the thread that has taken its identity: running since now. The leader's
+/// death in between is no part of the entry's life.
+#[inline(always)]
+pub unsafe fn take_over(task: *const u8, process: *mut Process, now: u64) {
+    // SAFETY: the caller's task is a task_struct, its process a live slot; map values are live.
+    unsafe {
+        let Some(thread) = find(task, process) else { return };
+        let (was, elapsed) = enter(thread, ThreadState::Cpu, now);
+        (*thread).since_ns = match was.state() {
+            ThreadState::Dead => (*thread).since_ns + elapsed,
+            // A new entry: the leader's was recorded and removed.
+            _ => now,
+        };
+        (*thread).exited_ns = 0;
     }
 }
 

@@ -251,8 +251,9 @@ unsafe fn count_peer(process: *mut Process, cookie: u64, direction: Direction, b
     }
 }
 
-/// `BPF_NOEXIST`
+/// `BPF_NOEXIST`, and `-EEXIST`.
 const NO_EXIST: u64 = 1;
+const EXISTS: i32 = -17;
 
 /// Notes the ends of a socket at its first use by a target; true if it carries control traffic.
 #[inline(never)]
@@ -270,7 +271,9 @@ unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64) -> b
         name_ends(sk, &mut socket);
         let control = is_control(socket.local_port) || is_control(socket.peer_port);
         // The first use tells; a later process finds the entry.
-        let _ = SOCKETS.insert(cookie, socket, NO_EXIST);
+        if SOCKETS.insert(cookie, socket, NO_EXIST).is_err_and(|error| error != EXISTS) {
+            lose(Loss::SocketTableFull);
+        }
         control
     }
 }

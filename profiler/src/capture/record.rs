@@ -192,7 +192,7 @@ pub struct ThreadTotals {
 /// Time asleep, by the context of the wake-up that ended it.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waits {
-    /// The context said nothing, or was not seen.
+    /// The context said nothing.
     pub other_ns: u64,
     pub network_ns: u64,
     pub disk_ns: u64,
@@ -201,6 +201,8 @@ pub struct Waits {
     pub thread_ns: u64,
     /// Asleep from before the recording until the first wake-up in it.
     pub idle_ns: u64,
+    /// The wake-up was not seen.
+    pub unseen_ns: u64,
 }
 
 /// The kernel's I/O accounting of a thread (`/proc/PID/task/TID/io`). The first record of a thread is where it
@@ -421,9 +423,9 @@ pub struct End {
 impl Waits {
     /// Without the family that sees interrupts, a wake-up by one looks as if the current task had made it.
     pub fn forget_causes(&mut self) {
-        let Self { other_ns, network_ns, disk_ns, timer_ns, thread_ns, idle_ns } = *self;
+        let Self { other_ns, network_ns, disk_ns, timer_ns, thread_ns, idle_ns, unseen_ns } = *self;
         let asleep_ns = other_ns + network_ns + disk_ns + timer_ns + thread_ns;
-        *self = Self { other_ns: asleep_ns, idle_ns, ..Self::default() };
+        *self = Self { other_ns: asleep_ns, idle_ns, unseen_ns, ..Self::default() };
     }
 }
 

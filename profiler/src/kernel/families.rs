@@ -29,7 +29,11 @@ pub const FAMILIES: &[Family] = &[
         required: true,
         programs: &[
             Program { name: "process_fork", parameters: &["task", "clone_flags"], fields: &[TaskTgid] },
-            Program { name: "process_exec", parameters: &[], fields: &[] },
+            Program {
+                name: "process_exec",
+                parameters: &["p", "old_pid"],
+                fields: &[TaskPid, TaskStartTime],
+            },
             Program { name: "process_exit", parameters: &["p"], fields: &[TaskSignal, SignalLive] },
         ],
     },
@@ -130,6 +134,7 @@ const SOCKET_FIELDS: &[Field] = &[
 
 const THREAD_FIELDS: &[Field] = &[
     TaskTgid,
+    TaskOnCpu,
     TaskFlags,
     RegsSyscall,
     TaskPid,

@@ -25,10 +25,10 @@ pub struct DeviceReport {
     /// From issue to completion.
     pub read_mean_service_us: Option<f64>,
     pub write_mean_service_us: Option<f64>,
-    /// Bytes that targets submitted themselves, reads and writes.
-    pub credited_bytes: u64,
-    /// The rest: of other processes, or written back later by a kernel thread.
-    pub uncredited_bytes: u64,
+    /// Bytes that targets submitted themselves. The rest is of other processes, or was written back later by a
+    /// kernel thread.
+    pub credited_read_bytes: u64,
+    pub credited_written_bytes: u64,
     pub errors: u64,
 }
 
@@ -39,32 +39,29 @@ pub(super) fn report(timeline: &Timeline) -> Vec<DeviceReport> {
         .map(|(id, device)| {
             let of = |operation| device.totals.get(&operation);
             let (read, write) = (of(Operation::Read), of(Operation::Write));
-            let (read_bytes, written_bytes) = (read.map_or(0, |t| t.bytes), write.map_or(0, |t| t.bytes));
-            let credited_bytes = credited_bytes(timeline, *id);
             DeviceReport {
                 name: device.disk.as_ref().map_or_else(|| id.to_string(), |disk| disk.name.clone()),
                 scheduler: device.disk.as_ref().and_then(|disk| disk.scheduler.clone()),
                 below_another: device.below_another(),
-                read_bytes,
-                written_bytes,
+                read_bytes: read.map_or(0, |t| t.bytes),
+                written_bytes: write.map_or(0, |t| t.bytes),
                 read_requests: read.map_or(0, |t| t.requests),
                 write_requests: write.map_or(0, |t| t.requests),
                 read_mean_queue_us: read.and_then(mean_queue_us),
                 write_mean_queue_us: write.and_then(mean_queue_us),
                 read_mean_service_us: read.and_then(mean_service_us),
                 write_mean_service_us: write.and_then(mean_service_us),
-                credited_bytes,
-                // What was submitted and has not completed is credited already.
-                uncredited_bytes: (read_bytes + written_bytes).saturating_sub(credited_bytes),
+                credited_read_bytes: credited_bytes(timeline, *id, Operation::Read),
+                credited_written_bytes: credited_bytes(timeline, *id, Operation::Write),
                 errors: read.map_or(0, |t| t.errors) + write.map_or(0, |t| t.errors),
             }
         })
         .collect()
 }
 
-fn credited_bytes(timeline: &Timeline, id: DeviceId) -> u64 {
+fn credited_bytes(timeline: &Timeline, id: DeviceId, operation: Operation) -> u64 {
     let credits = timeline.processes.values().flat_map(|process| &process.credits);
-    credits.filter(|((device, _), _)| *device == id).map(|(_, bytes)| bytes).sum()
+    credits.filter(|(key, _)| **key == (id, operation)).map(|(_, bytes)| bytes).sum()
 }
 
 fn mean_queue_us(totals: &DeviceTotals) -> Option<f64> {

@@ -54,7 +54,6 @@ fn the_json_has_the_names_of_the_design() {
             ("devices.0.written_bytes", "2097152"),
             ("devices.0.write_mean_queue_us", "4.096"),
             ("devices.0.write_mean_service_us", "40.96"),
-            ("devices.0.uncredited_bytes", "1048576"),
             ("transfers.0.direction", "\"download\""),
             ("transfers.0.milestones.0.name", "\"first_byte\""),
             ("transfers.0.milestones.0.kernel_s", "0.01"),
@@ -101,6 +100,9 @@ fn a_disk_below_another_is_not_added_to_a_process() {
     records.insert(8, credit_on(32, LEECHER, 5));
     check(
         records,
-        &[("processes.1.disk.device_written_bytes", "1048581"), ("devices.1.credited_bytes", "1048576")],
+        &[
+            ("processes.1.disk.device_written_bytes", "1048581"),
+            ("devices.1.credited_written_bytes", "1048576"),
+        ],
     );
 }

@@ -36,6 +36,11 @@ pub(super) fn judge(timeline: &Timeline, transfers: &[FoundTransfer]) -> Trust {
     reasons.extend(lost(timeline));
     reasons.extend(missing(timeline));
     reasons.extend(sums(timeline));
+    if let (true, Ending::Complete, Some(size_bytes)) =
+        (transfers.is_empty(), &timeline.ending, timeline.start.size_bytes)
+    {
+        reasons.push(format!("no process moved half of {size_bytes} bytes: there is no transfer to report"));
+    }
     for transfer in transfers {
         judge_transfer(transfer, &mut reasons);
     }
@@ -75,9 +80,22 @@ fn cut(timeline: &Timeline) -> Vec<String> {
 }
 
 fn lost(timeline: &Timeline) -> Vec<String> {
-    let lost = timeline.losses.iter().filter(|(_, count)| **count > 0);
+    let lost = timeline.losses.iter().filter(|(class, count)| **count > 0 && matters(timeline, class));
     lost.map(|(class, count)| format!("{count} × {class}: {}", meaning(class))).collect()
 }
+
+/// Whether the shares of a process can be off by as much as [`UNSEEN_PERCENT`]. How long a thread slept before a
+/// wake-up that was not seen is known, so the effect is; that of other losses is not.
+fn matters(timeline: &Timeline, class: &str) -> bool {
+    class != Loss::WakeUnseen.name()
+        || timeline.processes.values().any(|process| {
+            let unseen_ns: u64 = process.threads.values().map(|thread| thread.waits.unseen_ns).sum();
+            unseen_ns * 100 > processes::time(timeline, process).lifetime_ns * UNSEEN_PERCENT
+        })
+}
+
+/// A third of the error that a share may have.
+const UNSEEN_PERCENT: u64 = 1;
 
 fn meaning(class: &str) -> &str {
     match Loss::ALL.iter().find(|loss| loss.name() == class) {

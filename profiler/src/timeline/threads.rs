@@ -49,7 +49,7 @@ impl ThreadTime {
             wait_timer_ns: waits.timer_ns,
             wait_thread_ns: waits.thread_ns,
             wait_idle_ns: waits.idle_ns,
-            wait_other_ns: waits.other_ns,
+            wait_other_ns: waits.other_ns + waits.unseen_ns,
             difference_ns: 0,
         };
         match thread.state {

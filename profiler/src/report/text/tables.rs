@@ -177,6 +177,7 @@ pub fn devices(devices: &[DeviceReport]) -> String {
                 device.read_requests,
                 device.read_mean_queue_us,
                 device.read_mean_service_us,
+                device.credited_read_bytes,
             ),
             (
                 "written",
@@ -184,10 +185,11 @@ pub fn devices(devices: &[DeviceReport]) -> String {
                 device.write_requests,
                 device.write_mean_queue_us,
                 device.write_mean_service_us,
+                device.credited_written_bytes,
             ),
         ];
         let moved = directions.iter().filter(|(_, bytes, requests, ..)| bytes + requests > 0);
-        for (i, (direction, bytes, requests, queue_us, service_us)) in moved.enumerate() {
+        for (i, (direction, bytes, requests, queue_us, service_us, credited)) in moved.enumerate() {
             let once = |text: String| if i == 0 { text } else { String::new() };
             rows.add_row(vec![
                 name(&device.name),
@@ -197,7 +199,7 @@ pub fn devices(devices: &[DeviceReport]) -> String {
                 exact(*requests).into(),
                 or_dash(*queue_us, |us| format!("{us:.1}")).into(),
                 or_dash(*service_us, |us| format!("{us:.1}")).into(),
-                once(exact(device.credited_bytes)).into(),
+                exact(*credited).into(),
                 once(exact(device.errors)).into(),
             ]);
         }

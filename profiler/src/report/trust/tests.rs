@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
+
 use crate::{
-    capture::{MilestoneName, Record},
+    capture::{Losses, MilestoneName, Record, ThreadState, Waits},
     report::{self, Verdict},
     timeline::sample::*,
 };
@@ -98,7 +100,10 @@ fn every_doubt_is_a_reason() {
     check(
         "claims of an unknown transfer",
         vec![start(), claim(MilestoneName::P50, 1, 1), end()],
-        &["milestones were claimed for leecher-1, but no transfer has that label"],
+        &[
+            "no process moved half of 1048576 bytes",
+            "milestones were claimed for leecher-1, but no transfer has that label",
+        ],
     );
 }
 
@@ -109,4 +114,21 @@ fn short_thread() -> Record {
     };
     totals.cpu_ns -= 90 * MS;
     Record::ThreadTotals(totals)
+}
+
+#[test]
+fn a_wake_up_that_was_not_seen_matters_by_how_long_the_sleep_was() {
+    let unseen = |unseen_ns: u64| {
+        let mut thread = thread(LEECHER, 7, ThreadState::Blocked);
+        if let Record::ThreadTotals(totals) = &mut thread {
+            totals.waits = Waits { unseen_ns, ..Waits::default() };
+            totals.cpu_ns = 0;
+            totals.runqueue_ns = 0;
+            totals.state_since_ns = START_NS + unseen_ns;
+        }
+        let counts = BTreeMap::from([("wake_unseen".to_owned(), 1)]);
+        with([thread, Record::Losses(Losses { at_ns: END_NS, counts })])
+    };
+    check("a millisecond of some seconds", unseen(MS), &[]);
+    check("a fifth of a second of them", unseen(200 * MS), &["1 × wake_unseen"]);
 }
