@@ -132,6 +132,47 @@ fn without_btf_the_message_names_it() {
 }
 
 #[test]
+fn a_pid_namespace_of_its_own_is_refused() {
+    let output = Command::new("unshare")
+        .args(["--pid", "--fork", "--mount-proc", PROFILER, "record", "--", "true"])
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(message.contains("PID namespace") && message.contains("hostPID"), "{message}");
+}
+
+#[test]
+fn targets_that_are_none_are_named() {
+    let check = |pid: String, part: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let output = Command::new(PROFILER)
+            .args(["record", "--pid", &pid])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && message.contains(&pid) && message.contains(part), "{message}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
+    };
+    check("4194303".to_owned(), "no process");
+    let mut zombie = Command::new("true").spawn().unwrap();
+    thread::sleep(Duration::from_millis(200));
+    check(zombie.id().to_string(), "has ended");
+    zombie.wait().unwrap();
+    let (send, tid) = std::sync::mpsc::channel();
+    let (done, wait) = std::sync::mpsc::channel::<()>();
+    let thread = thread::spawn(move || {
+        // SAFETY: no arguments.
+        send.send(unsafe { libc::gettid() }).unwrap();
+        wait.recv().is_err()
+    });
+    check(tid.recv().unwrap().to_string(), "is a thread of process");
+    drop(done);
+    thread.join().unwrap();
+}
+
+#[test]
 fn two_recordings_at_once_do_not_disturb_each_other() {
     let recorded = record_with(&Settings::default(), |_| {
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();

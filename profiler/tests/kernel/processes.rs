@@ -2,7 +2,7 @@
 
 use std::{io::Read as _, net::TcpListener, process::Command, thread, time::Duration};
 
-use profiler::attach::Settings;
+use profiler::{attach::Settings, timeline::ThreadTime};
 
 use crate::recorded::{record, record_with};
 
@@ -76,4 +76,55 @@ fn many_short_lived_processes_are_all_counted() {
     let children: Vec<_> = children.filter(|totals| totals.parent_pid == own).collect();
     assert_eq!(children.len(), CHILDREN);
     assert!(children.iter().all(|child| child.exited_ns.is_some()), "every one ended");
+}
+
+#[test]
+fn a_connection_that_outlives_its_process_keeps_its_bytes() {
+    let mut child_pid = 0;
+    let recorded = record(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; printf %100000s >&3");
+        let mut child = Command::new("bash").args(["-c", &script]).spawn().unwrap();
+        child_pid = child.id();
+        let (mut connection, _) = listener.accept().unwrap();
+        child.wait().unwrap();
+        // Beyond two sweeps.
+        thread::sleep(Duration::from_millis(2500));
+        let mut got = Vec::new();
+        connection.read_to_end(&mut got).unwrap();
+        assert_eq!(got.len(), 100_000);
+    });
+    let sockets = &recorded.with_pid(child_pid).sockets;
+    assert_eq!(sockets.values().map(|socket| socket.tx_bytes).sum::<u64>(), 100_000, "{sockets:?}");
+}
+
+#[test]
+fn a_thread_that_executes_a_program_takes_no_time_with_it() {
+    // Perl is in every Debian; its threads are real ones.
+    let script = "use threads; threads->create(sub { select undef, undef, undef, 0.5; exec 'sleep', '1.5' }); sleep 10";
+    let mut child_pid = 0;
+    let recorded = record(|| {
+        let mut child = Command::new("perl").args(["-e", script]).spawn().unwrap();
+        child_pid = child.id();
+        child.wait().unwrap();
+        thread::sleep(Duration::from_millis(2200));
+    });
+    let process = recorded.with_pid(child_pid);
+    assert_eq!(process.totals.as_ref().unwrap().comm, "sleep");
+    for thread in process.threads.values() {
+        let time = ThreadTime::of(thread, recorded.timeline.whole_until_ns());
+        assert!(time.cpu_ns < 300_000_000, "{thread:?}: {time:?}");
+        assert!(time.lifetime_ns < 3_500_000_000, "{thread:?}: {time:?}");
+    }
+}
+
+#[test]
+fn the_same_process_may_be_named_twice() {
+    let recorded = record_with(&Settings::default(), |recording| {
+        let again = recording.register(std::process::id()).unwrap();
+        assert_eq!(recording.serial(std::process::id()).unwrap(), again);
+        assert_eq!(recording.status().processes_alive, 1);
+    });
+    assert_eq!(recorded.timeline.processes.len(), 1);
 }
