@@ -27,6 +27,7 @@ fn captures_give_their_golden_reports() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "capture"))
         .collect();
     captures.sort();
+    assert!(!captures.is_empty(), "no recorded capture in {}", fixtures.display());
     for path in captures {
         let mut capture = capture::read(&path).expect("a capture");
         let report = report::build(&Timeline::from_capture(&mut capture).expect("a timeline"));

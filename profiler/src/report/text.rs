@@ -64,8 +64,14 @@ fn verdict(trust: &Trust) -> String {
 }
 
 fn agreement(agreement: &Agreement) -> String {
-    let Agreement { leecher, received_bytes, file_size_bytes, seeders, sent_bytes, difference_bytes } =
+    let Agreement { leecher, received_bytes, file_size_bytes, seeders, sent_bytes, difference_bytes, .. } =
         agreement;
+    let (all_sent, all_received) = (agreement.all_sent_bytes, agreement.all_received_bytes);
+    let lost = match all_sent.checked_sub(all_received) {
+        Some(0) => "not a byte was lost on the way".to_owned(),
+        Some(lost) => format!("{} bytes were lost, or still under way at the end", exact(lost)),
+        None => format!("{} bytes came from elsewhere", exact(all_received - all_sent)),
+    };
     let of_file = file_size_bytes
         .filter(|size| *size > 0)
         .map(|size| format!(", which is {:.2} % of the file", 100.0 * *received_bytes as f64 / size as f64));
@@ -79,6 +85,11 @@ fn agreement(agreement: &Agreement) -> String {
         both(*sent_bytes),
         if *difference_bytes < 0 { "-" } else { "" },
         exact(difference_bytes.unsigned_abs() as u64),
+    )]);
+    table.add_row([format!(
+        "All nodes together, what they sent to themselves included, sent {} and received {} bytes: {lost}.",
+        exact(all_sent),
+        exact(all_received),
     )]);
     format!("Agreement of the two ends, over the whole capture\n{}", lines(&table))
 }

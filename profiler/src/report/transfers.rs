@@ -86,6 +86,10 @@ pub struct Agreement {
     pub sent_bytes: u64,
     /// Sent less received.
     pub difference_bytes: i128,
+    /// What all nodes together sent and received, to themselves too: BitTorrent clients dial their own address. The
+    /// difference was lost on the way, or was still under way.
+    pub all_sent_bytes: u64,
+    pub all_received_bytes: u64,
 }
 
 /// A transfer and its milestones; `None` if its process is not in the capture.
@@ -150,6 +154,7 @@ pub(super) fn agreement(timeline: &Timeline) -> Option<Agreement> {
     }
     let sent_bytes: u64 = sent.iter().sum();
     let transfer = timeline.transfers.iter().find(|timed| timed.transfer.process == *serial);
+    let nodes = || of_role("seeder").chain(of_role("leecher")).filter_map(|(_, node)| node.totals.as_ref());
     Some(Agreement {
         leecher: leecher.name(),
         received_bytes,
@@ -157,6 +162,8 @@ pub(super) fn agreement(timeline: &Timeline) -> Option<Agreement> {
         seeders: sent.len(),
         sent_bytes,
         difference_bytes: i128::from(sent_bytes) - i128::from(received_bytes),
+        all_sent_bytes: nodes().map(|totals| totals.peer_tx_bytes).sum(),
+        all_received_bytes: nodes().map(|totals| totals.peer_rx_bytes).sum(),
     })
 }
 
