@@ -1,24 +1,41 @@
 //! The transfer profiler, in the order of the data.
+//!
+//! 1. [`target`] chooses processes, [`attach`] puts the probes in, [`kernel`] says where things are in this kernel.
+//! 2. [`recording`] owns the probes and the daemon's thread: [`drain`] empties the ring buffer, [`sweep`] copies the
+//!    counters, [`cost`] measures both, [`decode`] turns bytes into records.
+//! 3. [`capture`] is the file: everything above writes it, everything below reads it.
+//! 4. [`timeline`] folds a capture, [`milestones`] are found in it, [`report`] says it, [`dump`] shows it raw.
+//!    [`attribution`] is the next step on the way: shares of a phase, from spans that the probes do not record yet.
+//! 5. [`bench`] makes real transfers, and [`measure`] records them.
+//!
+//! Only 1 and 2 need privileges; 3 and 4 are pure.
 
+// What touches the kernel.
 pub mod attach;
+pub mod cost;
+pub mod drain;
+pub mod kernel;
+pub mod recording;
+pub mod sweep;
+pub mod target;
+
+// From bytes to a report.
 pub mod attribution;
-pub mod bench;
 pub mod capture;
+pub mod decode;
+pub mod dump;
+pub mod milestones;
+pub mod report;
+pub mod timeline;
+
+// Transfers to profile.
+pub mod bench;
+pub mod measure;
+
+// The commands.
 pub mod child;
 pub mod cli;
 pub mod clock;
-pub mod cost;
-pub mod decode;
 pub mod display;
 pub mod doctor;
-pub mod drain;
-pub mod dump;
-pub mod kernel;
-pub mod measure;
-pub mod milestones;
 pub mod record;
-pub mod recording;
-pub mod report;
-pub mod sweep;
-pub mod target;
-pub mod timeline;
