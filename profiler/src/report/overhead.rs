@@ -14,7 +14,7 @@ pub struct Overhead {
     pub probe_ns: Option<u64>,
     /// Of one CPU.
     pub probe_cpu_fraction: Option<f64>,
-    /// Of one CPU.
+    /// Of one CPU: the whole profiler, except what it took to ask applications, which stands with their transfers.
     pub daemon_cpu_fraction: Option<f64>,
     /// The highest that was seen.
     pub daemon_anon_rss_bytes: Option<u64>,
@@ -37,6 +37,12 @@ pub(super) fn report(timeline: &Timeline) -> Overhead {
     let probe_runs = windows.programs.values().map(|program| program.runs).sum();
     let probe_ns = windows.programs.values().map(|program| program.run_ns).sum();
     let daemon = timeline.daemon.as_ref();
+    let asking_ns: u64 = timeline
+        .transfers
+        .iter()
+        .filter_map(|timed| timed.polling.as_ref())
+        .map(|polling| polling.cpu_ns)
+        .sum();
     // Its counts are since the recording began.
     let per_second = |count: u64| {
         let daemon = daemon?;
@@ -48,7 +54,7 @@ pub(super) fn report(timeline: &Timeline) -> Overhead {
         probe_ns: measured.then_some(probe_ns),
         probe_cpu_fraction: ratio(probe_ns, windows.wall_ns),
         daemon_cpu_fraction: daemon
-            .and_then(|daemon| per_second(daemon.last.cpu_ns))
+            .and_then(|daemon| per_second(daemon.last.cpu_ns.saturating_sub(asking_ns)))
             .map(|ns_per_s| ns_per_s / 1e9),
         daemon_anon_rss_bytes: daemon.map(|daemon| daemon.peak_anon_rss_bytes),
         map_bytes: daemon.map(|daemon| daemon.last.map_bytes),

@@ -34,7 +34,7 @@ fn the_json_has_the_names_of_the_design() {
             ("overhead.probe_runs", "11000"),
             ("overhead.probe_ns", "1280000"),
             ("overhead.probe_cpu_fraction", "0.0128"),
-            ("overhead.daemon_cpu_fraction", "0.01"),
+            ("overhead.daemon_cpu_fraction", "0.007"),
             ("overhead.capture_bytes_per_s", "50000.0"),
             ("overhead.programs.0", r#"{"ns_per_run":120.0,"program":"sched_switch","runs":10000}"#),
             ("processes.1.pid", "102"),
