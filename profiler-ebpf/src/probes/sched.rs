@@ -32,8 +32,8 @@ const NO_EXIST: u64 = 1;
 #[btf_tracepoint(function = "sched_switch")]
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let (prev, next): (*const u8, *const u8) = (ctx.arg(1), ctx.arg(2));
-    // SAFETY: arguments 1 and 2 are task_structs.
     context::clear();
+    // SAFETY: arguments 1 and 2 are task_structs.
     unsafe {
         if let Some(process) = target::of(load(prev, Field::TaskTgid))
             && let Some(thread) = find(prev, process)

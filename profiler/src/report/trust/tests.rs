@@ -109,7 +109,7 @@ fn every_doubt_is_a_reason() {
 
 /// 90 ms of 1 s are in no state.
 fn short_thread() -> Record {
-    let Record::ThreadTotals(mut totals) = thread(LEECHER, 3, crate::capture::ThreadState::Blocked) else {
+    let Record::ThreadTotals(mut totals) = thread(LEECHER, 3, ThreadState::Blocked) else {
         unreachable!("a thread is a thread")
     };
     totals.cpu_ns -= 90 * MS;
