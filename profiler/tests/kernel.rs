@@ -2,6 +2,8 @@
 //!
 //! The test process is its own target, so it knows to the byte what it did.
 
+#[path = "kernel/bench.rs"]
+mod bench;
 #[path = "kernel/bytes.rs"]
 mod bytes;
 #[path = "kernel/disk.rs"]

@@ -1,0 +1,101 @@
+//! The main job: a real transfer between real clients, profiled, and nothing left of it.
+
+use std::{
+    fs,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
+
+#[test]
+fn the_quick_benchmark_tells_a_consistent_story_and_leaves_nothing() {
+    let results = tempfile::tempdir_in("/var/tmp").unwrap();
+    let folder = results.path().join("quick");
+    let output = Command::new(PROFILER)
+        .args(["bench", "--preset", "quick", "--format", "json", "-o"])
+        .arg(&folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for file in ["run.capture", "report.txt", "report.json"] {
+        assert!(folder.join(file).exists(), "{file}");
+    }
+
+    let transfer = &report["transfers"][0];
+    assert_eq!(transfer["checksum"]["matched"], true);
+    for clock in ["app_s", "kernel_s"] {
+        let times: Vec<f64> =
+            transfer["milestones"].as_array().unwrap().iter().map(|m| m[clock].as_f64().unwrap()).collect();
+        assert!(times.len() == 4 && times.is_sorted(), "{clock}: {times:?}");
+    }
+    let overhead = transfer["throughput"]["overhead_ratio"].as_f64().unwrap();
+    assert!((1.0..1.1).contains(&overhead), "{overhead}");
+
+    // The veth loses nothing, so what one end sent the other received; a datagram may be under way at the end.
+    let agreement = &report["agreement"];
+    let (sent, received) =
+        (agreement["all_sent_bytes"].as_u64().unwrap(), agreement["all_received_bytes"].as_u64().unwrap());
+    assert!(received <= sent && sent - received < sent / 1000, "{sent} sent, {received} received");
+
+    let mut lost: Vec<_> = report["trust"]["events_lost"].as_object().unwrap().iter().collect();
+    // See the limitations: a protected task may hide a wake-up.
+    lost.retain(|(class, count)| *class != "wake_unseen" && count.as_u64() != Some(0));
+    assert!(lost.is_empty(), "{lost:?}");
+    check_nothing_is_left();
+}
+
+#[test]
+fn a_missing_client_is_named_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(PROFILER)
+        .arg("bench")
+        .env("PATH", folder.path())
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    check_failure(&output, &["transmission-daemon", "cargo xtask setup"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
+    check_nothing_is_left();
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_named_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    // A few KiB at most.
+    let output = Command::new(PROFILER)
+        .args(["bench", "--scratch", "/sys"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    check_failure(&output, &["/sys"]);
+    check_nothing_is_left();
+}
+
+#[track_caller]
+fn check_failure(output: &Output, message_has: &[&str]) {
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{message}");
+    for part in message_has {
+        assert!(message.contains(part), "{part:?} is missing in: {message}");
+    }
+}
+
+#[track_caller]
+fn check_nothing_is_left() {
+    let is_ours = |path: &str| {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("xferprof")).count()
+    };
+    for place in ["/run/netns", "/run", "/var/tmp"] {
+        assert_eq!(is_ours(place), 0, "{place}");
+    }
+    let clients = procfs::process::all_processes().unwrap().flatten().filter(|process| {
+        process.stat().is_ok_and(|stat| {
+            ["transmission-da", "opentracker"].contains(&stat.comm.as_str()) && stat.state != 'Z'
+        })
+    });
+    assert_eq!(clients.count(), 0, "clients still run");
+}
