@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     attach::Settings,
-    bench::{self, AppMilestone, Configuration, NodeProcess, Observer, Swarm, TransferRequest},
+    bench::{self, AppMilestone, Configuration, NodeProcess, Observer, Swarm, System, TransferRequest},
     capture::{Checksum, Label, Milestone, Polling, Record, Run, Transfer},
     cli::{self, Preset},
     clock::filename_time,
@@ -63,7 +63,7 @@ fn run_one(
     display.step("attaching the probes");
     let recording = recording::start(&capture, &settings(configuration, &swarm), &subject(configuration))?;
     for node in swarm.nodes() {
-        register(&recording, node)?;
+        register(&recording, configuration.system, node)?;
     }
     let transfers = swarm.transfer(&mut Witness { recording: &recording, display: &display }, stop);
     display.step("detaching the probes");
@@ -139,13 +139,13 @@ fn subject(configuration: &Configuration) -> Subject {
     }
 }
 
-fn register(recording: &Recording, node: &NodeProcess) -> Result<()> {
+fn register(recording: &Recording, system: System, node: &NodeProcess) -> Result<()> {
     let process = recording.register(node.pid).with_context(|| format!("profile {}", node.label))?;
     recording.push(Record::Label(Label {
         process,
         label: node.label.clone(),
         role: node.role.to_string(),
-        program: Some(node.version.clone()),
+        program: Some(format!("{system} {}", node.version)),
     }))
 }
 

@@ -151,7 +151,9 @@ impl Targets {
     }
 
     fn slot(&self, pid: u32) -> &AtomicU16 {
-        // SAFETY: `pid` is below pid_max, for which the array was sized; four slots of two bytes an element.
+        // In bounds, or a panic that says so.
+        self.slot_of.at(pid / SLOTS_PER_ELEMENT);
+        // SAFETY: in bounds; four slots of two bytes an element, aligned.
         unsafe { AtomicU16::from_ptr(self.slot_of.at(0).cast::<u16>().add(pid as usize)) }
     }
 
