@@ -38,9 +38,11 @@ pub struct Thread {
     pub tid: u32,
     pub tgid: u32,
     pub comm: [u8; 16],
+    /// Whole cache lines with the key and the hash table's own bytes, as for sockets.
+    pub _pad: [u64; 2],
 }
 
-const _: () = assert!(size_of::<Thread>() == 176);
+const _: () = assert!(size_of::<Thread>() == 192);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

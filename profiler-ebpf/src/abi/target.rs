@@ -30,9 +30,11 @@ pub struct Process {
     pub tgid: u32,
     pub parent_tgid: u32,
     pub comm: [u8; 16],
+    /// Three cache lines: two processes that run on two CPUs must not write to the same one.
+    pub _pad: [u64; 6],
 }
 
-const _: () = assert!(size_of::<Process>() == 144);
+const _: () = assert!(size_of::<Process>() == 192);
 
 /// Slots, and so the number of processes that can be profiled at one time. Slot 0 means "no target".
 pub const PROCESS_SLOTS: u32 = 4096;
