@@ -30,5 +30,6 @@ losses! {
     ThreadTableFull = "thread_table_full", "a thread found no place in its table: its time is missing from the states";
     DeviceTableFull = "device_table_full", "a disk or a disk's user found no place in its table: its I/O is missing";
     RequestTableFull = "request_table_full", "a disk request found no place in its table: its bytes are counted, its times are not";
+    CompletionUnseen = "completion_unseen", "a disk request was issued again before its completion was seen: its bytes and times are missing from the device, credits are not affected";
     WakeUnseen = "wake_unseen", "a thread ran again without a wake-up that was seen: what it slept for is not known, and its run queue time counts as sleep";
 }

@@ -70,6 +70,9 @@ pub fn disk_issue(ctx: BtfTracePointContext) -> i32 {
         if load::<u32>(request, Field::RequestOpf) & OPERATION_MASK > WRITE {
             return 0;
         }
+        if REQUESTS.get_ptr(request as u64).is_some() {
+            lose(Loss::CompletionUnseen);
+        }
         let times = RequestTimes { issued_ns: now_ns(), started_ns: load(request, Field::RequestStartTime) };
         if REQUESTS.insert(request as u64, times, 0).is_err() {
             lose(Loss::RequestTableFull);

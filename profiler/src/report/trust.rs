@@ -84,14 +84,21 @@ fn lost(timeline: &Timeline) -> Vec<String> {
     lost.map(|(class, count)| format!("{count} × {class}: {}", meaning(class))).collect()
 }
 
-/// Whether the shares of a process can be off by as much as [`UNSEEN_PERCENT`]. How long a thread slept before a
-/// wake-up that was not seen is known, so the effect is; that of other losses is not.
+/// Whether a loss can change a number by as much as [`UNSEEN_PERCENT`]. Of what was not seen the effect is known:
+/// how long the sleeps were that ended so, and how many requests there were. Of other losses it is not.
 fn matters(timeline: &Timeline, class: &str) -> bool {
-    class != Loss::WakeUnseen.name()
-        || timeline.processes.values().any(|process| {
+    if class == Loss::WakeUnseen.name() {
+        return timeline.processes.values().any(|process| {
             let unseen_ns: u64 = process.threads.values().map(|thread| thread.waits.unseen_ns).sum();
             unseen_ns * 100 > processes::time(timeline, process).lifetime_ns * UNSEEN_PERCENT
-        })
+        });
+    }
+    if class == Loss::CompletionUnseen.name() {
+        let totals = timeline.devices.values().flat_map(|device| device.totals.values());
+        let requests: u64 = totals.map(|totals| totals.requests).sum();
+        return timeline.losses[class] * 100 > requests * UNSEEN_PERCENT;
+    }
+    true
 }
 
 /// A third of the error that a share may have.

