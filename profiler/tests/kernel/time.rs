@@ -72,9 +72,9 @@ fn cpu_time_agrees_with_the_threads_own_clock() {
         rivals.into_iter().for_each(|rival| rival.join().unwrap());
     });
     let measured = find(&recorded, "measured");
-    // The thread's clock stops a little before the thread does.
+    // The thread's clock stops a little before the thread does, and a hidden switch is a time slice.
     let off = measured.cpu_ns.abs_diff(own_clock);
-    assert!(off * 100 <= own_clock * 2, "{measured:?} against {own_clock} ns by the thread's own clock");
+    assert!(off * 100 <= own_clock * 5, "{measured:?} against {own_clock} ns by the thread's own clock");
     assert!(measured.runqueue_ns > 0, "{measured:?}");
 }
 
@@ -120,12 +120,12 @@ fn a_wait_is_for_what_ended_it() {
     check_wait(&recorded, "syncer", |time| time.wait_disk_ns);
 }
 
-/// At least 95 % of the time that the thread slept.
+/// At least 90 % of the time that the thread slept: a hidden wake-up (see the limitations) is 2 % of it.
 #[track_caller]
 fn check_wait(recorded: &Recorded, name: &str, wait_ns: impl Fn(&ThreadTime) -> u64) {
     let time = find(recorded, name);
     let asleep_ns = time.lifetime_ns - time.cpu_ns - time.runqueue_ns;
-    assert!(asleep_ns > 0 && wait_ns(&time) * 100 >= asleep_ns * 95, "{name}: {time:?}");
+    assert!(asleep_ns > 0 && wait_ns(&time) * 100 >= asleep_ns * 90, "{name}: {time:?}");
 }
 
 #[test]
