@@ -12,6 +12,9 @@ use profiler_ebpf::abi::{
     target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
 };
 
+/// `BPF_NOEXIST`: an insertion that leaves an entry alone which another CPU has made meanwhile.
+pub const NO_EXIST: u64 = 1;
+
 /// The daemon maps such arrays into its memory: it reads and writes them without system calls.
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 

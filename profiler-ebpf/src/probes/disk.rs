@@ -15,7 +15,7 @@ use crate::{
     atomic,
     emit::{lose, now_ns},
     kernel::{load, read},
-    maps::{CREDITS, DEVICES, REQUESTS},
+    maps::{CREDITS, DEVICES, NO_EXIST, REQUESTS},
     probes::context,
     target,
 };
@@ -27,9 +27,6 @@ static PAGES_PINNED: u16 = 0;
 
 /// Bit 0 of `page.mapping`: anonymous memory.
 const PAGE_MAPPING_ANON: u64 = 1;
-
-/// `BPF_NOEXIST`
-const NO_EXIST: u64 = 1;
 
 /// `block_bio_queue(struct bio *bio)`: in the submitter's context, or in a dispatching kworker's if the bio was
 /// throttled.

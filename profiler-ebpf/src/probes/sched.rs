@@ -17,16 +17,13 @@ use crate::{
     atomic,
     emit::{lose, now_ns},
     kernel::{load, read_bytes},
-    maps::THREADS,
+    maps::{NO_EXIST, THREADS},
     probes::{context, wait},
     target,
 };
 
 /// `TASK_DEAD` of `task_struct.__state`: this thread never runs again.
 const TASK_DEAD: u32 = 0x80;
-
-/// `BPF_NOEXIST`
-const NO_EXIST: u64 = 1;
 
 /// `sched_switch(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)`
 #[btf_tracepoint(function = "sched_switch")]

@@ -20,7 +20,7 @@ use crate::{
     atomic,
     emit::{emit, lose, now_ns},
     kernel::{load, read_bytes},
-    maps::{ESTABLISHED, SOCKET_BYTES, SOCKETS},
+    maps::{ESTABLISHED, NO_EXIST, SOCKET_BYTES, SOCKETS},
     target,
 };
 
@@ -251,8 +251,7 @@ unsafe fn count_peer(process: *mut Process, cookie: u64, direction: Direction, b
     }
 }
 
-/// `BPF_NOEXIST`, and `-EEXIST`.
-const NO_EXIST: u64 = 1;
+/// `-EEXIST`: what an insertion with `NO_EXIST` answers then.
 const EXISTS: i32 = -17;
 
 /// Notes the ends of a socket at its first use by a target; true if it carries control traffic.

@@ -84,8 +84,4 @@ impl Writer {
     pub fn written_bytes(&self) -> u64 {
         self.written_bytes
     }
-
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }

@@ -62,15 +62,16 @@ fn a_missing_client_is_named_with_the_way_out() {
 }
 
 #[test]
-fn a_disk_that_is_too_small_is_named_before_anything_is_made() {
+fn a_disk_without_room_is_named_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
-    // A few KiB at most.
+    // A file system with nothing free.
     let output = Command::new(PROFILER)
         .args(["bench", "--scratch", "/sys"])
         .current_dir(folder.path())
         .output()
         .unwrap();
-    check_failure(&output, &["/sys"]);
+    check_failure(&output, &["/sys", "264 MiB", "0 MiB are free", "another scratch directory"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
     check_nothing_is_left();
 }
 
