@@ -46,16 +46,18 @@ fn a_command_is_found_by_name_before_and_after_it_starts() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("slumber-for-a-test");
     std::fs::copy("/bin/sleep", &program).unwrap();
-    // Not as a child of this process, which is a target itself: `setsid --fork` leaves it to init.
-    let start = |seconds: &str| {
-        Command::new("setsid").arg("--fork").arg(&program).arg(seconds).status().unwrap();
-        // It has its name only after the exec.
-        thread::sleep(Duration::from_millis(200));
+    // Neither may descend from this process while it is a target, or it would be followed as a child: both are left
+    // to init before the recording, and the second becomes the command only within it.
+    let leave_to_init = |script: &str| {
+        Command::new("setsid").args(["--fork", "sh", "-c", script]).arg(&program).status().unwrap();
     };
-    start("3");
+    leave_to_init("exec \"$0\" 8");
+    leave_to_init("sleep 3; exec \"$0\" 0.1");
+    // The first has its name only after the exec.
+    thread::sleep(Duration::from_millis(200));
     let recorded = record_with(&Settings::default(), |recording| {
         assert_eq!(recording.register_command("slumber-for-a-test").unwrap(), 1, "the one that ran already");
-        start("0.1");
+        thread::sleep(Duration::from_secs(4));
     });
     let found = recorded.timeline.processes.values().filter_map(|process| process.totals.as_ref());
     let found: Vec<_> = found.filter(|totals| totals.comm == "slumber-for-a-t").collect();
