@@ -1,14 +1,14 @@
 //! Records into the ring buffer, and the count of what could not be recorded.
 
 use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, helpers::bpf_ktime_get_ns};
-use profiler_ebpf::abi::loss::Loss;
+use profiler_ebpf::abi::{event::Event, loss::Loss};
 
 use crate::maps::{EVENTS, LOSSES};
 
 /// Puts one record into the ring buffer. Never wakes the daemon, which drains on a timer: a wake-up per
 /// record costs the profiled thread a trip through the scheduler.
 #[inline(always)]
-pub fn emit<T: 'static>(record: T) {
+pub fn emit<T: Event>(record: T) {
     match EVENTS.reserve::<T>(0) {
         Some(mut entry) => {
             entry.write(record);

@@ -52,6 +52,11 @@ pub static ESTABLISHED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1638
 #[map]
 pub static THREADS: HashMap<ThreadKey, Thread> = HashMap::with_max_entries(16384, 0);
 
+/// Where a thread's first entry is put together: it does not fit the stack of a program. The fields that a new
+/// thread does not set stay 0.
+#[map]
+pub static NEW_THREAD: PerCpuArray<Thread> = PerCpuArray::with_max_entries(1, 0);
+
 /// The stack of contexts of each CPU; see `abi/context.rs`.
 #[map]
 pub static CONTEXTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);

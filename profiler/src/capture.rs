@@ -1,6 +1,6 @@
 //! The capture: the recording of one run on one host, and the only source of every report.
 //!
-//! Format 1: 8 bytes of magic, the version as a little-endian `u32`, then frames. A frame is a header of three
+//! Format 2: 8 bytes of magic, the version as a little-endian `u32`, then frames. A frame is a header of three
 //! `u32` (compressed bytes, plain bytes, CRC-32 of the compressed bytes) and zstd-compressed records, each a
 //! `u32` length and a postcard-encoded [`Record`]. See `docs/capture-format.md`.
 //!
@@ -9,6 +9,8 @@
 
 mod read;
 mod record;
+pub mod span;
+pub mod traffic;
 mod write;
 
 pub use read::{Capture, Ending, read};
@@ -18,7 +20,7 @@ pub use write::Writer;
 const MAGIC: [u8; 8] = *b"XFERPROF";
 
 /// The version that this program writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const HEADER_BYTES: usize = 12;
 

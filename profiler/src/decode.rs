@@ -1,13 +1,18 @@
 //! From the bytes of the ring buffer and of the maps to records of the capture. Pure.
 
+mod kernel_workers;
+pub mod spans;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use profiler_ebpf::abi::{
     context::{WAITS, Wait},
     disk::{self, Credit, CreditKey, DeviceIo, DeviceKey},
+    event::{self, Kind},
     progress,
     sched::{self, StateWord, Thread, ThreadKey},
     sockets::{AF_INET, IPPROTO_TCP, Socket, SocketBytes, SocketKey},
+    span,
     target::Process,
 };
 
@@ -19,21 +24,34 @@ use crate::{
     target::comm_text,
 };
 
-/// A record of the ring buffer; `None` if it has not the size of one.
-pub fn progress(bytes: &[u8]) -> Option<Progress> {
-    if bytes.len() != size_of::<progress::Progress>() {
-        return None;
+/// A record of the ring buffer.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    Progress(progress::Progress),
+    Span(span::Span),
+}
+
+/// Tells what a record of the ring buffer is; `None` if its kind is not known or its size is not the kind's.
+pub fn event(bytes: &[u8]) -> Option<Event> {
+    let kind = u32::from_ne_bytes(*bytes.first_chunk()?);
+    if kind == Kind::Progress as u32 {
+        raw(bytes).map(Event::Progress)
+    } else if kind == Kind::Span as u32 {
+        raw(bytes).map(Event::Span)
+    } else {
+        None
     }
-    // SAFETY: of that size, plain integers; the ring buffer aligns to 8 bytes, but nothing here relies on it.
-    let raw = unsafe { bytes.as_ptr().cast::<progress::Progress>().read_unaligned() };
-    Some(Progress {
+}
+
+pub fn progress(raw: &progress::Progress) -> Progress {
+    Progress {
         at_ns: raw.at_ns,
         process: ProcessSerial(raw.process),
         cookie: raw.cookie,
         tid: raw.tid,
         rx_bytes: raw.peer_rx_bytes,
         tx_bytes: raw.peer_tx_bytes,
-    })
+    }
 }
 
 pub fn process(at_ns: u64, raw: &Process) -> ProcessTotals {
@@ -64,6 +82,7 @@ pub fn thread(at_ns: u64, key: &ThreadKey, raw: &Thread) -> ThreadTotals {
         sched::ThreadState::Cpu => ThreadState::Cpu,
         // Without another event the wake-up before the switch was for this sleep.
         sched::ThreadState::Runqueue | sched::ThreadState::Raced => ThreadState::Runqueue,
+        sched::ThreadState::Throttled => ThreadState::Throttled,
         sched::ThreadState::Blocked => ThreadState::Blocked,
         sched::ThreadState::Dead => ThreadState::Exited,
     };
@@ -76,11 +95,18 @@ pub fn thread(at_ns: u64, key: &ThreadKey, raw: &Thread) -> ThreadTotals {
         since_ns: raw.since_ns,
         cpu_ns: raw.cpu_ns,
         runqueue_ns: raw.runqueue_ns,
+        throttled_ns: raw.throttled_ns,
         waits: waits(&raw.wait_ns),
         switches: raw.switches,
         state,
         state_since_ns: word.since_ns(),
     }
+}
+
+fn raw<T: event::Event>(bytes: &[u8]) -> Option<T> {
+    // SAFETY: of that size, and any bit pattern is an event; the ring buffer aligns to 8 bytes, but nothing here
+    // relies on it.
+    (bytes.len() == size_of::<T>()).then(|| unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
 fn waits(raw: &[u64; WAITS]) -> Waits {
@@ -93,6 +119,7 @@ fn waits(raw: &[u64; WAITS]) -> Waits {
         thread_ns: of(Wait::Thread),
         idle_ns: of(Wait::Idle),
         unseen_ns: of(Wait::Unseen),
+        memory_ns: of(Wait::Memory),
     }
 }
 

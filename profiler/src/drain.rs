@@ -1,6 +1,7 @@
 //! The daemon's loop: empties the ring buffer, sweeps the maps, and writes the capture, on one thread.
 
 use std::{
+    collections::HashMap,
     num::NonZeroU64,
     sync::{
         Arc, Mutex,
@@ -22,7 +23,7 @@ use crate::{
     capture::{Clock, End, Record, UNDECODABLE, Writer},
     clock::{now_ns, process_cpu_ns, wall_ns},
     cost::{self, Windows},
-    decode,
+    decode::{self, Event},
     kernel::families::FAMILIES,
     sweep::Sweep,
     target::Targets,
@@ -67,11 +68,12 @@ pub fn run(
     let cpu_before_ns = process_cpu_ns();
     let mut windows = Windows::default();
     let mut undecodable = 0;
+    let mut strangers = Strangers::new();
     let mut due = Due::default();
 
     while !shared.stop.load(Ordering::Acquire) {
         thread::sleep(DRAIN_INTERVAL);
-        undecodable += drain(&mut events, &mut out)?;
+        undecodable += drain(&mut events, &mut strangers, &mut out)?;
         take_messages(inbox, &mut out)?;
         if let Some(window) = windows.tick(&ebpf)? {
             out.push(&Record::ProbeWindow(window))?;
@@ -100,7 +102,7 @@ pub fn run(
     detach(&mut ebpf)?;
     // Counters stand still from here on.
     let end_ns = now_ns();
-    undecodable += drain(&mut events, &mut out)?;
+    undecodable += drain(&mut events, &mut strangers, &mut out)?;
     let mut targets = shared.targets.lock().expect("no holder panicked");
     sweep.write(&mut targets, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &mut out)?;
@@ -126,14 +128,25 @@ pub fn clock() -> Clock {
     Clock { monotonic_ns: now_ns(), wall_ns: wall_ns() }
 }
 
+/// The command names of wakers that are no targets, as they stand in the capture.
+type Strangers = HashMap<u32, String>;
+
 /// Empties the ring buffer; gives how many records could not be decoded.
-fn drain(events: &mut RingBuf<MapData>, out: &mut Writer) -> Result<u64> {
+fn drain(events: &mut RingBuf<MapData>, strangers: &mut Strangers, out: &mut Writer) -> Result<u64> {
     let began_ns = now_ns();
     let (mut any, mut undecodable) = (false, 0);
     while let Some(item) = events.next() {
         any = true;
-        match decode::progress(&item) {
-            Some(progress) => out.push(&Record::Progress(progress))?,
+        match decode::event(&item) {
+            Some(Event::Progress(raw)) => out.push(&Record::Progress(decode::progress(&raw)))?,
+            Some(Event::Span(raw)) => {
+                if let Some(stranger) = decode::spans::stranger(&raw.waker)
+                    && strangers.insert(stranger.tid, stranger.comm.clone()).as_ref() != Some(&stranger.comm)
+                {
+                    out.push(&Record::Stranger(stranger))?;
+                }
+                out.push(&Record::Span(decode::spans::span(&raw)))?;
+            }
             None => undecodable += 1,
         }
     }

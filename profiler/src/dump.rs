@@ -42,6 +42,11 @@ kinds! {
     ProbeWindow = "probe_window",
     Daemon = "daemon",
     End = "end",
+    Span = "span",
+    Stranger = "stranger",
+    Payload = "payload",
+    Arrival = "arrival",
+    Holding = "holding",
 }
 
 /// Writes the records of the given kinds, or all if none is given, in the order of the capture. A reader that

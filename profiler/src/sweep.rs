@@ -103,6 +103,12 @@ impl Sweep {
                     _ => totals.state,
                 };
                 totals.comm = stat.comm;
+                if let Some((key, thread)) = seen.get(&(task.tid as u32))
+                    && totals.state != capture::ThreadState::Cpu
+                    && let Some(span) = decode::spans::open(key, thread)
+                {
+                    out.push(&Record::Span(span))?;
+                }
                 out.push(&Record::ThreadTotals(totals))?;
             }
         }
@@ -301,6 +307,7 @@ fn never_ran(end_ns: u64, process: &Process, stat: &procfs::process::Stat) -> Th
         since_ns,
         cpu_ns: 0,
         runqueue_ns: 0,
+        throttled_ns: 0,
         waits: Waits::default(),
         switches: 0,
         state: capture::ThreadState::Idle,

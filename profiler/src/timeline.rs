@@ -1,9 +1,10 @@
 //! What a capture says, folded: the last totals of everything, progress in time order. Reports read nothing
 //! else, and never raw records.
 //!
-//! Memory grows with processes, threads, sockets and strides of payload, not with the number of records.
+//! Memory grows with processes, threads, sockets and strides of payload; [`Events`] with stays off the CPU and calls.
 
 mod devices;
+mod events;
 mod processes;
 mod progress;
 mod sockets;
@@ -14,6 +15,7 @@ use std::{collections::BTreeMap, io::Read};
 use anyhow::{Result, bail};
 
 pub use devices::{Device, DeviceId};
+pub use events::Events;
 pub use processes::Process;
 pub use progress::Point;
 pub use sockets::{Peer, PeerKey, Remote, by_peer};
@@ -52,6 +54,7 @@ pub struct Timeline {
     pub losses: BTreeMap<String, u64>,
     pub windows: Windows,
     pub daemon: Option<DaemonUse>,
+    pub events: Events,
 }
 
 /// A transfer with what the application claimed about it.
@@ -136,6 +139,7 @@ struct Folded {
     windows: Windows,
     daemon: Option<DaemonUse>,
     reorder: Reorder,
+    events: Events,
 }
 
 impl Folded {
@@ -231,6 +235,25 @@ impl Folded {
                 let peak_anon_rss_bytes = before.max(daemon.anon_rss_bytes);
                 self.daemon = Some(DaemonUse { last: daemon, peak_anon_rss_bytes });
             }
+            Record::Span(span) => {
+                self.seen(span.on_ns.or(span.woken_ns).unwrap_or(span.off_ns));
+                self.events.spans.push(span);
+            }
+            Record::Stranger(stranger) => {
+                self.events.strangers.insert(stranger.tid, stranger.comm);
+            }
+            Record::Payload(payload) => {
+                self.seen(payload.at_ns);
+                self.events.payloads.push(payload);
+            }
+            Record::Arrival(arrival) => {
+                self.seen(arrival.at_ns);
+                self.events.arrivals.push(arrival);
+            }
+            Record::Holding(holding) => {
+                self.seen(holding.at_ns);
+                self.events.holdings.push(holding);
+            }
             Record::End(end) => {
                 self.seen(end.at_ns);
                 self.end = Some((end.at_ns, end.reason));
@@ -282,6 +305,7 @@ impl Folded {
             losses: self.losses,
             windows: self.windows,
             daemon: self.daemon,
+            events: self.events,
         })
     }
 
@@ -294,8 +318,9 @@ impl Folded {
     }
 
     fn release(&mut self, watermark_ns: u64) {
-        let Self { reorder, processes, .. } = self;
+        let Self { reorder, processes, events, .. } = self;
         reorder.release(watermark_ns, |progress| {
+            events.progress.push(*progress);
             processes.entry(progress.process).or_default().advance(progress);
         });
     }

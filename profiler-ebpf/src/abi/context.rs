@@ -57,7 +57,9 @@ pub enum Wait {
     Idle = 5,
     /// The wake-up was not seen: what for and until when are not known.
     Unseen = 6,
+    /// Inside direct reclaim.
+    Memory = 7,
 }
 
 /// Number of [`Wait`]s.
-pub const WAITS: usize = 7;
+pub const WAITS: usize = 8;

@@ -2,11 +2,11 @@
 //! the running kernel's BTF and puts its byte offset into `OFFSETS` before the object is loaded.
 
 macro_rules! fields {
-    ($($variant:ident = $structure:literal, $path:literal, $size:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $structure:literal, $path:literal, $size:literal;)*) => {
         /// A field; its number is the index into `OFFSETS`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(usize)]
-        pub enum Field { $($variant,)* }
+        pub enum Field { $($(#[$doc])* $variant,)* }
 
         impl Field {
             pub const ALL: &[Field] = &[$(Field::$variant,)*];
@@ -36,7 +36,11 @@ fields! {
     TaskWchar = "task_struct", "ioac.wchar", 8;
     TaskReadBytes = "task_struct", "ioac.read_bytes", 8;
     TaskWriteBytes = "task_struct", "ioac.write_bytes", 8;
+    /// Since 6.18. Optional: without it a stay because of a quota is run queue time.
+    TaskThrottled = "task_struct", "throttled", 1;
     RegsSyscall = "pt_regs", "orig_ax", 8;
+    RegsFirst = "pt_regs", "di", 8;
+    RegsSecond = "pt_regs", "si", 8;
     SignalLive = "signal_struct", "live.counter", 4;
     SockFamily = "sock", "__sk_common.skc_family", 2;
     SockProtocol = "sock", "sk_protocol", 2;

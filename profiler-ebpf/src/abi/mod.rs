@@ -4,9 +4,11 @@
 
 pub mod context;
 pub mod disk;
+pub mod event;
 pub mod fields;
 pub mod loss;
 pub mod progress;
 pub mod sched;
 pub mod sockets;
+pub mod span;
 pub mod target;

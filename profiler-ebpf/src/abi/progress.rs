@@ -1,20 +1,27 @@
 //! Progress records: the cumulative peer payload of a process at a moment, from which milestones are found.
 
+use super::event::{Event, Kind};
+
 /// Written when a process's peer payload advanced by the stride, or moved at all after
-/// [`PROGRESS_INTERVAL_NS`]. The only record that goes through the ring buffer so far.
+/// [`PROGRESS_INTERVAL_NS`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
+    pub kind: u32,
+    pub tid: u32,
     /// Monotonic ns, read in the probe after the bytes were added.
     pub at_ns: u64,
     pub process: u64,
     pub cookie: u64,
     pub peer_rx_bytes: u64,
     pub peer_tx_bytes: u64,
-    pub tid: u32,
-    pub _pad: u32,
 }
 
 const _: () = assert!(size_of::<Progress>() == 48);
+
+// SAFETY: plain integers without padding, `kind` first.
+unsafe impl Event for Progress {
+    const KIND: Kind = Kind::Progress;
+}
 
 pub const PROGRESS_INTERVAL_NS: u64 = 500_000;

@@ -1,7 +1,7 @@
 //! Time of threads. Each thread has one word, "in this state since then"; every event exchanges the word
 //! and adds the elapsed time to the state that ends, so the states always sum to the thread's lifetime.
 
-use super::context::WAITS;
+use super::{context::WAITS, span::Waker};
 
 /// A thread: ids are reused, an id with its start time is not.
 #[repr(C)]
@@ -24,8 +24,13 @@ pub struct Thread {
     pub runqueue_ns: u64,
     /// Asleep, and woken within the recording: by [`Wait`](super::context::Wait).
     pub wait_ns: [u64; WAITS],
-    /// A wake-up seen while the thread was still on its CPU; see `probes/sched.rs`.
-    pub early_wake_ns: u64,
+    pub throttled_ns: u64,
+    /// When it last left the CPU.
+    pub off_ns: u64,
+    /// The last wake-up: of this stay off the CPU, or of the next one if it was seen while the thread was still
+    /// on its CPU (see `probes/sched.rs`); 0 if there was none.
+    pub woken_ns: u64,
+    pub waker: Waker,
     pub switches: u64,
     /// Monotonic ns of the last switch off the CPU; 0 while it lives.
     pub exited_ns: u64,
@@ -39,10 +44,10 @@ pub struct Thread {
     pub tgid: u32,
     pub comm: [u8; 16],
     /// Whole cache lines with the key and the hash table's own bytes, as for sockets.
-    pub _pad: [u64; 2],
+    pub _pad: [u64; 3],
 }
 
-const _: () = assert!(size_of::<Thread>() == 192);
+const _: () = assert!(size_of::<Thread>() == 256);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -57,6 +62,8 @@ pub enum ThreadState {
     /// wake-up was for this sleep; if it is another wake-up, that one was.
     Raced = 4,
     Dead = 5,
+    /// Runnable, and its cgroup's CPU quota is used up.
+    Throttled = 6,
 }
 
 /// A state and the monotonic ns since when it holds, in one 64-bit word that is exchanged atomically.
@@ -84,6 +91,7 @@ impl StateWord {
             2 => ThreadState::Runqueue,
             3 => ThreadState::Blocked,
             4 => ThreadState::Raced,
+            6 => ThreadState::Throttled,
             _ => ThreadState::Dead,
         }
     }

@@ -1,23 +1,29 @@
-//! Time of threads: on the CPU, runnable, asleep.
+//! Time of threads: on the CPU, runnable, asleep; a span for each stay off the CPU.
 //!
 //! A waker on another CPU can be seen before the sleeper's own `sched_switch`: the kernel fires `sched_waking`
 //! as soon as the sleeper is off the run queue, and `sched_switch` a little later (6.18). Such a wake-up is
 //! kept aside; the event after the switch tells whether it ended this sleep. See [`ThreadState::Raced`].
 
-use aya_ebpf::{helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::{bpf_get_current_comm, generated::bpf_task_pt_regs},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
 use profiler_ebpf::abi::{
     context::Wait,
-    fields::Field,
+    event::Event as _,
+    fields::{Field, MISSING},
     loss::Loss,
     sched::{StateWord, Thread, ThreadKey, ThreadState},
+    span::{IOWAIT, PREEMPTED, RECLAIM, Span, THROTTLED, Waker},
     target::Process,
 };
 
 use crate::{
     atomic,
-    emit::{lose, now_ns},
-    kernel::{load, read_bytes},
-    maps::{NO_EXIST, THREADS},
+    emit::{emit, lose, now_ns},
+    kernel::{load, offset, read_bytes},
+    maps::{NEW_THREAD, NO_EXIST, THREADS},
     probes::{context, wait},
     target,
 };
@@ -40,7 +46,7 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
         if let Some(process) = target::of(load(next, Field::TaskTgid))
             && let Some(thread) = find(next, process)
         {
-            switch_in(thread, now_ns());
+            switch_in(thread, next, now_ns());
         }
     }
     0
@@ -57,20 +63,23 @@ pub fn sched_wake(ctx: BtfTracePointContext) -> i32 {
         let now = now_ns();
         match StateWord((&raw const (*thread).word).read_volatile()).state() {
             ThreadState::Blocked | ThreadState::Raced => {
-                let wait = wait::of(task);
+                let waker = wait::waker();
+                let wait = wait::of(task, &waker);
+                note_wake(thread, waker, now);
                 let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
                 waited(thread, wait, elapsed);
             }
             // It runs since before the recording, and was about to sleep.
             ThreadState::Unseen if load::<u32>(task, Field::TaskOnCpu) != 0 => {
-                (&raw mut (*thread).early_wake_ns).write_volatile(now);
+                note_wake(thread, wait::waker(), now);
             }
             ThreadState::Unseen => {
+                note_wake(thread, wait::waker(), now);
                 let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
                 waited(thread, Wait::Idle, elapsed);
             }
-            ThreadState::Cpu => (&raw mut (*thread).early_wake_ns).write_volatile(now),
-            ThreadState::Runqueue | ThreadState::Dead => {}
+            ThreadState::Cpu => note_wake(thread, wait::waker(), now),
+            ThreadState::Runqueue | ThreadState::Throttled | ThreadState::Dead => {}
         }
     }
     0
@@ -80,11 +89,13 @@ pub fn sched_wake(ctx: BtfTracePointContext) -> i32 {
 unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, state: u32, now: u64) {
     // SAFETY: the caller's thread is a live map value, its task a task_struct.
     unsafe {
-        let next_state = if preempted || state == 0 {
-            ThreadState::Runqueue
-        } else if state & TASK_DEAD != 0 {
+        let next_state = if state & TASK_DEAD != 0 {
             ThreadState::Dead
-        } else if (&raw const (*thread).early_wake_ns).read_volatile() != 0 {
+        } else if is_throttled(task) {
+            ThreadState::Throttled
+        } else if preempted || state == 0 {
+            ThreadState::Runqueue
+        } else if (&raw const (*thread).woken_ns).read_volatile() != 0 {
             ThreadState::Raced
         } else {
             ThreadState::Blocked
@@ -92,8 +103,9 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
         let (_, elapsed) = enter(thread, next_state, now);
         atomic::add(&raw mut (*thread).cpu_ns, elapsed);
         (*thread).switches += 1;
-        if next_state == ThreadState::Raced {
-            (&raw mut (*thread).early_wake_ns).write_volatile(0);
+        (*thread).off_ns = now;
+        if matches!(next_state, ThreadState::Runqueue | ThreadState::Throttled) {
+            (&raw mut (*thread).woken_ns).write_volatile(0);
         }
         if next_state == ThreadState::Dead {
             // The switching task is still the current one here.
@@ -108,28 +120,94 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
 }
 
 #[inline(always)]
-unsafe fn switch_in(thread: *mut Thread, now: u64) {
-    // SAFETY: the caller's thread is a live map value.
+unsafe fn switch_in(thread: *mut Thread, task: *const u8, now: u64) {
+    // SAFETY: the caller's thread is a live map value, its task a task_struct.
     unsafe {
         let (was, elapsed) = enter(thread, ThreadState::Cpu, now);
+        let woken_ns = (&raw const (*thread).woken_ns).read_volatile();
+        let mut flags = 0;
         match was.state() {
-            ThreadState::Blocked => {
-                // The wake-up stored its time after the switch-out had looked for it.
-                let early = (&raw const (*thread).early_wake_ns).read_volatile();
-                let blocked = early.saturating_sub(was.since_ns()).min(elapsed);
-                if early == 0 {
-                    lose(Loss::WakeUnseen);
-                    waited(thread, Wait::Unseen, elapsed);
-                } else {
-                    // A few ns between the waker's clock and the switch's: too short to ask what for.
-                    waited(thread, Wait::Other, blocked);
-                    atomic::add(&raw mut (*thread).runqueue_ns, elapsed - blocked);
-                }
+            ThreadState::Blocked if woken_ns == 0 => {
+                lose(Loss::WakeUnseen);
+                waited(thread, Wait::Unseen, elapsed);
             }
-            ThreadState::Cpu => atomic::add(&raw mut (*thread).cpu_ns, elapsed),
-            _ => atomic::add(&raw mut (*thread).runqueue_ns, elapsed),
+            ThreadState::Blocked => {
+                // The wake-up stored its time after the switch-out had looked for it. A few ns between the waker's
+                // clock and the switch's: too short to ask what for.
+                let blocked = woken_ns.saturating_sub(was.since_ns()).min(elapsed);
+                waited(thread, Wait::Other, blocked);
+                atomic::add(&raw mut (*thread).runqueue_ns, elapsed - blocked);
+            }
+            ThreadState::Cpu => {
+                atomic::add(&raw mut (*thread).cpu_ns, elapsed);
+                return;
+            }
+            ThreadState::Throttled => {
+                flags = THROTTLED;
+                atomic::add(&raw mut (*thread).throttled_ns, elapsed);
+            }
+            _ => {
+                if woken_ns == 0 {
+                    flags = PREEMPTED;
+                }
+                atomic::add(&raw mut (*thread).runqueue_ns, elapsed);
+            }
         }
-        (&raw mut (*thread).early_wake_ns).write_volatile(0);
+        emit_span(thread, task, woken_ns, now, flags);
+        (&raw mut (*thread).woken_ns).write_volatile(0);
+    }
+}
+
+/// The registers and flags of a task that is about to run are those that it slept with.
+#[inline(always)]
+unsafe fn emit_span(thread: *const Thread, task: *const u8, woken_ns: u64, on_ns: u64, flags: u32) {
+    // SAFETY: the caller's thread is a live map value, its task a task_struct; the helper gives its registers.
+    unsafe {
+        let mut span = Span {
+            kind: Span::KIND as u32,
+            tid: (*thread).tid,
+            process: (*thread).process,
+            off_ns: (*thread).off_ns,
+            woken_ns,
+            on_ns,
+            syscall: -1,
+            flags,
+            ..Span::default()
+        };
+        if flags == 0 {
+            if wait::in_iowait(task) {
+                span.flags |= IOWAIT;
+            }
+            if wait::reclaims(task) {
+                span.flags |= RECLAIM;
+            }
+            let registers = bpf_task_pt_regs(task.cast_mut().cast()) as *const u8;
+            if !registers.is_null() {
+                span.syscall = load::<u64>(registers, Field::RegsSyscall) as i32;
+                span.arguments = [load(registers, Field::RegsFirst), load(registers, Field::RegsSecond)];
+            }
+            if woken_ns != 0 {
+                span.waker = (*thread).waker;
+            }
+        }
+        emit(span);
+    }
+}
+
+#[inline(always)]
+unsafe fn is_throttled(task: *const u8) -> bool {
+    // SAFETY: the caller's task is a task_struct.
+    unsafe {
+        offset(Field::TaskThrottled) != MISSING as usize && load::<u8>(task, Field::TaskThrottled) & 1 != 0
+    }
+}
+
+#[inline(always)]
+unsafe fn note_wake(thread: *mut Thread, waker: Waker, now: u64) {
+    // SAFETY: the caller's thread is a live map value.
+    unsafe {
+        (*thread).waker = waker;
+        (&raw mut (*thread).woken_ns).write_volatile(now);
     }
 }
 
@@ -180,16 +258,16 @@ unsafe fn find(task: *const u8, process: *mut Process) -> Option<*mut Thread> {
             return Some(thread);
         }
         let since_ns = key.start_ns.max((*process).since_ns);
-        let mut thread = Thread {
-            word: StateWord::new(ThreadState::Unseen, since_ns).0,
-            since_ns,
-            process: (*process).serial,
-            tid: key.tid,
-            tgid: (*process).tgid,
-            ..Thread::default()
-        };
-        read_bytes(task, Field::TaskComm, &mut thread.comm);
-        let _ = THREADS.insert(key, thread, NO_EXIST);
+        let thread = NEW_THREAD.get_ptr_mut(0)?;
+        (*thread).word = StateWord::new(ThreadState::Unseen, since_ns).0;
+        (*thread).since_ns = since_ns;
+        (*thread).off_ns = since_ns;
+        (*thread).process = (*process).serial;
+        (*thread).tid = key.tid;
+        (*thread).tgid = (*process).tgid;
+        read_bytes(task, Field::TaskComm, &mut (*thread).comm);
+        #[expect(clippy::needless_borrows_for_generic_args, reason = "by value it does not fit the stack")]
+        let _ = THREADS.insert(key, &*thread, NO_EXIST);
         let found = THREADS.get_ptr_mut(key);
         if found.is_none() {
             lose(Loss::ThreadTableFull);

@@ -9,6 +9,7 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use profiler_ebpf::abi::{
+    event::Event as _,
     fields::Field,
     loss::Loss,
     progress::{PROGRESS_INTERVAL_NS, Progress},
@@ -239,13 +240,13 @@ unsafe fn count_peer(process: *mut Process, cookie: u64, direction: Direction, b
             (*process).progress_ns = now;
             *recorded = there;
             emit(Progress {
+                kind: Progress::KIND as u32,
+                tid: aya_ebpf::helpers::bpf_get_current_pid_tgid() as u32,
                 at_ns: now,
                 process: (*process).serial,
                 cookie,
                 peer_rx_bytes: (*process).peer_rx_bytes,
                 peer_tx_bytes: (*process).peer_tx_bytes,
-                tid: aya_ebpf::helpers::bpf_get_current_pid_tgid() as u32,
-                _pad: 0,
             });
         }
     }

@@ -5,7 +5,7 @@
 //! device, any other task for itself.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_comm,
+    bpf_get_current_comm, bpf_get_current_pid_tgid,
     generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
 };
 use profiler_ebpf::abi::{
@@ -14,59 +14,92 @@ use profiler_ebpf::abi::{
         Wait,
     },
     fields::Field,
+    span::Waker,
 };
 
-use crate::{kernel::load, probes::context};
+use crate::{kernel::load, probes::context, target};
 
 /// Where `task_struct.in_iowait` is: a bit field, so the bit's number inside the structure. Set by the daemon.
 #[unsafe(no_mangle)]
 static IN_IOWAIT_BIT: u32 = 0;
 
-/// `PF_KTHREAD` of `task_struct.flags`
+/// Bits of `task_struct.flags`. Direct reclaim and compaction set PF_MEMALLOC, for no other reason in a user's task.
+const PF_MEMALLOC: u32 = 0x0000_0800;
 const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// `io_uring_enter` on x86-64: it sets `in_iowait` for sockets too (6.1.39).
 const IO_URING_ENTER: u64 = 426;
 
-/// To be called in `sched_waking`, for the task that is woken.
+/// To be called in `sched_waking`, for the task that is woken, with what wakes it.
 #[inline(always)]
-pub unsafe fn of(sleeper: *const u8) -> Wait {
-    match context::innermost() {
-        SOFTIRQ_NET_RX | SOFTIRQ_NET_TX => Wait::Network,
-        SOFTIRQ_BLOCK | DISK => Wait::Disk,
-        // SAFETY: the caller's sleeper is a task_struct.
-        HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER => match unsafe { waits_for_io(sleeper) } {
-            true => Wait::Disk,
-            false => Wait::Timer,
-        },
-        TASK => by_task(),
-        _ => Wait::Other,
+pub unsafe fn of(sleeper: *const u8, waker: &Waker) -> Wait {
+    // SAFETY: the caller's sleeper is a task_struct.
+    unsafe {
+        if reclaims(sleeper) {
+            return Wait::Memory;
+        }
+        match waker.context {
+            SOFTIRQ_NET_RX | SOFTIRQ_NET_TX => Wait::Network,
+            SOFTIRQ_BLOCK | DISK => Wait::Disk,
+            HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER if waits_for_io(sleeper) => Wait::Disk,
+            HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER => Wait::Timer,
+            TASK if waker.kernel != 0 => by_kernel_thread(&waker.comm),
+            TASK => Wait::Thread,
+            _ => Wait::Other,
+        }
+    }
+}
+
+/// What wakes a thread, in `sched_waking`.
+#[inline(always)]
+pub fn waker() -> Waker {
+    let mut waker = Waker { context: context::innermost(), ..Waker::default() };
+    if waker.context != TASK {
+        return waker;
+    }
+    let id = bpf_get_current_pid_tgid();
+    waker.tid = id as u32;
+    match target::of((id >> 32) as u32) {
+        // SAFETY: a live slot.
+        Some(process) => waker.process = unsafe { (*process).serial },
+        None => {
+            // SAFETY: the current task always exists.
+            let flags: u32 =
+                unsafe { load(bpf_get_current_task_btf().cast_const().cast(), Field::TaskFlags) };
+            waker.kernel = u8::from(flags & PF_KTHREAD != 0);
+            waker.comm = bpf_get_current_comm().unwrap_or_default();
+        }
+    }
+    waker
+}
+
+/// Whether a task that sleeps does so inside direct reclaim, its own or its memory cgroup's.
+#[inline(always)]
+pub unsafe fn reclaims(sleeper: *const u8) -> bool {
+    // SAFETY: the caller's sleeper is a task_struct.
+    unsafe { load::<u32>(sleeper, Field::TaskFlags) & PF_MEMALLOC != 0 }
+}
+
+/// `in_iowait` of a task that sleeps, which only the task itself changes.
+#[inline(always)]
+pub unsafe fn in_iowait(sleeper: *const u8) -> bool {
+    // SAFETY: the caller's sleeper is a task_struct; the daemon found the bit in BTF.
+    unsafe {
+        let bit = (&raw const IN_IOWAIT_BIT).read_volatile();
+        sleeper.add(bit as usize / 8).read_volatile() >> (bit % 8) & 1 != 0
     }
 }
 
 #[inline(always)]
 unsafe fn waits_for_io(sleeper: *const u8) -> bool {
-    // SAFETY: the caller's sleeper is a task_struct; the daemon found the bit in BTF.
+    // SAFETY: the caller's sleeper is a task_struct.
     unsafe {
-        let bit = (&raw const IN_IOWAIT_BIT).read_volatile();
-        if sleeper.add(bit as usize / 8).read_volatile() >> (bit % 8) & 1 == 0 {
+        if !in_iowait(sleeper) {
             return false;
         }
         let registers = bpf_task_pt_regs(sleeper.cast_mut().cast());
         registers == 0 || load::<u64>(registers as *const u8, Field::RegsSyscall) != IO_URING_ENTER
     }
-}
-
-/// The current task is the waker.
-#[inline(always)]
-fn by_task() -> Wait {
-    // SAFETY: the current task always exists.
-    let flags: u32 = unsafe { load(bpf_get_current_task_btf().cast_const().cast(), Field::TaskFlags) };
-    if flags & PF_KTHREAD == 0 {
-        return Wait::Thread;
-    }
-    let Ok(name) = bpf_get_current_comm() else { return Wait::Other };
-    by_kernel_thread(&name)
 }
 
 /// Kernel threads by name. An unbound kworker is writeback's or a file system's nearly always, where a target

@@ -5,10 +5,8 @@
 //! `in_iowait` does, except in io_uring waits, which set it for sockets too (6.1.39 on). Inside direct
 //! reclaim the thread waits for memory, whatever woke it: reclaim's own I/O is not the thread's.
 
-use crate::{
-    attribution::observed::spans::{KernelWorker, Softirq, Span, TaskKind, Wake},
-    attribution::{calls, futex::FutexWaits},
-};
+use crate::attribution::{calls, futex::FutexWaits};
+use crate::capture::span::{KernelWorker, Softirq, Span, TaskKind, Wake};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -80,8 +78,8 @@ mod tests {
     use super::*;
     use crate::{
         attribution::futex,
-        attribution::observed::spans::{Doing, Futex},
         capture::ProcessSerial,
+        capture::span::{Doing, Futex},
     };
 
     const READ: i32 = 0;

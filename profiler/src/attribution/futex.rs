@@ -8,10 +8,8 @@
 
 use std::collections::HashSet;
 
-use crate::{
-    attribution::observed::spans::{Futex, Span},
-    capture::ProcessSerial,
-};
+use crate::capture::ProcessSerial;
+use crate::capture::span::{Futex, Span};
 
 const LOCK_PI: i32 = 6;
 const LOCK_PI2: i32 = 13;

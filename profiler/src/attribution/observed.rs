@@ -2,10 +2,8 @@
 //! Attribution reads nothing else.
 
 pub mod datagrams;
-pub mod kernel_workers;
 pub mod payload;
 pub mod sequences;
-pub mod spans;
 pub mod threads;
 pub mod traffic;
 

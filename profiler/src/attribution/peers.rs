@@ -9,13 +9,9 @@
 //! itself waits for bytes of ours that were sent before, they are on the way like any others (Nagle may hold
 //! them); `peer_waits_for_us` begins where those were not yet sent.
 
+use crate::capture::traffic::{Payload, Way};
 use crate::{
-    attribution::observed::{
-        payload::{Payload, Sent, Way},
-        sequences::is_before,
-        threads::ThreadIndex,
-        traffic::Traffic,
-    },
+    attribution::observed::{payload::Sent, sequences::is_before, threads::ThreadIndex, traffic::Traffic},
     attribution::{Evidence, shares::Network, transit},
     capture::ProcessSerial,
 };

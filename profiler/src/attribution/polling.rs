@@ -5,8 +5,9 @@
 //! measure.
 
 use crate::{
-    attribution::observed::{payload::Way, traffic::Traffic},
+    attribution::observed::traffic::Traffic,
     attribution::{path::Segment, shares::Share},
+    capture::traffic::Way,
 };
 
 /// How much of a segment was polled; 0 unless it is our own CPU time.

@@ -13,11 +13,13 @@
 //! `Network`. This is decided for each pause by itself: of twenty 5 ms sleeps that end in one receive, only
 //! those during or after its arrival are the timer's.
 
+use crate::capture::{
+    span::Span,
+    traffic::{Payload, Way},
+};
 use crate::{
     attribution::observed::{
         Observed,
-        payload::{Payload, Way},
-        spans::Span,
         threads::{Thread, ThreadIndex},
     },
     attribution::{

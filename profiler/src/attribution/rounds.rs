@@ -4,10 +4,10 @@
 //! target thread into a fruitful round. This is the design's "wakes a target thread on the path" without a
 //! path: each round is visited once, and threads that wake each other in a circle prove nothing.
 
+use crate::capture::span::{TaskKind, Wake};
 use crate::{
     attribution::observed::{
         Observed,
-        spans::{TaskKind, Wake},
         threads::{Thread, ThreadIndex},
     },
     attribution::{calls, cause::Cause},

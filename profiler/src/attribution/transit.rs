@@ -4,11 +4,9 @@
 //! records the earlier one holds. A byte that once was handed to the link stays the link's. Unsent bytes that
 //! nothing in TCP holds are the link's as well: its queue is full. Datagrams are not held.
 
+use crate::capture::traffic::{HeldBy, Holding, Payload};
 use crate::{
-    attribution::observed::{
-        payload::{HeldBy, Holding, Payload},
-        traffic::Traffic,
-    },
+    attribution::observed::{sequences::is_before, traffic::Traffic},
     attribution::{
         peers::{Part, part},
         shares::Network,
@@ -19,10 +17,10 @@ use crate::{
 pub fn of_byte(traffic: &Traffic, cookie: u64, byte: Option<u32>, from_ns: u64, to_ns: u64) -> Vec<Part> {
     let Some(byte) = byte else { return vec![part(from_ns, to_ns, Network::Link)] };
     let holdings = traffic.holdings(cookie, from_ns, to_ns);
-    let sent = holdings.iter().position(|holding| holding.has_sent(byte));
+    let sent = holdings.iter().position(|holding| has_sent(holding, byte));
     let held = &holdings[..sent.map_or(holdings.len(), |sent| sent + 1)];
     stretch(held, from_ns, to_ns, |holding| match holding.held_by {
-        _ if holding.has_sent(byte) => Network::Link,
+        _ if has_sent(holding, byte) => Network::Link,
         Some(HeldBy::Nagle) => Network::Nagle,
         Some(HeldBy::CongestionWindow) => Network::Cwnd,
         Some(HeldBy::Pacing) => Network::Pacing,
@@ -61,4 +59,9 @@ fn stretch(
         until_ns = since_ns;
     }
     parts
+}
+
+/// Whether the byte had been handed to the link.
+fn has_sent(holding: &Holding, byte: u32) -> bool {
+    is_before(byte, holding.write_seq.wrapping_sub(holding.unsent_bytes))
 }

@@ -7,6 +7,11 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::capture::{
+    span::Span,
+    traffic::{Arrival, Holding, Payload},
+};
+
 /// A process within one capture. Process ids are reused within a capture, serials are not.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(transparent)]
@@ -42,6 +47,11 @@ pub enum Record {
     Daemon(Daemon),
     /// The last record of a capture that was not cut short.
     End(End),
+    Span(Span),
+    Stranger(Stranger),
+    Payload(Payload),
+    Arrival(Arrival),
+    Holding(Holding),
 }
 
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -168,6 +178,8 @@ pub enum ThreadState {
     /// Asleep since before the recording.
     Idle,
     Exited,
+    /// Runnable, and the CPU quota of its cgroup is used up.
+    Throttled,
 }
 
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -182,6 +194,7 @@ pub struct ThreadTotals {
     pub since_ns: u64,
     pub cpu_ns: u64,
     pub runqueue_ns: u64,
+    pub throttled_ns: u64,
     pub waits: Waits,
     pub switches: u64,
     /// The state that had not ended at `at_ns`, and when it began.
@@ -203,6 +216,8 @@ pub struct Waits {
     pub idle_ns: u64,
     /// The wake-up was not seen.
     pub unseen_ns: u64,
+    /// Inside direct reclaim.
+    pub memory_ns: u64,
 }
 
 /// The kernel's I/O accounting of a thread (`/proc/PID/task/TID/io`). The first record of a thread is where it
@@ -374,6 +389,13 @@ pub struct Checksum {
     pub received_sha256: String,
 }
 
+/// A task that is no target and woke one. The last name of an id counts.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    pub tid: u32,
+    pub comm: String,
+}
+
 /// The class of runs of our programs that the kernel skipped, because one was interrupted by itself.
 pub const PROBE_REENTRY: &str = "probe_reentry";
 
@@ -423,9 +445,10 @@ pub struct End {
 impl Waits {
     /// Without the family that sees interrupts, a wake-up by one looks as if the current task had made it.
     pub fn forget_causes(&mut self) {
-        let Self { other_ns, network_ns, disk_ns, timer_ns, thread_ns, idle_ns, unseen_ns } = *self;
+        let Self { other_ns, network_ns, disk_ns, timer_ns, thread_ns, idle_ns, unseen_ns, memory_ns } =
+            *self;
         let asleep_ns = other_ns + network_ns + disk_ns + timer_ns + thread_ns;
-        *self = Self { other_ns: asleep_ns, idle_ns, unseen_ns, ..Self::default() };
+        *self = Self { other_ns: asleep_ns, idle_ns, unseen_ns, memory_ns, ..Self::default() };
     }
 }
 

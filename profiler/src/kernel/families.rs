@@ -137,6 +137,8 @@ const THREAD_FIELDS: &[Field] = &[
     TaskOnCpu,
     TaskFlags,
     RegsSyscall,
+    RegsFirst,
+    RegsSecond,
     TaskPid,
     TaskStartTime,
     TaskComm,

@@ -202,6 +202,7 @@ pub fn thread(process: ProcessSerial, tid: u32, state: ThreadState) -> Record {
         since_ns: START_NS,
         cpu_ns: counted_ns,
         runqueue_ns: counted_ns,
+        throttled_ns: 0,
         waits: Waits { network_ns: counted_ns, ..Waits::default() },
         switches: 3,
         state,

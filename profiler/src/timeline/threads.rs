@@ -13,11 +13,15 @@ pub struct ThreadTime {
     pub lifetime_ns: u64,
     pub cpu_ns: u64,
     pub runqueue_ns: u64,
+    /// Runnable, and the CPU quota of its cgroup was used up.
+    pub throttled_ns: u64,
     pub wait_network_ns: u64,
     pub wait_disk_ns: u64,
     pub wait_timer_ns: u64,
     /// Asleep until another task woke it.
     pub wait_thread_ns: u64,
+    /// Asleep inside direct reclaim.
+    pub wait_memory_ns: u64,
     /// Asleep from before the recording, or never woken in it.
     pub wait_idle_ns: u64,
     /// Asleep, and what for is not known.
@@ -44,10 +48,12 @@ impl ThreadTime {
             lifetime_ns: end_ns.saturating_sub(thread.since_ns),
             cpu_ns: thread.cpu_ns,
             runqueue_ns: thread.runqueue_ns,
+            throttled_ns: thread.throttled_ns,
             wait_network_ns: waits.network_ns,
             wait_disk_ns: waits.disk_ns,
             wait_timer_ns: waits.timer_ns,
             wait_thread_ns: waits.thread_ns,
+            wait_memory_ns: waits.memory_ns,
             wait_idle_ns: waits.idle_ns,
             wait_other_ns: waits.other_ns + waits.unseen_ns,
             difference_ns: 0,
@@ -55,6 +61,7 @@ impl ThreadTime {
         match thread.state {
             ThreadState::Cpu => time.cpu_ns += open_ns,
             ThreadState::Runqueue => time.runqueue_ns += open_ns,
+            ThreadState::Throttled => time.throttled_ns += open_ns,
             ThreadState::Blocked | ThreadState::Idle => time.wait_idle_ns += open_ns,
             ThreadState::Exited => {}
         }
@@ -64,8 +71,9 @@ impl ThreadTime {
 
     pub fn states_ns(&self) -> u64 {
         let device_ns = self.wait_network_ns + self.wait_disk_ns + self.wait_timer_ns;
-        let asleep_ns = device_ns + self.wait_thread_ns + self.wait_idle_ns + self.wait_other_ns;
-        self.cpu_ns + self.runqueue_ns + asleep_ns
+        let asleep_ns =
+            device_ns + self.wait_thread_ns + self.wait_memory_ns + self.wait_idle_ns + self.wait_other_ns;
+        self.cpu_ns + self.runqueue_ns + self.throttled_ns + asleep_ns
     }
 
     /// Whether the states sum to the lifetime within 0.1 %.
@@ -80,10 +88,12 @@ impl AddAssign for ThreadTime {
         self.lifetime_ns += other.lifetime_ns;
         self.cpu_ns += other.cpu_ns;
         self.runqueue_ns += other.runqueue_ns;
+        self.throttled_ns += other.throttled_ns;
         self.wait_network_ns += other.wait_network_ns;
         self.wait_disk_ns += other.wait_disk_ns;
         self.wait_timer_ns += other.wait_timer_ns;
         self.wait_thread_ns += other.wait_thread_ns;
+        self.wait_memory_ns += other.wait_memory_ns;
         self.wait_idle_ns += other.wait_idle_ns;
         self.wait_other_ns += other.wait_other_ns;
         self.difference_ns += other.difference_ns;
@@ -158,6 +168,7 @@ mod tests {
             since_ns: 1_000,
             cpu_ns: totals[0],
             runqueue_ns: totals[1],
+            throttled_ns: 0,
             waits: Waits { other_ns: totals[2], idle_ns: totals[3], ..Waits::default() },
             switches: 0,
             state: open.0,

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use profiler::capture::{
+    span::{Futex, Softirq, Span, TaskKind, Wake},
+    traffic::{Arrival, HeldBy, Holding, Payload, Way},
+};
 use profiler::{
     attribution::observed::{
         Observed,
-        payload::{Arrival, HeldBy, Holding, Payload, TrafficRecords, Way},
-        spans::{Futex, Softirq, Span, TaskKind, Wake},
+        payload::TrafficRecords,
         threads::{self, Life},
         traffic,
     },

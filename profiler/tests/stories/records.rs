@@ -1,10 +1,8 @@
 //! Records as they come: out of order, early, doubled, without an end.
 
+use profiler::capture::span::Span;
 use profiler::{
-    attribution::observed::{
-        spans::Span,
-        threads::{self, Life},
-    },
+    attribution::observed::threads::{self, Life},
     capture::ProcessSerial,
 };
 

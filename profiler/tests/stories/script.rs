@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use profiler::attribution::observed::{
-    payload::{Payload, Way},
-    spans::{Doing, Span, Wake},
-    threads::Life,
+use profiler::attribution::observed::threads::Life;
+use profiler::capture::{
+    span::{Doing, Span, Wake},
+    traffic::{Payload, Way},
 };
 
 use crate::tell::{FAULT, MS, Story};

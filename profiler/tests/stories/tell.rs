@@ -8,11 +8,14 @@ use std::{
     net::SocketAddr,
 };
 
+use profiler::capture::{
+    span::{Doing, Futex, Softirq, Span, TaskKind, Wake},
+    traffic::{Arrival, HeldBy, Holding, Way},
+};
 use profiler::{
     attribution::observed::{
         Observed,
-        payload::{Arrival, HeldBy, Holding, Socket, TrafficRecords, Way},
-        spans::{Doing, Futex, Softirq, Span, TaskKind, Wake},
+        payload::{Socket, TrafficRecords},
         threads::{self, Life},
         traffic,
     },

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use crate::{attribution::observed::spans::Span, capture::ProcessSerial};
+use crate::capture::ProcessSerial;
+use crate::capture::span::Span;
 
 /// Place of a thread in [`Threads::all`].
 pub type ThreadIndex = usize;

@@ -4,10 +4,11 @@
 
 use std::collections::HashMap;
 
+use crate::capture::traffic::{Arrival, Holding, Payload, Way};
 use crate::{
     attribution::observed::{
         datagrams::{self, Datagrams},
-        payload::{Arrival, Holding, Payload, Sent, Socket, TrafficRecords, Way},
+        payload::{Sent, Socket, TrafficRecords},
         sequences::{Sequences, is_before},
         threads::{ThreadIndex, Threads},
     },

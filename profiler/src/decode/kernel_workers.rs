@@ -3,7 +3,7 @@
 //! An unbound kworker is taken for writeback or a file system's, which it nearly always is where a target
 //! sleeps on it; a bound one says nothing, except those of kblockd.
 
-use crate::attribution::observed::spans::KernelWorker;
+use crate::capture::span::KernelWorker;
 
 /// What a kernel thread stands for; None where its name says nothing. Not to be asked about user threads.
 pub fn by_name(comm: &str) -> Option<KernelWorker> {

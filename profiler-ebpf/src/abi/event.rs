@@ -1,0 +1,18 @@
+//! Records of the ring buffer: each begins with its kind.
+
+/// What a record is; its first 4 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    Progress = 1,
+    Span = 2,
+}
+
+/// A record that can be told from others.
+///
+/// # Safety
+///
+/// `repr(C)`, without implicit padding, any bit pattern is valid, and the first field is a `u32` that holds `KIND`.
+pub unsafe trait Event: Copy + 'static {
+    const KIND: Kind;
+}

@@ -1,0 +1,56 @@
+//! Spans: one record per stay of a target's thread off the CPU, written when it runs again.
+
+use super::event::{Event, Kind};
+
+/// Times are monotonic ns; 0 is "never".
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Span {
+    pub kind: u32,
+    pub tid: u32,
+    pub process: u64,
+    /// It left the CPU, or its recording began.
+    pub off_ns: u64,
+    /// It was woken; 0 where it was runnable all the time, or where the wake-up was not seen.
+    pub woken_ns: u64,
+    pub on_ns: u64,
+    /// From the registers that it entered the kernel with: -1 is a fault or an interrupt.
+    pub syscall: i32,
+    pub flags: u32,
+    /// The call's first two arguments.
+    pub arguments: [u64; 2],
+    pub waker: Waker,
+}
+
+const _: () = assert!(size_of::<Span>() == 96);
+
+// SAFETY: plain integers without padding, `kind` first.
+unsafe impl Event for Span {
+    const KIND: Kind = Kind::Span;
+}
+
+/// Bits of [`Span::flags`]: it was runnable when it left.
+pub const PREEMPTED: u32 = 1;
+/// The quota of its cgroup was used up.
+pub const THROTTLED: u32 = 2;
+/// `task_struct.in_iowait`.
+pub const IOWAIT: u32 = 4;
+/// Inside direct reclaim.
+pub const RECLAIM: u32 = 8;
+
+/// What woke a thread.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waker {
+    /// The command name of a task that is no target.
+    pub comm: [u8; 16],
+    /// The process of a task that is a target.
+    pub process: u64,
+    /// 0 in interrupt context, where the current task is a bystander.
+    pub tid: u32,
+    /// The innermost context: see `abi/context.rs`.
+    pub context: u8,
+    /// 1: a kernel thread.
+    pub kernel: u8,
+    pub _pad: [u8; 2],
+}

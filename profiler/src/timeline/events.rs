@@ -1,0 +1,21 @@
+//! What attribution works on, as recorded: every stay off the CPU, every movement of payload. Not folded, and not
+//! ordered: memory grows with the number of records.
+
+use std::collections::HashMap;
+
+use crate::capture::{
+    Progress,
+    span::Span,
+    traffic::{Arrival, Holding, Payload},
+};
+
+#[derive(Debug, Default, PartialEq)]
+pub struct Events {
+    pub spans: Vec<Span>,
+    /// Command names of wakers that are no targets, by thread id.
+    pub strangers: HashMap<u32, String>,
+    pub progress: Vec<Progress>,
+    pub payloads: Vec<Payload>,
+    pub arrivals: Vec<Arrival>,
+    pub holdings: Vec<Holding>,
+}
