@@ -3,7 +3,7 @@
 //! [`weigh`] judges each wait of the capture once; [`phase::budget`] then walks the active path of one phase.
 //! [`states::of`] needs neither, and says what each thread did.
 //!
-//! Pure, and tested by `tests/stories`. The probes do not record spans and traffic yet, so no report uses it yet.
+//! Pure, and tested by `tests/stories`.
 
 pub mod calls;
 pub mod cause;
@@ -22,7 +22,7 @@ pub mod transit;
 
 use crate::attribution::observed::Observed;
 
-/// A observed with everything that is worked out once per capture.
+/// What was observed, with everything that is worked out once per capture.
 #[derive(Debug)]
 pub struct Evidence<'t> {
     pub observed: &'t Observed,

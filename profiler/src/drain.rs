@@ -19,8 +19,10 @@ use aya::{
     programs::Program,
 };
 
+use profiler_ebpf::abi::loss::Loss;
+
 use crate::{
-    capture::{Clock, End, Record, UNDECODABLE, Writer},
+    capture::{Clock, End, Losses, Record, UNDECODABLE, Writer},
     clock::{now_ns, process_cpu_ns, wall_ns},
     cost::{self, Windows},
     decode::{self, Event},
@@ -69,11 +71,16 @@ pub fn run(
     let mut windows = Windows::default();
     let mut undecodable = 0;
     let mut strangers = Strangers::new();
+    let mut losses = LostEvents::default();
     let mut due = Due::default();
 
     while !shared.stop.load(Ordering::Acquire) {
         thread::sleep(DRAIN_INTERVAL);
         undecodable += drain(&mut events, &mut strangers, &mut out)?;
+        if let Some(whole) = losses.grown(&sweep, undecodable)? {
+            out.push(&Record::Losses(whole))?;
+            write_losses(&sweep, cost::reentries(&ebpf)?, undecodable, &mut out)?;
+        }
         take_messages(inbox, &mut out)?;
         if let Some(window) = windows.tick(&ebpf)? {
             out.push(&Record::ProbeWindow(window))?;
@@ -167,6 +174,29 @@ fn write_losses(sweep: &Sweep, reentries: u64, undecodable: u64, out: &mut Write
     let mut losses = sweep.losses(reentries)?;
     losses.counts.insert(UNDECODABLE.to_owned(), undecodable);
     out.push(&Record::Losses(losses))
+}
+
+/// What was known to be lost of the ring buffer's records when it was last emptied.
+#[derive(Default)]
+struct LostEvents {
+    at_ns: u64,
+    ring_full: u64,
+    undecodable: u64,
+}
+
+impl LostEvents {
+    /// Looks whether records were lost since the last look; if so, gives the counts as they were then: the losses lie
+    /// between the two.
+    fn grown(&mut self, sweep: &Sweep, undecodable: u64) -> Result<Option<Losses>> {
+        let now = Self { at_ns: now_ns(), ring_full: sweep.lost(Loss::RingFull)?, undecodable };
+        let before = std::mem::replace(self, now);
+        if (before.ring_full, before.undecodable) == (self.ring_full, self.undecodable) {
+            return Ok(None);
+        }
+        let counts = [(Loss::RingFull.name(), before.ring_full), (UNDECODABLE, before.undecodable)];
+        let counts = counts.map(|(class, count)| (class.to_owned(), count)).into();
+        Ok(Some(Losses { at_ns: before.at_ns, counts }))
+    }
 }
 
 /// Detaches family by family, in the order in which programs are listed: a wake-up that is no longer seen after

@@ -4,6 +4,7 @@
 //! The field names are those of the JSON report, and are kept.
 
 mod about;
+mod budget;
 mod devices;
 pub mod json;
 mod overhead;
@@ -18,13 +19,19 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 pub use about::{About, Host};
+pub use budget::{Budget, Holder, Piece, ThreadName};
 pub use devices::DeviceReport;
 pub use overhead::{Overhead, Program};
 pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessReport};
 pub use transfers::{Agreement, MilestoneReport, Phase, Throughput, TransferReport};
 pub use trust::{Trust, Verdict};
 
-use crate::{capture, timeline::Timeline};
+use crate::{
+    attribution::{self, observed::gather::gather},
+    capture,
+    kernel::families::SCHEDULING,
+    timeline::Timeline,
+};
 
 /// Grows when a field changes its meaning or goes away; new fields do not change it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -52,13 +59,17 @@ pub fn of_capture(path: &Path) -> Result<Report> {
 
 pub fn build(timeline: &Timeline) -> Report {
     let found = transfers::find(timeline);
-    let transfers: Vec<_> = found.iter().map(transfers::report).collect();
+    let observed = gather(timeline);
+    let evidence = attribution::weigh(&observed);
+    let evidence = timeline.has_family(SCHEDULING).then_some(&evidence);
+    let transfers: Vec<_> =
+        found.iter().map(|transfer| transfers::report(timeline, evidence, transfer)).collect();
     Report {
         schema_version: SCHEMA_VERSION,
         capture: about::report(timeline),
         trust: trust::judge(timeline, &found),
         overhead: overhead::report(timeline),
-        processes: processes::report(timeline),
+        processes: processes::report(timeline, evidence),
         devices: devices::report(timeline),
         agreement: transfers::agreement(timeline),
         transfers,

@@ -130,10 +130,14 @@ impl Sweep {
     pub fn losses(&self, reentries: u64) -> Result<Losses> {
         let mut counts = BTreeMap::from([(PROBE_REENTRY.to_owned(), reentries)]);
         for &class in Loss::ALL {
-            let per_cpu = self.losses.get(&(class as u32), 0).context("read LOSSES")?;
-            counts.insert(class.name().to_owned(), per_cpu.iter().sum());
+            counts.insert(class.name().to_owned(), self.lost(class)?);
         }
         Ok(Losses { at_ns: now_ns(), counts })
+    }
+
+    /// How much of one class was lost so far.
+    pub fn lost(&self, class: Loss) -> Result<u64> {
+        Ok(self.losses.get(&(class as u32), 0).context("read LOSSES")?.iter().sum())
     }
 
     fn write_processes(&mut self, targets: &Targets, out: &mut Writer) -> Result<()> {

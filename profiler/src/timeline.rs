@@ -13,9 +13,10 @@ mod threads;
 use std::{collections::BTreeMap, io::Read};
 
 use anyhow::{Result, bail};
+use profiler_ebpf::abi::loss::Loss;
 
 pub use devices::{Device, DeviceId};
-pub use events::Events;
+pub use events::{Events, Lossy};
 pub use processes::Process;
 pub use progress::Point;
 pub use sockets::{Peer, PeerKey, Remote, by_peer};
@@ -23,8 +24,8 @@ pub use threads::{FileIo, ThreadTime};
 
 use crate::{
     capture::{
-        Capture, Checksum, Clock, Daemon, Direction, Ending, Environment, Family, Milestone, MilestoneName,
-        Polling, ProcessSerial, Record, Start, Transfer,
+        Capture, Checksum, Clock, Daemon, Direction, Ending, Environment, Family, Losses, Milestone,
+        MilestoneName, Polling, ProcessSerial, Record, Start, Transfer, UNDECODABLE,
     },
     kernel::families::CONTEXTS,
 };
@@ -55,6 +56,8 @@ pub struct Timeline {
     pub windows: Windows,
     pub daemon: Option<DaemonUse>,
     pub events: Events,
+    /// When records of the ring buffer were lost, in order of time.
+    pub lossy: Vec<Lossy>,
 }
 
 /// A transfer with what the application claimed about it.
@@ -114,6 +117,11 @@ impl Timeline {
         }
     }
 
+    /// Whether every probe of a family was attached.
+    pub fn has_family(&self, name: &str) -> bool {
+        is_whole(&self.families, name)
+    }
+
     /// From the first record to the end.
     pub fn duration_ns(&self) -> u64 {
         self.end_ns.saturating_sub(self.start.at_ns)
@@ -140,6 +148,9 @@ struct Folded {
     daemon: Option<DaemonUse>,
     reorder: Reorder,
     events: Events,
+    lossy: Vec<Lossy>,
+    /// Losses of events were known up to here, and how many.
+    losses_known: (u64, u64),
 }
 
 impl Folded {
@@ -218,7 +229,8 @@ impl Folded {
             }
             Record::Losses(losses) => {
                 self.seen(losses.at_ns);
-                self.losses = losses.counts;
+                self.note_lossy(&losses);
+                self.losses.extend(losses.counts);
             }
             Record::ProbeWindow(window) => {
                 self.seen(window.to_ns);
@@ -282,7 +294,7 @@ impl Folded {
         if let (true, Some(size_bytes)) = (transfers.is_empty(), start.size_bytes) {
             transfers = guess_transfers(&self.processes, size_bytes);
         }
-        if self.families.get(CONTEXTS).is_none_or(|family| family.missing.is_some()) {
+        if !is_whole(&self.families, CONTEXTS) {
             let threads = self.processes.values_mut().flat_map(|process| process.threads.values_mut());
             threads.for_each(|thread| thread.waits.forget_causes());
         }
@@ -306,7 +318,21 @@ impl Folded {
             windows: self.windows,
             daemon: self.daemon,
             events: self.events,
+            lossy: self.lossy,
         })
+    }
+
+    /// A loss lies between the counts before and after it, or before the first.
+    fn note_lossy(&mut self, losses: &Losses) {
+        let lost =
+            [Loss::RingFull.name(), UNDECODABLE].iter().filter_map(|class| losses.counts.get(*class)).sum();
+        let (from_ns, before) = std::mem::replace(&mut self.losses_known, (losses.at_ns, lost));
+        if lost > before {
+            match self.lossy.last_mut() {
+                Some(last) if last.to_ns == from_ns => last.to_ns = losses.at_ns,
+                _ => self.lossy.push(Lossy { from_ns, to_ns: losses.at_ns }),
+            }
+        }
     }
 
     fn seen(&mut self, at_ns: u64) {
@@ -324,6 +350,10 @@ impl Folded {
             processes.entry(progress.process).or_default().advance(progress);
         });
     }
+}
+
+fn is_whole(families: &BTreeMap<String, Family>, name: &str) -> bool {
+    families.get(name).is_some_and(|family| family.missing.is_none())
 }
 
 /// One transfer for each process that moved at least half of the payload to or from peers.

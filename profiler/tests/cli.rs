@@ -58,9 +58,9 @@ fn captures_that_are_none() {
 fn a_capture_of_a_newer_version() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("newer.capture");
-    fs::write(&path, b"XFERPROF\x02\0\0\0 and more").unwrap();
+    fs::write(&path, b"XFERPROF\x03\0\0\0 and more").unwrap();
     let output = Command::new(PROFILER).arg("report").arg(&path).output().unwrap();
-    check_failure(&output, &["newer.capture", "format 2", "format 1"]);
+    check_failure(&output, &["newer.capture", "format 3", "format 2"]);
 }
 
 #[test]

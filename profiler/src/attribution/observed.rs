@@ -2,11 +2,13 @@
 //! Attribution reads nothing else.
 
 pub mod datagrams;
+pub mod gather;
 pub mod payload;
 pub mod sequences;
 pub mod threads;
 pub mod traffic;
 
+use crate::timeline::Lossy;
 use threads::Threads;
 use traffic::Traffic;
 
@@ -15,4 +17,6 @@ use traffic::Traffic;
 pub struct Observed {
     pub threads: Threads,
     pub traffic: Traffic,
+    /// In order of time, disjoint.
+    pub lossy: Vec<Lossy>,
 }

@@ -9,11 +9,13 @@
 //! itself waits for bytes of ours that were sent before, they are on the way like any others (Nagle may hold
 //! them); `peer_waits_for_us` begins where those were not yet sent.
 
-use crate::capture::traffic::{Payload, Way};
 use crate::{
     attribution::observed::{payload::Sent, sequences::is_before, threads::ThreadIndex, traffic::Traffic},
     attribution::{Evidence, shares::Network, transit},
-    capture::ProcessSerial,
+    capture::{
+        ProcessSerial,
+        traffic::{Payload, Way},
+    },
 };
 
 /// A part of a network wait, and the payload that ended the wait.

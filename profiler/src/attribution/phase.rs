@@ -13,6 +13,7 @@ use crate::{
         shares::{NetworkDetail, Share, Shares},
     },
     capture::{Direction, ProcessSerial, Progress},
+    timeline::Lossy,
 };
 
 /// How many of a path's segments are kept.
@@ -91,6 +92,22 @@ fn strides(evidence: &Evidence, phase: Phase) -> Vec<Progress> {
     strides
 }
 
+/// A segment's parts: where records were lost nothing is known of it.
+fn without_lossy(lossy: &[Lossy], segment: Segment) -> Vec<Segment> {
+    let mut parts = Vec::with_capacity(1);
+    let mut from_ns = segment.from_ns;
+    let first = lossy.partition_point(|lossy| lossy.to_ns <= segment.from_ns);
+    for lossy in lossy[first..].iter().take_while(|lossy| lossy.from_ns < segment.to_ns) {
+        let (lost_ns, found_ns) = (lossy.from_ns.max(from_ns), lossy.to_ns.min(segment.to_ns));
+        parts.push(Segment { from_ns, to_ns: lost_ns, ..segment });
+        parts.push(Segment { from_ns: lost_ns, to_ns: found_ns, share: Share::Other, span: None, ..segment });
+        from_ns = found_ns;
+    }
+    parts.push(Segment { from_ns, ..segment });
+    parts.retain(|part| part.from_ns < part.to_ns);
+    parts
+}
+
 #[derive(Default)]
 struct Sums {
     shares: Shares<u64>,
@@ -103,8 +120,10 @@ struct Sums {
 impl Sums {
     fn walk(&mut self, evidence: &Evidence, thread: ThreadIndex, from_ns: u64, to_ns: u64) {
         path::walk(evidence, thread, from_ns, to_ns, &mut |segment| {
-            self.polled_ns += polling::polled_ns(&evidence.observed.traffic, segment);
-            self.add(segment);
+            for segment in without_lossy(&evidence.observed.lossy, segment) {
+                self.polled_ns += polling::polled_ns(&evidence.observed.traffic, segment);
+                self.add(segment);
+            }
         });
     }
 

@@ -13,10 +13,6 @@
 //! `Network`. This is decided for each pause by itself: of twenty 5 ms sleeps that end in one receive, only
 //! those during or after its arrival are the timer's.
 
-use crate::capture::{
-    span::Span,
-    traffic::{Payload, Way},
-};
 use crate::{
     attribution::observed::{
         Observed,
@@ -27,6 +23,10 @@ use crate::{
         cause::{self, Cause},
         futex,
         rounds::{self, Rounds},
+    },
+    capture::{
+        span::Span,
+        traffic::{Payload, Way},
     },
 };
 
@@ -124,8 +124,9 @@ fn first_to_arrive<'t>(
 
 /// Whether a pause without progress stands for the pause after it.
 fn takes_over(cause: Cause, pause: &Span, next: &Span) -> bool {
-    // Two faults are not the same wait: their addresses are not known.
-    let repeats = pause.doing == next.doing && pause.doing.syscall.is_some();
+    // Two faults, or two waits for a child, are not the same wait: their objects are not known.
+    let known = pause.doing.fd.is_some() || pause.doing.futex.is_some();
+    let repeats = pause.doing == next.doing && known;
     calls::is_multiplexer(pause.doing.syscall) || cause == Cause::Timer || repeats
 }
 

@@ -2,15 +2,21 @@
 //!
 //! Progress is found backwards from the payload: a round is fruitful if payload moved in it, or if it woke a
 //! target thread into a fruitful round. This is the design's "wakes a target thread on the path" without a
-//! path: each round is visited once, and threads that wake each other in a circle prove nothing.
+//! path: each round is visited once, and threads that wake each other in a circle prove nothing. In a process that
+//! moved no payload at all there is no measure of progress, and every round passes for fruitful.
 
-use crate::capture::span::{TaskKind, Wake};
+use std::collections::HashSet;
+
 use crate::{
     attribution::observed::{
         Observed,
         threads::{Thread, ThreadIndex},
     },
     attribution::{calls, cause::Cause},
+    capture::{
+        ProcessSerial,
+        span::{TaskKind, Wake},
+    },
 };
 
 /// Round 0 comes before the first pause, round n + 1 after pause n.
@@ -35,8 +41,14 @@ pub fn cut(thread: &Thread, causes: &[Option<Cause>]) -> Rounds {
 
 /// Per thread and round: did it make progress?
 pub fn fruitful(observed: &Observed, rounds: &[Rounds]) -> Vec<Vec<bool>> {
-    let mut found: Vec<Vec<bool>> =
-        rounds.iter().map(|rounds| vec![false; rounds.pauses.len() + 1]).collect();
+    let moved = observed.traffic.by_thread.iter().zip(&observed.threads.all);
+    let moved: HashSet<ProcessSerial> =
+        moved.filter(|(payloads, _)| !payloads.is_empty()).map(|(_, thread)| thread.life.process).collect();
+    let mut found: Vec<Vec<bool>> = rounds
+        .iter()
+        .zip(&observed.threads.all)
+        .map(|(rounds, thread)| vec![!moved.contains(&thread.life.process); rounds.pauses.len() + 1])
+        .collect();
     let mut open = Vec::new();
     for (thread, payloads) in observed.traffic.by_thread.iter().enumerate() {
         open.extend(payloads.iter().map(|payload| (thread, rounds[thread].at(payload.at_ns))));

@@ -172,6 +172,18 @@ impl<T: Copy> NetworkDetail<T> {
 }
 
 impl Share {
+    /// The field of [`Shares`], and that of [`NetworkDetail`] where it is the network's.
+    pub fn names(self) -> (&'static str, Option<&'static str>) {
+        let mut shares = Shares::<bool>::default();
+        *shares.value_mut(self) = true;
+        let mut detail = NetworkDetail::<bool>::default();
+        if let Self::Network(part) = self {
+            *detail.value_mut(part) = true;
+        }
+        let name = shares.named().into_iter().find_map(|(name, it)| it.then_some(name));
+        (name.unwrap_or_default(), detail.named().into_iter().find_map(|(name, it)| it.then_some(name)))
+    }
+
     /// A share of the peer's path, as the one who waits for it sees it.
     pub fn of_peer(self) -> Self {
         Self::Network(match self {

@@ -4,13 +4,13 @@
 //! records the earlier one holds. A byte that once was handed to the link stays the link's. Unsent bytes that
 //! nothing in TCP holds are the link's as well: its queue is full. Datagrams are not held.
 
-use crate::capture::traffic::{HeldBy, Holding, Payload};
 use crate::{
     attribution::observed::{sequences::is_before, traffic::Traffic},
     attribution::{
         peers::{Part, part},
         shares::Network,
     },
+    capture::traffic::{HeldBy, Holding, Payload},
 };
 
 /// The way of a byte (None: of a datagram) that was sent on this socket; the latest part first.

@@ -102,7 +102,7 @@ pub const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        name: "scheduling",
+        name: SCHEDULING,
         counts: "on-CPU, runnable and blocked time of threads",
         required: false,
         programs: &[
@@ -115,6 +115,9 @@ pub const FAMILIES: &[Family] = &[
         ],
     },
 ];
+
+/// The family without which nothing is known of time.
+pub const SCHEDULING: &str = "scheduling";
 
 /// The family without which the cause of a wait is not known.
 pub const CONTEXTS: &str = "wake-up context";

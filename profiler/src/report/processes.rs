@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
+use super::{Budget, budget, seconds};
+
 use crate::{
+    attribution::{Evidence, phase},
     capture::{Operation, ProcessSerial, ProcessTotals, Protocol},
     timeline::{Process, ThreadTime, Timeline, by_peer},
 };
@@ -21,6 +24,16 @@ pub struct ProcessReport {
     /// Of all threads together.
     pub time: ThreadTime,
     pub threads: Vec<ThreadReport>,
+    /// Of its first thread, over the time that it was recorded.
+    pub path: Option<ProcessPath>,
+}
+
+/// What a process's first thread was waiting for, one way or another.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProcessPath {
+    pub wall_s: f64,
+    #[serde(flatten)]
+    pub budget: Budget,
 }
 
 /// One thread's states, in the order in which threads started.
@@ -96,7 +109,7 @@ impl DiskBytes {
 }
 
 /// By serial: in the order in which they became targets.
-pub(super) fn report(timeline: &Timeline) -> Vec<ProcessReport> {
+pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<ProcessReport> {
     timeline
         .processes
         .values()
@@ -114,6 +127,7 @@ pub(super) fn report(timeline: &Timeline) -> Vec<ProcessReport> {
                 disk: disk(timeline, process),
                 time: time(timeline, process),
                 threads: threads(timeline, process),
+                path: evidence.and_then(|evidence| path(timeline, evidence, totals)),
             })
         })
         .collect()
@@ -135,6 +149,17 @@ fn threads(timeline: &Timeline, process: &Process) -> Vec<ThreadReport> {
         time: ThreadTime::of(thread, timeline.whole_until_ns()),
     });
     threads.collect()
+}
+
+fn path(timeline: &Timeline, evidence: &Evidence, totals: &ProcessTotals) -> Option<ProcessPath> {
+    let threads = &evidence.observed.threads;
+    let thread = threads.find(totals.pid, totals.since_ns)?;
+    let life = threads.all[thread].life;
+    let budget = phase::of_thread(evidence, thread, life.since_ns, life.end_ns);
+    Some(ProcessPath {
+        wall_s: seconds(budget.wall_ns),
+        budget: budget::report(timeline, evidence, budget, life.since_ns),
+    })
 }
 
 /// Processes of which nothing is known but that they were there.

@@ -1,5 +1,6 @@
 //! The report for people: every number that can be checked stands there exactly, beside the readable one.
 
+mod budgets;
 mod cells;
 mod tables;
 
@@ -10,6 +11,9 @@ use cells::{both, clean, exact, lines, or_dash, plain, rate};
 pub fn render(report: &Report) -> String {
     let mut sections = vec![header(report)];
     sections.extend(report.transfers.iter().map(tables::transfer));
+    if report.transfers.is_empty() {
+        sections.push(budgets::paths(&report.processes));
+    }
     sections.extend(report.agreement.as_ref().map(agreement));
     sections.push(tables::network(&report.processes));
     sections.push(tables::peers(&report.processes));

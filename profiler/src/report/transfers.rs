@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use crate::{
-    capture::{Direction, MilestoneName},
+    attribution::{self, Evidence},
+    capture::{Direction, MilestoneName, Transfer},
     milestones::{self, Finish, Found, Milestone, Sighting},
     timeline::{Process, Requested, TimedTransfer, Timeline},
 };
 
-use super::{ratio, seconds};
+use super::{Budget, budget, ratio, seconds};
 
 /// Seconds count from the request.
 #[derive(Clone, Debug, Serialize)]
@@ -61,6 +62,9 @@ pub struct Phase {
     pub from: String,
     pub to: MilestoneName,
     pub wall_s: f64,
+    /// Missing where the scheduling of threads could not be recorded.
+    #[serde(flatten)]
+    pub budget: Option<Budget>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -112,7 +116,11 @@ pub(super) fn find(timeline: &Timeline) -> Vec<FoundTransfer<'_>> {
         .collect()
 }
 
-pub(super) fn report(transfer: &FoundTransfer) -> TransferReport {
+pub(super) fn report(
+    timeline: &Timeline,
+    evidence: Option<&Evidence>,
+    transfer: &FoundTransfer,
+) -> TransferReport {
     let FoundTransfer { timed, found } = transfer;
     let since_ns = timed.transfer.requested_ns;
     let sightings = found.as_ref().map_or(&[][..], |found| &found.milestones);
@@ -125,7 +133,7 @@ pub(super) fn report(transfer: &FoundTransfer) -> TransferReport {
             Requested::ProcessStart => "process_start",
         },
         milestones: sightings.iter().map(|milestone| milestone_report(milestone, since_ns)).collect(),
-        phases: phases(sightings, since_ns),
+        phases: phases(timeline, evidence, transfer),
         throughput: throughput(timed, found.as_ref()),
         polling: timed
             .polling
@@ -181,18 +189,46 @@ fn milestone_report(milestone: &Milestone, since_ns: u64) -> MilestoneReport {
     }
 }
 
-/// From the request on; a phase whose end is not known is left out.
-fn phases(milestones: &[Milestone], requested_ns: u64) -> Vec<Phase> {
-    let mut from = Some(("request".to_owned(), requested_ns));
-    let mut phases = Vec::new();
+/// A phase's name and its times.
+pub(super) struct Interval {
+    pub from: String,
+    pub to: MilestoneName,
+    pub from_ns: u64,
+    pub to_ns: u64,
+}
+
+/// The phases of a transfer, from the request on; one whose end is not known is left out.
+pub(super) fn intervals(transfer: &FoundTransfer) -> Vec<Interval> {
+    let milestones = transfer.found.as_ref().map_or(&[][..], |found| &found.milestones);
+    let mut from = Some(("request".to_owned(), transfer.timed.transfer.requested_ns));
+    let mut intervals = Vec::new();
     for milestone in milestones {
         let ended_ns = milestone.kernel.map(|sighting| sighting.at_ns);
-        if let (Some((from, began_ns)), Some(ended_ns)) = (from, ended_ns) {
-            phases.push(Phase { from, to: milestone.name, wall_s: signed_seconds(ended_ns, began_ns) });
+        if let (Some((from, from_ns)), Some(to_ns)) = (from, ended_ns) {
+            intervals.push(Interval { from, to: milestone.name, from_ns, to_ns });
         }
         from = ended_ns.map(|ended_ns| (milestone.name.to_string(), ended_ns));
     }
-    phases
+    intervals
+}
+
+fn phases(timeline: &Timeline, evidence: Option<&Evidence>, transfer: &FoundTransfer) -> Vec<Phase> {
+    let Transfer { process, direction, requested_ns, .. } = transfer.timed.transfer;
+    let budget = |from_ns, to_ns| {
+        let evidence = evidence?;
+        let phase = attribution::phase::Phase { process, direction, from_ns, to_ns };
+        let budget = attribution::phase::budget(evidence, phase);
+        Some(budget::report(timeline, evidence, budget, requested_ns))
+    };
+    intervals(transfer)
+        .into_iter()
+        .map(|Interval { from, to, from_ns, to_ns }| Phase {
+            from,
+            to,
+            wall_s: signed_seconds(to_ns, from_ns),
+            budget: budget(from_ns, to_ns),
+        })
+        .collect()
 }
 
 fn throughput(timed: &TimedTransfer, found: Option<&Found>) -> Throughput {

@@ -11,7 +11,10 @@ use crate::{
     timeline::{LATE, ThreadTime, TimedTransfer, Timeline},
 };
 
-use super::{processes, transfers::FoundTransfer};
+use super::{
+    processes,
+    transfers::{FoundTransfer, Interval, intervals},
+};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Trust {
@@ -34,6 +37,7 @@ pub(super) fn judge(timeline: &Timeline, transfers: &[FoundTransfer]) -> Trust {
     let mut reasons = Vec::new();
     reasons.extend(cut(timeline));
     reasons.extend(lost(timeline));
+    reasons.extend(transfers.iter().flat_map(|transfer| lossy(timeline, transfer)));
     reasons.extend(missing(timeline));
     reasons.extend(sums(timeline));
     if let (true, Ending::Complete, Some(size_bytes)) =
@@ -82,6 +86,23 @@ fn cut(timeline: &Timeline) -> Vec<String> {
 fn lost(timeline: &Timeline) -> Vec<String> {
     let lost = timeline.losses.iter().filter(|(class, count)| **count > 0 && matters(timeline, class));
     lost.map(|(class, count)| format!("{count} × {class}: {}", meaning(class))).collect()
+}
+
+/// The phases in which records of the ring buffer were lost.
+fn lossy(timeline: &Timeline, transfer: &FoundTransfer) -> Option<String> {
+    let touched = intervals(transfer).into_iter().filter_map(|Interval { from, to, from_ns, to_ns }| {
+        let lossy = timeline.lossy.iter().map(|lossy| (lossy.from_ns.max(from_ns), lossy.to_ns.min(to_ns)));
+        let lossy_ns: u64 = lossy.map(|(from_ns, to_ns)| to_ns.saturating_sub(from_ns)).sum();
+        (lossy_ns > 0).then(|| format!("{from} to {to} ({:.3} s)", lossy_ns as f64 / 1e9))
+    });
+    let touched: Vec<String> = touched.collect();
+    (!touched.is_empty()).then(|| {
+        let label = &transfer.timed.transfer.label;
+        format!(
+            "transfer {label}: records were lost in the phases {}: so much of them is other",
+            touched.join(", ")
+        )
+    })
 }
 
 /// Whether a loss can change a number by as much as [`UNSEEN_PERCENT`]. Of what was not seen the effect is known:

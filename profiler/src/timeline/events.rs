@@ -9,6 +9,13 @@ use crate::capture::{
     traffic::{Arrival, Holding, Payload},
 };
 
+/// A time in which records were lost: a thread whose stay off the CPU is missing looks as if it had run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lossy {
+    pub from_ns: u64,
+    pub to_ns: u64,
+}
+
 #[derive(Debug, Default, PartialEq)]
 pub struct Events {
     pub spans: Vec<Span>,

@@ -2,10 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use profiler::capture::{
-    span::{Futex, Softirq, Span, TaskKind, Wake},
-    traffic::{Arrival, HeldBy, Holding, Payload, Way},
-};
 use profiler::{
     attribution::observed::{
         Observed,
@@ -14,7 +10,11 @@ use profiler::{
         traffic,
     },
     attribution::{self, futex, path, states},
-    capture::ProcessSerial,
+    capture::{
+        ProcessSerial,
+        span::{Futex, Softirq, Span, TaskKind, Wake},
+        traffic::{Arrival, HeldBy, Holding, Payload, Way},
+    },
 };
 
 use crate::tell::{EPOLL, FAULT, RECV, SLEEP, Story, futex as on_futex};
@@ -123,7 +123,7 @@ fn anything(seed: u64) -> Observed {
     }
     let threads = threads::order(&lives, spans);
     let traffic = traffic::index(&threads, records);
-    Observed { threads, traffic }
+    Observed { threads, traffic, lossy: Vec::new() }
 }
 
 fn any_span(chance: &mut Chance, process: impl Fn(u32) -> ProcessSerial) -> Span {

@@ -1,9 +1,9 @@
 //! Records as they come: out of order, early, doubled, without an end.
 
-use profiler::capture::span::Span;
 use profiler::{
     attribution::observed::threads::{self, Life},
-    capture::ProcessSerial,
+    capture::{ProcessSerial, span::Span},
+    timeline::Lossy,
 };
 
 use crate::{
@@ -103,4 +103,13 @@ fn a_phase_may_end_between_two_records() {
     check(&story.download(1, 0, 5), "network 0.8 cpu 0.2");
     // After the last record: the thread that completed it.
     check(&story.download(1, 1, 12), "network 0.8182 cpu 0.1818");
+}
+
+#[test]
+fn where_records_were_lost_nothing_is_known() {
+    let mut story = Story::default();
+    story.thread(1, 1).waits(PREAD, 4, BLOCK).runs(6).sends(10, 1000);
+    // The thread looks as if it had run, and may have slept.
+    story.lossy.push(Lossy { from_ns: 6 * MS, to_ns: 9 * MS });
+    check(&story.upload(1, 0, 10), "disk 0.4 cpu 0.3 other 0.3");
 }

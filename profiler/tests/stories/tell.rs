@@ -8,10 +8,6 @@ use std::{
     net::SocketAddr,
 };
 
-use profiler::capture::{
-    span::{Doing, Futex, Softirq, Span, TaskKind, Wake},
-    traffic::{Arrival, HeldBy, Holding, Way},
-};
 use profiler::{
     attribution::observed::{
         Observed,
@@ -24,7 +20,12 @@ use profiler::{
         phase::{self, Budget, Phase},
         states::{self, States},
     },
-    capture::{Direction, ProcessSerial, Progress, Protocol, SocketEnds},
+    capture::{
+        Direction, ProcessSerial, Progress, Protocol, SocketEnds,
+        span::{Doing, Futex, Softirq, Span, TaskKind, Wake},
+        traffic::{Arrival, HeldBy, Holding, Way},
+    },
+    timeline::Lossy,
 };
 
 use crate::script::Script;
@@ -38,6 +39,7 @@ pub const SLEEP: Doing = call(230);
 pub const RECV: Doing = call(45);
 pub const SEND: Doing = call(44);
 pub const PREAD: Doing = call(17);
+pub const WAIT4: Doing = call(61);
 pub const FSYNC: Doing = call(74);
 pub const FAULT: Doing = Doing { syscall: None, fd: None, futex: None };
 
@@ -63,6 +65,7 @@ pub struct Story {
     pub lives: Vec<Life>,
     pub spans: Vec<Span>,
     pub traffic: TrafficRecords,
+    pub lossy: Vec<Lossy>,
     pub moved: BTreeMap<ProcessSerial, Vec<(u64, u32, Way, u64)>>,
     sequences: HashMap<(u64, &'static str), u32>,
 }
@@ -126,7 +129,7 @@ impl Story {
         let mut records = self.traffic.clone();
         records.progress.extend(self.moved.iter().flat_map(|(&process, moved)| cumulative(process, moved)));
         let traffic = traffic::index(&threads, records);
-        Observed { threads, traffic }
+        Observed { threads, traffic, lossy: self.lossy.clone() }
     }
 
     pub fn download(&self, process: u64, from_ms: u64, to_ms: u64) -> Budget {

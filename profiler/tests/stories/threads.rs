@@ -2,7 +2,7 @@
 
 use crate::{
     expect::check,
-    tell::{BLOCK, EPOLL, NET_RX, PREAD, Story, TIMER, by, futex},
+    tell::{BLOCK, EPOLL, NET_RX, PREAD, Story, TIMER, WAIT4, by, futex},
 };
 
 const LOOP: u32 = 1;
@@ -91,4 +91,14 @@ fn threads_that_seem_to_wake_each_other_end_in_other() {
     story.thread(1, LOOP).waits(futex(7), 10, by(WORKER)).sends(SOCKET, 1000).runs(1);
     story.thread(1, WORKER).waits(futex(8), 10, by(LOOP)).runs(1);
     check(&story.upload(1, 0, 10), "other 1.0");
+}
+
+#[test]
+fn without_any_payload_every_wait_is_its_own() {
+    // A shell that waits for two children, one after the other: the same call, and none is spurious.
+    let mut story = Story::default();
+    story.thread(1, LOOP).waits(WAIT4, 4, by(WORKER)).waits(WAIT4, 4, by(HELPER)).runs(2);
+    story.thread(2, WORKER).waits(PREAD, 4, BLOCK);
+    story.thread(3, HELPER).waits(PREAD, 4, TIMER).waits(PREAD, 4, TIMER);
+    check(&story.of_thread(0, 0, 10), "disk 0.4 timer 0.4 cpu 0.2");
 }

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 
-use crate::capture::traffic::{Arrival, Holding, Payload, Way};
 use crate::{
     attribution::observed::{
         datagrams::{self, Datagrams},
@@ -12,7 +11,10 @@ use crate::{
         sequences::{Sequences, is_before},
         threads::{ThreadIndex, Threads},
     },
-    capture::Progress,
+    capture::{
+        Progress,
+        traffic::{Arrival, Holding, Payload, Way},
+    },
 };
 
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ use crate::{
     timeline::ThreadTime,
 };
 
+use super::budgets;
 use super::cells::{both, clean, exact, human, lines, name, or_dash, rate, seconds, table};
 
 pub fn transfer(transfer: &TransferReport) -> String {
@@ -50,7 +51,7 @@ pub fn transfer(transfer: &TransferReport) -> String {
         clean(&transfer.label),
         both(transfer.file_size_bytes),
         lines(&rows),
-        lines(&phases(transfer)),
+        budgets::phases(transfer),
         lines(&throughput(transfer)),
     )
 }
@@ -217,14 +218,6 @@ pub fn programs(programs: &[Program]) -> String {
         ]);
     }
     if rows.row_count() == 0 { String::new() } else { format!("\n{}", lines(&rows)) }
-}
-
-fn phases(transfer: &TransferReport) -> Table {
-    let mut rows = table(&["phase, by the kernel", "s"], [1]);
-    for phase in &transfer.phases {
-        rows.add_row([format!("{} to {}", phase.from, phase.to), format!("{:.4}", phase.wall_s)]);
-    }
-    rows
 }
 
 fn throughput(transfer: &TransferReport) -> Table {
