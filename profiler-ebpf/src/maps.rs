@@ -5,6 +5,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf},
 };
 use profiler_ebpf::abi::{
+    context::Context,
     disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes},
     loss::Loss,
     sched::{Thread, ThreadKey},
@@ -57,9 +58,9 @@ pub static THREADS: HashMap<ThreadKey, Thread> = HashMap::with_max_entries(16384
 #[map]
 pub static NEW_THREAD: PerCpuArray<Thread> = PerCpuArray::with_max_entries(1, 0);
 
-/// The stack of contexts of each CPU; see `abi/context.rs`.
+/// What each CPU does besides its task; see `abi/context.rs`.
 #[map]
-pub static CONTEXTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+pub static CONTEXTS: PerCpuArray<Context> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
 pub static DEVICES: HashMap<DeviceKey, DeviceIo> = HashMap::with_max_entries(256, 0);

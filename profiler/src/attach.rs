@@ -3,8 +3,16 @@
 
 use std::num::NonZeroU32;
 
-use anyhow::{Context as _, Result, bail};
-use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::BtfTracePoint};
+use anyhow::{Context as _, Error, Result, bail};
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    maps::Queue,
+    programs::{
+        BtfTracePoint, PerfEvent,
+        perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
+    },
+    util::online_cpus,
+};
 use profiler_ebpf::abi::{
     fields::Field,
     target::{CONTROL_PORTS, PID_LIMIT, PROCESS_SLOTS, SLOTS_PER_ELEMENT},
@@ -19,6 +27,9 @@ use crate::{
 };
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler-ebpf"));
+
+/// No multiple of the kernel's tick, so that the two do not stay in step.
+const SAMPLE_INTERVAL_NS: u64 = 1_999_993;
 
 /// What the probes are told before they are loaded.
 #[derive(Clone, Debug)]
@@ -82,7 +93,13 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         let mut hooks = Vec::new();
         let mut reasons = Vec::new();
         for program in family.programs {
-            let tracepoint = &points[program.name];
+            let Some(tracepoint) = points.get(program.name) else {
+                match attach_samples(&mut ebpf, program.name) {
+                    Ok(()) => hooks.push("perf_event/cpu-clock".to_owned()),
+                    Err(error) => reasons.push(format!("{}: {error:#}", program.name)),
+                }
+                continue;
+            };
             let tried = check(program, tracepoint, &types, &missing)
                 .and_then(|()| attach_program(&mut ebpf, program, tracepoint, &kernel));
             match tried {
@@ -159,13 +176,29 @@ fn check(
 }
 
 fn attach_program(ebpf: &mut Ebpf, program: &Program, tracepoint: &str, kernel: &Btf) -> Result<()> {
-    let loaded: &mut BtfTracePoint = ebpf
-        .program_mut(program.name)
-        .with_context(|| format!("the object has no program {}", program.name))?
-        .try_into()?;
+    let loaded: &mut BtfTracePoint = loaded(ebpf, program.name)?.try_into()?;
     loaded.load(tracepoint, kernel).with_context(|| format!("load for {tracepoint}"))?;
     loaded.attach().with_context(|| format!("attach to {tracepoint}"))?;
     Ok(())
+}
+
+/// Samples every CPU that is online; one that comes later is not sampled.
+fn attach_samples(ebpf: &mut Ebpf, name: &str) -> Result<()> {
+    let loaded: &mut PerfEvent = loaded(ebpf, name)?.try_into()?;
+    loaded.load().context("load for perf events")?;
+    let cpus = online_cpus().map_err(|(path, error)| Error::new(error).context(format!("read {path}")))?;
+    for cpu in cpus {
+        let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
+        let scope = PerfEventScope::AllProcessesOneCpu { cpu };
+        loaded
+            .attach(clock, scope, SamplePolicy::Period(SAMPLE_INTERVAL_NS), false)
+            .with_context(|| format!("open a cpu-clock event on CPU {cpu}"))?;
+    }
+    Ok(())
+}
+
+fn loaded<'e>(ebpf: &'e mut Ebpf, name: &str) -> Result<&'e mut aya::programs::Program> {
+    ebpf.program_mut(name).with_context(|| format!("the object has no program {name}"))
 }
 
 fn fill_free_slots(ebpf: &mut Ebpf) -> Result<()> {

@@ -203,11 +203,13 @@ impl LostEvents {
 /// `sched_switch` is gone makes no difference, while the reverse would look like a lost one.
 fn detach(ebpf: &mut Ebpf) -> Result<()> {
     for program in FAMILIES.iter().flat_map(|family| family.programs) {
-        if let Some(Program::BtfTracePoint(loaded)) = ebpf.program_mut(program.name)
-            && loaded.fd().is_ok()
-        {
-            loaded.unload().with_context(|| format!("detach {}", program.name))?;
-        }
+        let unloaded = match ebpf.program_mut(program.name) {
+            Some(loaded) if loaded.fd().is_err() => Ok(()),
+            Some(Program::BtfTracePoint(loaded)) => loaded.unload(),
+            Some(Program::PerfEvent(loaded)) => loaded.unload(),
+            _ => Ok(()),
+        };
+        unloaded.with_context(|| format!("detach {}", program.name))?;
     }
     Ok(())
 }

@@ -9,11 +9,12 @@ pub const SOFTIRQ_BLOCK: u8 = 5;
 pub const SOFTIRQ_HRTIMER: u8 = 9;
 pub const HRTIMER: u8 = 16;
 pub const HARDIRQ: u8 = 17;
-/// An interrupt or softirq in which a disk request was completed.
-pub const DISK: u8 = 18;
+/// Added to the code of an interrupt or softirq in which a disk request was completed.
+pub const DISK: u8 = 0x80;
 
 /// The stack of one CPU: the innermost code in the lowest byte, eight levels in all. Softirqs do not nest, and
 /// an interrupt or an hrtimer above one is as deep as it was ever seen (6.18).
+#[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ContextStack(pub u64);
 
@@ -35,11 +36,28 @@ impl ContextStack {
         Self(self.0 >> Self::CODE_BITS)
     }
 
-    /// The same stack with another innermost code.
+    /// The same stack, whose innermost context completes disk requests.
     #[inline(always)]
-    pub const fn renamed(self, code: u8) -> Self {
-        self.left().entered(code)
+    pub const fn with_disk(self) -> Self {
+        Self(self.0 | DISK as u64)
     }
+
+    /// Whether the innermost context is a softirq, rather than an interrupt or an hrtimer.
+    #[inline(always)]
+    pub const fn is_softirq(self) -> bool {
+        self.innermost() & !DISK < HRTIMER
+    }
+}
+
+/// What a CPU does besides its task, and the time that this took since the task came to the CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context {
+    pub stack: ContextStack,
+    /// When the innermost context was entered, or entered again; monotonic ns.
+    pub since_ns: u64,
+    pub softirq_ns: u64,
+    pub hardirq_ns: u64,
 }
 
 /// What a wait was for, by the context of the wake-up that ended it; the index into `Thread::wait_ns`.

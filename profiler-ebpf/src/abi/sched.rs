@@ -13,6 +13,7 @@ pub struct ThreadKey {
     pub _pad: u32,
 }
 
+/// Whole cache lines with the key and the hash table's own bytes, as for sockets.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thread {
@@ -25,6 +26,12 @@ pub struct Thread {
     /// Asleep, and woken within the recording: by [`Wait`](super::context::Wait).
     pub wait_ns: [u64; WAITS],
     pub throttled_ns: u64,
+    /// Parts of `cpu_ns`: what softirqs and interrupts took while the thread was on its CPU.
+    pub softirq_ns: u64,
+    pub hardirq_ns: u64,
+    /// Samples of the thread in user and in kernel mode.
+    pub user_samples: u32,
+    pub kernel_samples: u32,
     /// When it last left the CPU.
     pub off_ns: u64,
     /// The last wake-up: of this stay off the CPU, or of the next one if it was seen while the thread was still
@@ -43,8 +50,6 @@ pub struct Thread {
     pub tid: u32,
     pub tgid: u32,
     pub comm: [u8; 16],
-    /// Whole cache lines with the key and the hash table's own bytes, as for sockets.
-    pub _pad: [u64; 3],
 }
 
 const _: () = assert!(size_of::<Thread>() == 256);

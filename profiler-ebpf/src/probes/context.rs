@@ -1,76 +1,135 @@
-//! What runs on each CPU besides its task: softirqs, interrupts, hrtimers, as a stack that is popped on exit.
+//! What runs on each CPU besides its task: softirqs, interrupts, hrtimers, as a stack that is popped on exit, and
+//! the time that they took from the task.
 //!
 //! A wake-up in such a context has nothing to do with the current task, which is a bystander even when it is
-//! itself a target. Completing a disk request renames the context that does it: NVMe completes in the hard
-//! interrupt, virtio and most others in the BLOCK softirq.
+//! itself a target. Completing a disk request marks the context that does it: NVMe completes in the hard
+//! interrupt, virtio and most others in the BLOCK softirq. Interrupts without a handler of a driver (the local
+//! timer, calls from other CPUs) are seen by the hrtimers and softirqs that they run, and not beyond.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use profiler_ebpf::abi::context::{ContextStack, DISK, HARDIRQ, HRTIMER, TASK};
+use profiler_ebpf::abi::context::{Context, ContextStack, HARDIRQ, HRTIMER, TASK};
 
-use crate::maps::CONTEXTS;
+use crate::{emit::now_ns, maps::CONTEXTS};
 
 /// `softirq_entry(unsigned int vec_nr)`
 #[btf_tracepoint(function = "softirq_entry")]
 pub fn softirq_enter(ctx: BtfTracePointContext) -> i32 {
     let vector: u32 = ctx.arg(0);
-    update(|stack| stack.entered(vector as u8 + 1))
+    enter(vector as u8 + 1)
 }
 
 /// `softirq_exit(unsigned int vec_nr)`
 #[btf_tracepoint(function = "softirq_exit")]
 pub fn softirq_leave(_ctx: BtfTracePointContext) -> i32 {
-    update(ContextStack::left)
+    leave()
 }
 
 /// `irq_handler_entry(int irq, struct irqaction *action)`
 #[btf_tracepoint(function = "irq_handler_entry")]
 pub fn irq_enter(_ctx: BtfTracePointContext) -> i32 {
-    update(|stack| stack.entered(HARDIRQ))
+    enter(HARDIRQ)
 }
 
 /// `irq_handler_exit(int irq, struct irqaction *action, int ret)`
 #[btf_tracepoint(function = "irq_handler_exit")]
 pub fn irq_leave(_ctx: BtfTracePointContext) -> i32 {
-    update(ContextStack::left)
+    leave()
 }
 
 /// `hrtimer_expire_entry(struct hrtimer *hrtimer, ktime_t *now)`
 #[btf_tracepoint(function = "hrtimer_expire_entry")]
 pub fn hrtimer_enter(_ctx: BtfTracePointContext) -> i32 {
-    update(|stack| stack.entered(HRTIMER))
+    enter(HRTIMER)
 }
 
 /// `hrtimer_expire_exit(struct hrtimer *hrtimer)`
 #[btf_tracepoint(function = "hrtimer_expire_exit")]
 pub fn hrtimer_leave(_ctx: BtfTracePointContext) -> i32 {
-    update(ContextStack::left)
+    leave()
 }
 
 /// The innermost context of this CPU; [`TASK`] where it runs its task.
 #[inline(always)]
 pub fn innermost() -> u8 {
-    // SAFETY: this CPU's own element.
-    CONTEXTS.get_ptr(0).map_or(TASK, |stack| ContextStack(unsafe { *stack }).innermost())
+    stack().innermost()
 }
 
-/// No interrupt lasts beyond a switch: whatever is on the stack then is an exit that was not seen.
 #[inline(always)]
-pub fn clear() {
-    update(|_| ContextStack::default());
+pub fn stack() -> ContextStack {
+    // SAFETY: this CPU's own element.
+    CONTEXTS.get_ptr(0).map_or(ContextStack::default(), |context| unsafe { (*context).stack })
 }
 
 /// Says that the innermost context completes disk requests, if it is an interrupt's.
 #[inline(always)]
 pub fn completes_disk() {
-    update(|stack| if stack.innermost() == TASK { stack } else { stack.renamed(DISK) });
+    if let Some(context) = CONTEXTS.get_ptr_mut(0) {
+        // SAFETY: this CPU's own element.
+        unsafe {
+            if (*context).stack.innermost() != TASK {
+                (*context).stack = (*context).stack.with_disk();
+            }
+        }
+    }
 }
 
-/// Changes this CPU's stack. An interrupt in between leaves it as it found it.
+/// Ns in softirqs and in interrupts since the last call; at `sched_switch`, so that it is the task's that leaves.
+/// No interrupt lasts beyond a switch: whatever is on the stack then is an exit that was not seen.
 #[inline(always)]
-fn update(change: impl FnOnce(ContextStack) -> ContextStack) -> i32 {
-    if let Some(stack) = CONTEXTS.get_ptr_mut(0) {
-        // SAFETY: this CPU's own element.
-        unsafe { *stack = change(ContextStack(*stack)).0 };
+pub fn take() -> (u64, u64) {
+    let Some(context) = CONTEXTS.get_ptr_mut(0) else { return (0, 0) };
+    // SAFETY: this CPU's own element.
+    unsafe {
+        let taken = ((*context).softirq_ns, (*context).hardirq_ns);
+        (*context).stack = ContextStack::default();
+        (*context).softirq_ns = 0;
+        (*context).hardirq_ns = 0;
+        taken
+    }
+}
+
+#[inline(always)]
+fn enter(code: u8) -> i32 {
+    change(|context, now| {
+        if context.stack.innermost() != TASK {
+            pass(context, now);
+        }
+        context.stack = context.stack.entered(code);
+    })
+}
+
+#[inline(always)]
+fn leave() -> i32 {
+    change(|context, now| {
+        if context.stack.innermost() != TASK {
+            pass(context, now);
+        }
+        context.stack = context.stack.left();
+    })
+}
+
+/// Adds the time of the innermost context up to now.
+#[inline(always)]
+fn pass(context: &mut Context, now: u64) {
+    let ns = now - context.since_ns;
+    if context.stack.is_softirq() {
+        context.softirq_ns += ns;
+    } else {
+        context.hardirq_ns += ns;
+    }
+}
+
+/// Changes this CPU's context at a boundary between two. An interrupt in between leaves it as it found it, but for
+/// the time.
+#[inline(always)]
+fn change(change: impl FnOnce(&mut Context, u64)) -> i32 {
+    if let Some(context) = CONTEXTS.get_ptr_mut(0) {
+        let now = now_ns();
+        // SAFETY: this CPU's own element, and no other reference to it lives.
+        unsafe {
+            change(&mut *context, now);
+            (*context).since_ns = now;
+        }
     }
     0
 }

@@ -3,6 +3,7 @@
 mod context;
 mod disk;
 mod processes;
+mod samples;
 mod sched;
 mod sockets;
 mod wait;

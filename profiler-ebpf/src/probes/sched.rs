@@ -35,12 +35,14 @@ const TASK_DEAD: u32 = 0x80;
 #[btf_tracepoint(function = "sched_switch")]
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let (prev, next): (*const u8, *const u8) = (ctx.arg(1), ctx.arg(2));
-    context::clear();
+    let interrupted = context::take();
     // SAFETY: arguments 1 and 2 are task_structs.
     unsafe {
         if let Some(process) = target::of(load(prev, Field::TaskTgid))
             && let Some(thread) = find(prev, process)
         {
+            (*thread).softirq_ns += interrupted.0;
+            (*thread).hardirq_ns += interrupted.1;
             switch_out(thread, prev, ctx.arg::<u64>(0) & 1 != 0, ctx.arg(3), now_ns());
         }
         if let Some(process) = target::of(load(next, Field::TaskTgid))
@@ -246,7 +248,7 @@ unsafe fn enter(thread: *mut Thread, state: ThreadState, now: u64) -> (StateWord
 /// The thread's entry; a thread that is seen for the first time gets one that begins with the thread, or with
 /// the recording of its process if that came later.
 #[inline(always)]
-unsafe fn find(task: *const u8, process: *mut Process) -> Option<*mut Thread> {
+pub unsafe fn find(task: *const u8, process: *mut Process) -> Option<*mut Thread> {
     // SAFETY: the caller's task is a task_struct, its process a live slot.
     unsafe {
         let key = ThreadKey {

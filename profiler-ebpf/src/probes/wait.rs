@@ -39,8 +39,9 @@ pub unsafe fn of(sleeper: *const u8, waker: &Waker) -> Wait {
             return Wait::Memory;
         }
         match waker.context {
+            SOFTIRQ_BLOCK => Wait::Disk,
+            context if context & DISK != 0 => Wait::Disk,
             SOFTIRQ_NET_RX | SOFTIRQ_NET_TX => Wait::Network,
-            SOFTIRQ_BLOCK | DISK => Wait::Disk,
             HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER if waits_for_io(sleeper) => Wait::Disk,
             HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER => Wait::Timer,
             TASK if waker.kernel != 0 => by_kernel_thread(&waker.comm),

@@ -195,6 +195,12 @@ pub struct ThreadTotals {
     pub cpu_ns: u64,
     pub runqueue_ns: u64,
     pub throttled_ns: u64,
+    /// Parts of `cpu_ns`.
+    pub softirq_ns: u64,
+    pub hardirq_ns: u64,
+    /// Samples in user and in kernel mode.
+    pub user_samples: u32,
+    pub kernel_samples: u32,
     pub waits: Waits,
     pub switches: u64,
     /// The state that had not ended at `at_ns`, and when it began.

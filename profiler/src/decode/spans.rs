@@ -125,12 +125,12 @@ fn wake(raw: &span::Waker) -> Wake {
         },
         context::HRTIMER => Wake::HrTimer,
         context::HARDIRQ => Wake::HardIrq { disk: false },
-        context::DISK => Wake::HardIrq { disk: true },
         context::SOFTIRQ_TIMER => Wake::Softirq(Softirq::Timer),
         context::SOFTIRQ_NET_TX => Wake::Softirq(Softirq::NetTx),
         context::SOFTIRQ_NET_RX => Wake::Softirq(Softirq::NetRx),
-        context::SOFTIRQ_BLOCK => Wake::Softirq(Softirq::Block),
         context::SOFTIRQ_HRTIMER => Wake::Softirq(Softirq::HrTimer),
+        code if code & !context::DISK == context::SOFTIRQ_BLOCK => Wake::Softirq(Softirq::Block),
+        code if code & context::DISK != 0 => Wake::HardIrq { disk: true },
         _ => Wake::Softirq(Softirq::Other),
     }
 }

@@ -114,6 +114,12 @@ pub const FAMILIES: &[Family] = &[
             Program { name: "sched_wake", parameters: &["p"], fields: THREAD_FIELDS },
         ],
     },
+    Family {
+        name: "samples",
+        counts: "user and kernel mode on the CPU",
+        required: false,
+        programs: &[Program { name: "cpu_sample", parameters: &[], fields: THREAD_FIELDS }],
+    },
 ];
 
 /// The family without which nothing is known of time.

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::{Budget, budget, seconds};
 
 use crate::{
-    attribution::{Evidence, phase},
-    capture::{Operation, ProcessSerial, ProcessTotals, Protocol},
+    attribution::{Evidence, cause::Cause, phase, progress::Verdict},
+    capture::{Operation, ProcessSerial, ProcessTotals, Protocol, ThreadTotals},
     timeline::{Process, ThreadTime, Timeline, by_peer},
 };
 
@@ -116,6 +116,7 @@ pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<Pr
         .filter_map(|process| {
             let totals = process.totals.as_ref()?;
             let peers = peers(process);
+            let threads = threads(timeline, process, evidence);
             Some(ProcessReport {
                 pid: totals.pid,
                 comm: totals.comm.clone(),
@@ -125,8 +126,11 @@ pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<Pr
                 network: network(totals, &peers),
                 peers,
                 disk: disk(timeline, process),
-                time: time(timeline, process),
-                threads: threads(timeline, process),
+                time: threads.iter().fold(ThreadTime::default(), |mut sum, thread| {
+                    sum += thread.time;
+                    sum
+                }),
+                threads,
                 path: evidence.and_then(|evidence| path(timeline, evidence, totals)),
             })
         })
@@ -142,13 +146,22 @@ pub(super) fn time(timeline: &Timeline, process: &Process) -> ThreadTime {
     time
 }
 
-fn threads(timeline: &Timeline, process: &Process) -> Vec<ThreadReport> {
-    let threads = process.threads.values().map(|thread| ThreadReport {
-        tid: thread.tid,
-        comm: thread.comm.clone(),
-        time: ThreadTime::of(thread, timeline.whole_until_ns()),
+fn threads(timeline: &Timeline, process: &Process, evidence: Option<&Evidence>) -> Vec<ThreadReport> {
+    let threads = process.threads.values().map(|thread| {
+        let mut time = ThreadTime::of(thread, timeline.whole_until_ns());
+        time.set_lock_ns(evidence.map_or(0, |evidence| lock_ns(evidence, thread)));
+        ThreadReport { tid: thread.tid, comm: thread.comm.clone(), time }
     });
     threads.collect()
+}
+
+/// How long a thread waited for locks, by its spans.
+fn lock_ns(evidence: &Evidence, totals: &ThreadTotals) -> u64 {
+    let threads = &evidence.observed.threads;
+    let Some(found) = threads.find(totals.tid, totals.since_ns) else { return 0 };
+    let is_lock = |verdict: &Option<Verdict>| verdict.is_some_and(|v| matches!(v.cause, Cause::Lock { .. }));
+    let locks = evidence.verdicts[found].iter().enumerate().filter(|(_, verdict)| is_lock(verdict));
+    locks.map(|(span, _)| threads.all[found].stay(span)).map(|stay| stay.runnable_ns - stay.off_ns).sum()
 }
 
 fn path(timeline: &Timeline, evidence: &Evidence, totals: &ProcessTotals) -> Option<ProcessPath> {

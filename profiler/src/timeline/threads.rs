@@ -11,12 +11,24 @@ use crate::capture::{ThreadIo, ThreadState, ThreadTotals};
 pub struct ThreadTime {
     pub threads: u64,
     pub lifetime_ns: u64,
+    /// Of the thread itself.
     pub cpu_ns: u64,
+    /// Estimates inside `cpu_ns`, from samples; missing without any.
+    pub cpu_user_ns: Option<u64>,
+    pub cpu_kernel_ns: Option<u64>,
+    /// Half the width of the estimates' 95 % confidence interval: 1.96 standard errors of a proportion.
+    pub cpu_split_error_ns: Option<u64>,
+    pub user_samples: u64,
+    pub kernel_samples: u64,
+    /// On the CPU, but a softirq or an interrupt ran there.
+    pub softirq_ns: u64,
+    pub hardirq_ns: u64,
     pub runqueue_ns: u64,
     /// Runnable, and the CPU quota of its cgroup was used up.
     pub throttled_ns: u64,
     pub wait_network_ns: u64,
     pub wait_disk_ns: u64,
+    pub wait_lock_ns: u64,
     pub wait_timer_ns: u64,
     /// Asleep until another task woke it.
     pub wait_thread_ns: u64,
@@ -47,10 +59,18 @@ impl ThreadTime {
             threads: 1,
             lifetime_ns: end_ns.saturating_sub(thread.since_ns),
             cpu_ns: thread.cpu_ns,
+            cpu_user_ns: None,
+            cpu_kernel_ns: None,
+            cpu_split_error_ns: None,
+            user_samples: thread.user_samples.into(),
+            kernel_samples: thread.kernel_samples.into(),
+            softirq_ns: 0,
+            hardirq_ns: 0,
             runqueue_ns: thread.runqueue_ns,
             throttled_ns: thread.throttled_ns,
             wait_network_ns: waits.network_ns,
             wait_disk_ns: waits.disk_ns,
+            wait_lock_ns: 0,
             wait_timer_ns: waits.timer_ns,
             wait_thread_ns: waits.thread_ns,
             wait_memory_ns: waits.memory_ns,
@@ -65,15 +85,45 @@ impl ThreadTime {
             ThreadState::Blocked | ThreadState::Idle => time.wait_idle_ns += open_ns,
             ThreadState::Exited => {}
         }
+        // Interrupts of the stay on the CPU that the recording found the thread in count from before it.
+        time.softirq_ns = thread.softirq_ns.min(time.cpu_ns);
+        time.hardirq_ns = thread.hardirq_ns.min(time.cpu_ns - time.softirq_ns);
+        time.cpu_ns -= time.softirq_ns + time.hardirq_ns;
+        time.split();
         time.difference_ns = time.states_ns().abs_diff(time.lifetime_ns);
         time
     }
 
+    /// Time asleep until another thread released a lock is no longer time asleep until another thread woke it.
+    pub fn set_lock_ns(&mut self, lock_ns: u64) {
+        self.wait_lock_ns = lock_ns.min(self.wait_thread_ns);
+        self.wait_thread_ns -= self.wait_lock_ns;
+    }
+
+    /// Estimates user and kernel time from the samples.
+    fn split(&mut self) {
+        let samples = self.user_samples + self.kernel_samples;
+        if samples == 0 {
+            return;
+        }
+        let user = self.user_samples as f64 / samples as f64;
+        let user_ns = (self.cpu_ns as f64 * user).round() as u64;
+        let error = 1.96 * (user * (1.0 - user) / samples as f64).sqrt();
+        self.cpu_user_ns = Some(user_ns);
+        self.cpu_kernel_ns = Some(self.cpu_ns - user_ns);
+        self.cpu_split_error_ns = Some((self.cpu_ns as f64 * error).round() as u64);
+    }
+
+    /// With what interrupted it.
+    pub fn on_cpu_ns(&self) -> u64 {
+        self.cpu_ns + self.softirq_ns + self.hardirq_ns
+    }
+
     pub fn states_ns(&self) -> u64 {
-        let device_ns = self.wait_network_ns + self.wait_disk_ns + self.wait_timer_ns;
+        let device_ns = self.wait_network_ns + self.wait_disk_ns + self.wait_lock_ns + self.wait_timer_ns;
         let asleep_ns =
             device_ns + self.wait_thread_ns + self.wait_memory_ns + self.wait_idle_ns + self.wait_other_ns;
-        self.cpu_ns + self.runqueue_ns + self.throttled_ns + asleep_ns
+        self.on_cpu_ns() + self.runqueue_ns + self.throttled_ns + asleep_ns
     }
 
     /// Whether the states sum to the lifetime within 0.1 %.
@@ -87,16 +137,22 @@ impl AddAssign for ThreadTime {
         self.threads += other.threads;
         self.lifetime_ns += other.lifetime_ns;
         self.cpu_ns += other.cpu_ns;
+        self.user_samples += other.user_samples;
+        self.kernel_samples += other.kernel_samples;
+        self.softirq_ns += other.softirq_ns;
+        self.hardirq_ns += other.hardirq_ns;
         self.runqueue_ns += other.runqueue_ns;
         self.throttled_ns += other.throttled_ns;
         self.wait_network_ns += other.wait_network_ns;
         self.wait_disk_ns += other.wait_disk_ns;
+        self.wait_lock_ns += other.wait_lock_ns;
         self.wait_timer_ns += other.wait_timer_ns;
         self.wait_thread_ns += other.wait_thread_ns;
         self.wait_memory_ns += other.wait_memory_ns;
         self.wait_idle_ns += other.wait_idle_ns;
         self.wait_other_ns += other.wait_other_ns;
         self.difference_ns += other.difference_ns;
+        self.split();
     }
 }
 
@@ -169,6 +225,10 @@ mod tests {
             cpu_ns: totals[0],
             runqueue_ns: totals[1],
             throttled_ns: 0,
+            softirq_ns: 0,
+            hardirq_ns: 0,
+            user_samples: 0,
+            kernel_samples: 0,
             waits: Waits { other_ns: totals[2], idle_ns: totals[3], ..Waits::default() },
             switches: 0,
             state: open.0,

@@ -132,39 +132,52 @@ pub fn disk(processes: &[ProcessReport]) -> String {
     titled("Files and disks, bytes", &rows)
 }
 
-/// A row for each process, and one for each of its threads that ran.
+/// A row for each process, and one for each of its threads that ran. States that nobody was in are left out.
 pub fn time(processes: &[ProcessReport]) -> String {
-    let head =
-        ["process", "thread", "on CPU", "run queue", "network", "disk", "timer", "thread", "other", "idle"];
-    let mut rows = table(&head, 2..10);
-    for process in processes.iter().filter(|process| process.did_something()) {
-        let all = format!("all {}", process.time.threads);
-        rows.add_row(time_row(name(process.name()), all, &process.time));
+    let active: Vec<&ProcessReport> = processes.iter().filter(|process| process.did_something()).collect();
+    let shown: Vec<State> = STATES
+        .into_iter()
+        .filter(|(_, ns)| active.iter().any(|process| seconds(ns(&process.time)) != seconds(0)))
+        .collect();
+    let head: Vec<&str> =
+        ["process", "thread", "user %"].into_iter().chain(shown.iter().map(|(name, _)| *name)).collect();
+    let mut rows = table(&head, 2..head.len());
+    let row = |process: Cell, thread: String, time: &ThreadTime| -> Vec<Cell> {
+        let user = time.cpu_user_ns.map(|ns| 100.0 * ns as f64 / time.cpu_ns.max(1) as f64);
+        let states = shown.iter().map(|(_, ns)| seconds(ns(time)).into());
+        [process, thread.into(), or_dash(user, |user| format!("{user:.0}")).into()]
+            .into_iter()
+            .chain(states)
+            .collect()
+    };
+    for process in active {
+        rows.add_row(row(name(process.name()), format!("all {}", process.time.threads), &process.time));
         let ran = process.threads.iter().filter(|thread| thread.time.cpu_ns > 0 && process.threads.len() > 1);
         for thread in ran {
-            rows.add_row(time_row(
-                Cell::new(""),
-                format!("{} {}", clean(&thread.comm), thread.tid),
-                &thread.time,
-            ));
+            rows.add_row(row(Cell::new(""), format!("{} {}", clean(&thread.comm), thread.tid), &thread.time));
         }
     }
     titled("Time of threads, s: on the CPU, waiting for one, asleep until what woke them", &rows)
 }
 
-fn time_row(process: Cell, thread: String, time: &ThreadTime) -> Vec<Cell> {
-    let states = [
-        time.cpu_ns,
-        time.runqueue_ns,
-        time.wait_network_ns,
-        time.wait_disk_ns,
-        time.wait_timer_ns,
-        time.wait_thread_ns,
-        time.wait_other_ns,
-        time.wait_idle_ns,
-    ];
-    [process, thread.into()].into_iter().chain(states.map(|ns| seconds(ns).into())).collect()
-}
+/// A thread state and its ns.
+type State = (&'static str, fn(&ThreadTime) -> u64);
+
+const STATES: [State; 13] = [
+    ("on CPU", |time| time.cpu_ns),
+    ("softirq", |time| time.softirq_ns),
+    ("hardirq", |time| time.hardirq_ns),
+    ("run queue", |time| time.runqueue_ns),
+    ("throttled", |time| time.throttled_ns),
+    ("network", |time| time.wait_network_ns),
+    ("disk", |time| time.wait_disk_ns),
+    ("lock", |time| time.wait_lock_ns),
+    ("timer", |time| time.wait_timer_ns),
+    ("thread", |time| time.wait_thread_ns),
+    ("memory", |time| time.wait_memory_ns),
+    ("other", |time| time.wait_other_ns),
+    ("idle", |time| time.wait_idle_ns),
+];
 
 pub fn devices(devices: &[DeviceReport]) -> String {
     let head =

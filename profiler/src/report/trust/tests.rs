@@ -44,7 +44,7 @@ fn every_doubt_is_a_reason() {
         vec![start(), label(LEECHER, "leecher")],
         &["cut short", "without totals in the capture, and so not in the report: 1"],
     );
-    check("a loss", with([losses(3)]), &["3 × ring_full: a progress record found the ring buffer full"]);
+    check("a loss", with([losses(3)]), &["3 × ring_full: a record found the ring buffer full"]);
     check(
         "a late record",
         with([progress(LEECHER, START_NS + MS, 1, 1)]),
