@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf, StackTrace},
 };
 use profiler_ebpf::abi::{
     context::Context,
@@ -57,6 +57,14 @@ pub static THREADS: HashMap<ThreadKey, Thread> = HashMap::with_max_entries(16384
 /// thread does not set stay 0.
 #[map]
 pub static NEW_THREAD: PerCpuArray<Thread> = PerCpuArray::with_max_entries(1, 0);
+
+/// Stacks of long stays off the CPU. A stack that falls on another's place is not kept.
+#[map]
+pub static STACKS: StackTrace = StackTrace::with_max_entries(2048, 0);
+
+/// When the next stack may be taken on a CPU, monotonic ns.
+#[map]
+pub static NEXT_STACK_NS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// What each CPU does besides its task; see `abi/context.rs`.
 #[map]

@@ -1,7 +1,6 @@
 //! The daemon's loop: empties the ring buffer, sweeps the maps, and writes the capture, on one thread.
 
 use std::{
-    collections::HashMap,
     num::NonZeroU64,
     sync::{
         Arc, Mutex,
@@ -9,30 +8,21 @@ use std::{
         mpsc::Receiver,
     },
     thread,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use aya::{
-    Ebpf,
-    maps::{MapData, RingBuf},
-    programs::Program,
-};
-
-use profiler_ebpf::abi::loss::Loss;
+use aya::{Ebpf, programs::Program};
 
 use crate::{
-    capture::{Clock, End, Losses, Record, UNDECODABLE, Writer},
+    capture::{Clock, End, Record, UNDECODABLE, Writer},
     clock::{now_ns, process_cpu_ns, wall_ns},
     cost::{self, Windows},
-    decode::{self, Event},
     kernel::families::FAMILIES,
+    ring::{DRAIN_INTERVAL, Ring},
+    stacks::Stacks,
     sweep::Sweep,
     target::Targets,
 };
-
-/// Progress records are at most 2,000 a second and process: the ring buffer holds seconds of them.
-const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What a killed recording loses at most.
 const FRAME_INTERVAL_NS: u64 = 250_000_000;
@@ -63,23 +53,22 @@ pub fn run(
     inbox: &Receiver<Record>,
     mut out: Writer,
 ) -> Result<Detached> {
-    let mut events: RingBuf<MapData> =
-        ebpf.take_map("EVENTS").context("the object has no EVENTS")?.try_into()?;
+    let mut ring = Ring::new(&mut ebpf)?;
+    let mut stacks = Stacks::new(&mut ebpf)?;
     let mut sweep = Sweep::new(&mut ebpf)?;
     let map_bytes = cost::map_bytes(&ebpf)?;
     let cpu_before_ns = process_cpu_ns();
     let mut windows = Windows::default();
-    let mut undecodable = 0;
-    let mut strangers = Strangers::new();
-    let mut losses = LostEvents::default();
     let mut due = Due::default();
 
     while !shared.stop.load(Ordering::Acquire) {
         thread::sleep(DRAIN_INTERVAL);
-        undecodable += drain(&mut events, &mut strangers, &mut out)?;
-        if let Some(whole) = losses.grown(&sweep, undecodable)? {
-            out.push(&Record::Losses(whole))?;
-            write_losses(&sweep, cost::reentries(&ebpf)?, undecodable, &mut out)?;
+        ring.drain(&mut stacks, &mut out)?;
+        // Now, because processes may be short-lived.
+        stacks.write(&mut out)?;
+        if let Some(before) = ring.losses_grew(&sweep)? {
+            out.push(&Record::Losses(before))?;
+            write_losses(&sweep, cost::reentries(&ebpf)?, ring.undecodable, &mut out)?;
         }
         take_messages(inbox, &mut out)?;
         if let Some(window) = windows.tick(&ebpf)? {
@@ -93,7 +82,7 @@ pub fn run(
                 sweep.write_thread_io(&targets, &mut out)?;
             }
             drop(targets);
-            write_losses(&sweep, cost::reentries(&ebpf)?, undecodable, &mut out)?;
+            write_losses(&sweep, cost::reentries(&ebpf)?, ring.undecodable, &mut out)?;
             out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
         }
         if due.frame.passed(now, FRAME_INTERVAL_NS) {
@@ -109,12 +98,13 @@ pub fn run(
     detach(&mut ebpf)?;
     // Counters stand still from here on.
     let end_ns = now_ns();
-    undecodable += drain(&mut events, &mut strangers, &mut out)?;
+    ring.drain(&mut stacks, &mut out)?;
     let mut targets = shared.targets.lock().expect("no holder panicked");
     sweep.write(&mut targets, &mut out)?;
-    sweep.write_live_threads(&targets, end_ns, &mut out)?;
+    sweep.write_live_threads(&targets, end_ns, &mut stacks, &mut out)?;
     drop(targets);
-    write_losses(&sweep, reentries, undecodable, &mut out)?;
+    stacks.write(&mut out)?;
+    write_losses(&sweep, reentries, ring.undecodable, &mut out)?;
     out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
     out.push(&Record::Clock(clock()))?;
     take_messages(inbox, &mut out)?;
@@ -135,36 +125,6 @@ pub fn clock() -> Clock {
     Clock { monotonic_ns: now_ns(), wall_ns: wall_ns() }
 }
 
-/// The command names of wakers that are no targets, as they stand in the capture.
-type Strangers = HashMap<u32, String>;
-
-/// Empties the ring buffer; gives how many records could not be decoded.
-fn drain(events: &mut RingBuf<MapData>, strangers: &mut Strangers, out: &mut Writer) -> Result<u64> {
-    let began_ns = now_ns();
-    let (mut any, mut undecodable) = (false, 0);
-    while let Some(item) = events.next() {
-        any = true;
-        match decode::event(&item) {
-            Some(Event::Progress(raw)) => out.push(&Record::Progress(decode::progress(&raw)))?,
-            Some(Event::Span(raw)) => {
-                if let Some(stranger) = decode::spans::stranger(&raw.waker)
-                    && strangers.insert(stranger.tid, stranger.comm.clone()).as_ref() != Some(&stranger.comm)
-                {
-                    out.push(&Record::Stranger(stranger))?;
-                }
-                out.push(&Record::Span(decode::spans::span(&raw)))?;
-            }
-            None => undecodable += 1,
-        }
-    }
-    if any {
-        // A probe reads the clock before it reserves: what is older than a whole interval has been reserved.
-        let at_ns = began_ns.saturating_sub(DRAIN_INTERVAL.as_nanos() as u64);
-        out.push(&Record::Watermark { at_ns })?;
-    }
-    Ok(undecodable)
-}
-
 /// Writes what others have sent.
 fn take_messages(inbox: &Receiver<Record>, out: &mut Writer) -> Result<()> {
     inbox.try_iter().try_for_each(|message| out.push(&message))
@@ -174,29 +134,6 @@ fn write_losses(sweep: &Sweep, reentries: u64, undecodable: u64, out: &mut Write
     let mut losses = sweep.losses(reentries)?;
     losses.counts.insert(UNDECODABLE.to_owned(), undecodable);
     out.push(&Record::Losses(losses))
-}
-
-/// What was known to be lost of the ring buffer's records when it was last emptied.
-#[derive(Default)]
-struct LostEvents {
-    at_ns: u64,
-    ring_full: u64,
-    undecodable: u64,
-}
-
-impl LostEvents {
-    /// Looks whether records were lost since the last look; if so, gives the counts as they were then: the losses lie
-    /// between the two.
-    fn grown(&mut self, sweep: &Sweep, undecodable: u64) -> Result<Option<Losses>> {
-        let now = Self { at_ns: now_ns(), ring_full: sweep.lost(Loss::RingFull)?, undecodable };
-        let before = std::mem::replace(self, now);
-        if (before.ring_full, before.undecodable) == (self.ring_full, self.undecodable) {
-            return Ok(None);
-        }
-        let counts = [(Loss::RingFull.name(), before.ring_full), (UNDECODABLE, before.undecodable)];
-        let counts = counts.map(|(class, count)| (class.to_owned(), count)).into();
-        Ok(Some(Losses { at_ns: before.at_ns, counts }))
-    }
 }
 
 /// Detaches family by family, in the order in which programs are listed: a wake-up that is no longer seen after

@@ -44,6 +44,7 @@ kinds! {
     End = "end",
     Span = "span",
     Stranger = "stranger",
+    Stack = "stack",
     Payload = "payload",
     Arrival = "arrival",
     Holding = "holding",

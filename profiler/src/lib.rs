@@ -16,6 +16,8 @@ pub mod cost;
 pub mod drain;
 pub mod kernel;
 pub mod recording;
+pub mod ring;
+pub mod stacks;
 pub mod sweep;
 pub mod target;
 

@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 pub use about::{About, Host};
-pub use budget::{Budget, Holder, Piece, ThreadName};
+pub use budget::{Budget, Holder, Piece, StackReport, ThreadName};
 pub use devices::DeviceReport;
 pub use overhead::{Overhead, Program};
 pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessReport};

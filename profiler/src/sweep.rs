@@ -24,6 +24,7 @@ use crate::{
     capture::{self, Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadIo, ThreadTotals, Waits, Writer},
     clock::now_ns,
     decode,
+    stacks::Stacks,
     target::{Targets, comm_text, io_record, thread_io},
 };
 
@@ -76,7 +77,13 @@ impl Sweep {
 
     /// Adds what /proc knows of the threads that live: their I/O accounting, their names, and those that never
     /// ran. For the end, when the probes are detached: `end_ns` is when.
-    pub fn write_live_threads(&mut self, targets: &Targets, end_ns: u64, out: &mut Writer) -> Result<()> {
+    pub fn write_live_threads(
+        &mut self,
+        targets: &Targets,
+        end_ns: u64,
+        stacks: &mut Stacks,
+        out: &mut Writer,
+    ) -> Result<()> {
         let mut seen: HashMap<u32, (ThreadKey, Thread)> = HashMap::new();
         for entry in self.threads.iter() {
             let (key, thread) = entry?;
@@ -107,6 +114,7 @@ impl Sweep {
                     && totals.state != capture::ThreadState::Cpu
                     && let Some(span) = decode::spans::open(key, thread)
                 {
+                    stacks.note(key.tid, thread.user_stack, thread.kernel_stack);
                     out.push(&Record::Span(span))?;
                 }
                 out.push(&Record::ThreadTotals(totals))?;

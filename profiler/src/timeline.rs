@@ -254,6 +254,9 @@ impl Folded {
             Record::Stranger(stranger) => {
                 self.events.strangers.insert(stranger.tid, stranger.comm);
             }
+            Record::Stack(stack) => {
+                self.events.stacks.insert(stack.id, stack);
+            }
             Record::Payload(payload) => {
                 self.seen(payload.at_ns);
                 self.events.payloads.push(payload);

@@ -50,9 +50,15 @@ pub struct Thread {
     pub tid: u32,
     pub tgid: u32,
     pub comm: [u8; 16],
+    /// Of the stay off the CPU that it is in; see [`Span::user_stack`](super::span::Span::user_stack).
+    pub user_stack: i32,
+    pub kernel_stack: i32,
+    /// 1: its last stay off the CPU was a long one, or it had none yet.
+    pub was_long: u32,
+    pub _pad: [u32; 13],
 }
 
-const _: () = assert!(size_of::<Thread>() == 256);
+const _: () = assert!(size_of::<Thread>() == 320);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

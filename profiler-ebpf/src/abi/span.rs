@@ -20,9 +20,16 @@ pub struct Span {
     /// The call's first two arguments.
     pub arguments: [u64; 2],
     pub waker: Waker,
+    /// Ids of `STACKS`, negative without: taken as the thread left the CPU, of stays of [`LONG_NS`] and more.
+    pub user_stack: i32,
+    pub kernel_stack: i32,
 }
 
-const _: () = assert!(size_of::<Span>() == 96);
+const _: () = assert!(size_of::<Span>() == 104);
+
+/// Stays that carry stacks, where the previous one of their thread was as long: how long this one lasts is not known
+/// as it begins.
+pub const LONG_NS: u64 = 1_000_000;
 
 // SAFETY: plain integers without padding, `kind` first.
 unsafe impl Event for Span {

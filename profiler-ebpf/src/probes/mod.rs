@@ -6,4 +6,5 @@ mod processes;
 mod samples;
 mod sched;
 mod sockets;
+mod stacks;
 mod wait;

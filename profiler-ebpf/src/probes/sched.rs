@@ -15,7 +15,7 @@ use profiler_ebpf::abi::{
     fields::{Field, MISSING},
     loss::Loss,
     sched::{StateWord, Thread, ThreadKey, ThreadState},
-    span::{IOWAIT, PREEMPTED, RECLAIM, Span, THROTTLED, Waker},
+    span::{IOWAIT, LONG_NS, PREEMPTED, RECLAIM, Span, THROTTLED, Waker},
     target::Process,
 };
 
@@ -24,7 +24,7 @@ use crate::{
     emit::{emit, lose, now_ns},
     kernel::{load, offset, read_bytes},
     maps::{NEW_THREAD, NO_EXIST, THREADS},
-    probes::{context, wait},
+    probes::{context, stacks, wait},
     target,
 };
 
@@ -43,7 +43,10 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
         {
             (*thread).softirq_ns += interrupted.0;
             (*thread).hardirq_ns += interrupted.1;
-            switch_out(thread, prev, ctx.arg::<u64>(0) & 1 != 0, ctx.arg(3), now_ns());
+            let now = now_ns();
+            if switch_out(thread, prev, ctx.arg::<u64>(0) & 1 != 0, ctx.arg(3), now) {
+                stacks::take(&ctx, thread, now);
+            }
         }
         if let Some(process) = target::of(load(next, Field::TaskTgid))
             && let Some(thread) = find(next, process)
@@ -87,8 +90,9 @@ pub fn sched_wake(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// True if the thread goes to sleep.
 #[inline(always)]
-unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, state: u32, now: u64) {
+unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, state: u32, now: u64) -> bool {
     // SAFETY: the caller's thread is a live map value, its task a task_struct.
     unsafe {
         let next_state = if state & TASK_DEAD != 0 {
@@ -118,6 +122,7 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
             (*thread).write_bytes = load(task, Field::TaskWriteBytes);
             (*thread).exited_ns = now;
         }
+        matches!(next_state, ThreadState::Blocked | ThreadState::Raced)
     }
 }
 
@@ -162,7 +167,7 @@ unsafe fn switch_in(thread: *mut Thread, task: *const u8, now: u64) {
 
 /// The registers and flags of a task that is about to run are those that it slept with.
 #[inline(always)]
-unsafe fn emit_span(thread: *const Thread, task: *const u8, woken_ns: u64, on_ns: u64, flags: u32) {
+unsafe fn emit_span(thread: *mut Thread, task: *const u8, woken_ns: u64, on_ns: u64, flags: u32) {
     // SAFETY: the caller's thread is a live map value, its task a task_struct; the helper gives its registers.
     unsafe {
         let mut span = Span {
@@ -174,9 +179,13 @@ unsafe fn emit_span(thread: *const Thread, task: *const u8, woken_ns: u64, on_ns
             on_ns,
             syscall: -1,
             flags,
+            user_stack: -1,
+            kernel_stack: -1,
             ..Span::default()
         };
+        let is_long = on_ns.saturating_sub(span.off_ns) >= LONG_NS;
         if flags == 0 {
+            (*thread).was_long = u32::from(is_long);
             if wait::in_iowait(task) {
                 span.flags |= IOWAIT;
             }
@@ -190,6 +199,10 @@ unsafe fn emit_span(thread: *const Thread, task: *const u8, woken_ns: u64, on_ns
             }
             if woken_ns != 0 {
                 span.waker = (*thread).waker;
+            }
+            if is_long {
+                span.user_stack = (*thread).user_stack;
+                span.kernel_stack = (*thread).kernel_stack;
             }
         }
         emit(span);
@@ -264,6 +277,9 @@ pub unsafe fn find(task: *const u8, process: *mut Process) -> Option<*mut Thread
         (*thread).word = StateWord::new(ThreadState::Unseen, since_ns).0;
         (*thread).since_ns = since_ns;
         (*thread).off_ns = since_ns;
+        (*thread).user_stack = -1;
+        (*thread).kernel_stack = -1;
+        (*thread).was_long = 1;
         (*thread).process = (*process).serial;
         (*thread).tid = key.tid;
         (*thread).tgid = (*process).tgid;

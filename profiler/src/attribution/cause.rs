@@ -79,7 +79,7 @@ mod tests {
     use crate::{
         attribution::futex,
         capture::ProcessSerial,
-        capture::span::{Doing, Futex},
+        capture::span::{Doing, Futex, Stacks},
     };
 
     const READ: i32 = 0;
@@ -104,6 +104,7 @@ mod tests {
             reclaim: false,
             doing: Doing { syscall: syscall.into(), ..Doing::default() },
             wake,
+            stacks: Stacks::default(),
         }
     }
 

@@ -49,6 +49,7 @@ pub enum Record {
     End(End),
     Span(Span),
     Stranger(Stranger),
+    Stack(Stack),
     Payload(Payload),
     Arrival(Arrival),
     Holding(Holding),
@@ -400,6 +401,16 @@ pub struct Checksum {
 pub struct Stranger {
     pub tid: u32,
     pub comm: String,
+}
+
+/// A stack that spans name by its id.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    pub id: u32,
+    /// Innermost first; an address where there is no name.
+    pub frames: Vec<String>,
+    /// It had more frames than the kernel records.
+    pub truncated: bool,
 }
 
 /// The class of runs of our programs that the kernel skipped, because one was interrupted by itself.

@@ -29,6 +29,15 @@ pub struct Span {
     pub reclaim: bool,
     pub doing: Doing,
     pub wake: Wake,
+    /// Of stays of 1 ms and more, some.
+    pub stacks: Stacks,
+}
+
+/// Ids of [`Stack`](crate::capture::Stack) records.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stacks {
+    pub user: Option<u32>,
+    pub kernel: Option<u32>,
 }
 
 /// What the thread was doing when it left, from its saved registers.

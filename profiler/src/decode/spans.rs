@@ -9,7 +9,7 @@ use profiler_ebpf::abi::{
 use crate::{
     capture::{
         ProcessSerial, Stranger,
-        span::{Doing, Futex, Softirq, Span, TaskKind, Wake},
+        span::{Doing, Futex, Softirq, Span, Stacks, TaskKind, Wake},
     },
     decode::{kernel_workers, nonzero},
     target::comm_text,
@@ -71,6 +71,7 @@ pub fn span(raw: &span::Span) -> Span {
         reclaim: has(RECLAIM),
         doing: doing(raw.syscall, raw.arguments),
         wake: if raw.woken_ns == 0 { Wake::Unknown } else { wake(&raw.waker) },
+        stacks: Stacks { user: raw.user_stack.try_into().ok(), kernel: raw.kernel_stack.try_into().ok() },
     }
 }
 
@@ -96,6 +97,7 @@ pub fn open(key: &ThreadKey, raw: &Thread) -> Option<Span> {
         reclaim: false,
         doing: Doing::default(),
         wake: woken_ns.map_or(Wake::Unknown, |_| wake(&raw.waker)),
+        stacks: Stacks { user: raw.user_stack.try_into().ok(), kernel: raw.kernel_stack.try_into().ok() },
     })
 }
 

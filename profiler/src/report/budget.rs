@@ -12,7 +12,7 @@ use crate::{
         shares::{NetworkDetail, Share, Shares},
     },
     capture::{
-        ThreadTotals,
+        Stack, ThreadTotals,
         span::{Softirq, Span, Wake},
     },
     timeline::Timeline,
@@ -38,7 +38,7 @@ pub struct Budget {
 /// A piece of the active path: one thread in one state.
 #[derive(Clone, Debug, Serialize)]
 pub struct Piece {
-    /// Since the transfer's request, or since the process became a target.
+    /// Since the transfer's request; of a process, since the recording began.
     pub from_s: f64,
     pub to_s: f64,
     #[serde(flatten)]
@@ -54,6 +54,16 @@ pub struct Piece {
     pub waker: Option<String>,
     /// Who held the lock that was waited for.
     pub holder: Option<Holder>,
+    /// Where it slept, innermost frame first. Taken of some of the stays of 1 ms and more.
+    pub kernel_stack: Option<StackReport>,
+    pub user_stack: Option<StackReport>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct StackReport {
+    pub frames: Vec<String>,
+    /// It had more frames than the kernel records.
+    pub truncated: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -95,6 +105,10 @@ fn piece(timeline: &Timeline, evidence: &Evidence, segment: Segment, since_ns: u
     let span = segment.span.map(|span| &thread.spans[span]).filter(|span| span.blocks());
     let at_s = |ns: u64| if ns >= since_ns { seconds(ns - since_ns) } else { -seconds(since_ns - ns) };
     let (share, detail) = segment.share.names();
+    let stack = |id: Option<u32>| {
+        let Stack { frames, truncated, .. } = timeline.events.stacks.get(&id?)?.clone();
+        Some(StackReport { frames, truncated })
+    };
     Piece {
         from_s: at_s(segment.from_ns),
         to_s: at_s(segment.to_ns),
@@ -104,6 +118,8 @@ fn piece(timeline: &Timeline, evidence: &Evidence, segment: Segment, since_ns: u
         call: span.map(call),
         fd: span.and_then(|span| span.doing.fd),
         waker: span.and_then(|span| waker(timeline, evidence, span)),
+        kernel_stack: span.and_then(|span| stack(span.stacks.kernel)),
+        user_stack: span.and_then(|span| stack(span.stacks.user)),
         holder: (segment.share == Share::Lock).then(|| holder(timeline, evidence, segment)).flatten(),
     }
 }

@@ -171,7 +171,7 @@ fn path(timeline: &Timeline, evidence: &Evidence, totals: &ProcessTotals) -> Opt
     let budget = phase::of_thread(evidence, thread, life.since_ns, life.end_ns);
     Some(ProcessPath {
         wall_s: seconds(budget.wall_ns),
-        budget: budget::report(timeline, evidence, budget, life.since_ns),
+        budget: budget::report(timeline, evidence, budget, timeline.start.at_ns),
     })
 }
 

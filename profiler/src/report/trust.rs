@@ -114,6 +114,10 @@ fn matters(timeline: &Timeline, class: &str) -> bool {
             unseen_ns * 100 > processes::time(timeline, process).lifetime_ns * UNSEEN_PERCENT
         });
     }
+    // A stay without its stack is still a stay.
+    if class == Loss::StackTableFull.name() {
+        return false;
+    }
     if class == Loss::CompletionUnseen.name() {
         let totals = timeline.devices.values().flat_map(|device| device.totals.values());
         let requests: u64 = totals.map(|totals| totals.requests).sum();

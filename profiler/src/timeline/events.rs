@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::capture::{
-    Progress,
+    Progress, Stack,
     span::Span,
     traffic::{Arrival, Holding, Payload},
 };
@@ -21,6 +21,8 @@ pub struct Events {
     pub spans: Vec<Span>,
     /// Command names of wakers that are no targets, by thread id.
     pub strangers: HashMap<u32, String>,
+    /// By id.
+    pub stacks: HashMap<u32, Stack>,
     pub progress: Vec<Progress>,
     pub payloads: Vec<Payload>,
     pub arrivals: Vec<Arrival>,

@@ -12,7 +12,7 @@ use profiler::{
     attribution::{self, futex, path, states},
     capture::{
         ProcessSerial,
-        span::{Futex, Softirq, Span, TaskKind, Wake},
+        span::{Futex, Softirq, Span, Stacks, TaskKind, Wake},
         traffic::{Arrival, HeldBy, Holding, Payload, Way},
     },
 };
@@ -149,5 +149,6 @@ fn any_span(chance: &mut Chance, process: impl Fn(u32) -> ProcessSerial) -> Span
         reclaim: chance.below(20) == 0,
         doing,
         wake: chance.pick(&[by_task, by_task, by_network, by_network, Wake::HrTimer, Wake::Unknown]),
+        stacks: Stacks::default(),
     }
 }

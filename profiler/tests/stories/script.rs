@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use profiler::attribution::observed::threads::Life;
 use profiler::capture::{
-    span::{Doing, Span, Wake},
+    span::{Doing, Span, Stacks, Wake},
     traffic::{Payload, Way},
 };
 
@@ -104,6 +104,7 @@ impl Script<'_> {
             reclaim: false,
             doing: FAULT,
             wake: Wake::Unknown,
+            stacks: Stacks::default(),
         };
         self.story.spans.push(change(span));
         self.until(ms)

@@ -11,7 +11,7 @@ use crate::{
     },
     capture::{
         ProcessSerial, ThreadState, ThreadTotals,
-        span::{Doing, Span, Wake},
+        span::{Doing, Span, Stacks, Wake},
     },
     timeline::Timeline,
 };
@@ -69,6 +69,7 @@ fn unfinished(totals: &ThreadTotals) -> Option<Span> {
         reclaim: false,
         doing: Doing::default(),
         wake: Wake::Unknown,
+        stacks: Stacks::default(),
     })
 }
 

@@ -2,9 +2,12 @@
 
 use comfy_table::Table;
 
-use crate::report::{Budget, Piece, ProcessReport, TransferReport};
+use crate::report::{Budget, Piece, ProcessReport, StackReport, TransferReport};
 
 use super::cells::{clean, lines, or_dash, table};
+
+/// Processes that are shown: those that lived longest.
+const PROCESSES: usize = 12;
 
 /// Pieces that are shown of a transfer, or of all processes.
 const LONGEST: usize = 10;
@@ -25,9 +28,13 @@ pub fn phases(transfer: &TransferReport) -> String {
 
 /// What the first thread of each process waited for.
 pub fn paths(processes: &[ProcessReport]) -> String {
-    let rows: Vec<Row> = processes
-        .iter()
-        .filter(|process| process.did_something())
+    let mut active: Vec<&ProcessReport> =
+        processes.iter().filter(|process| process.did_something()).collect();
+    let short = active.len().saturating_sub(PROCESSES);
+    active.sort_by_key(|process| std::cmp::Reverse(process.time.lifetime_ns));
+    active.truncate(PROCESSES);
+    let rows: Vec<Row> = active
+        .into_iter()
         .filter_map(|process| {
             let path = process.path.as_ref()?;
             let name = format!("{} {}", process.name(), process.pid);
@@ -37,7 +44,8 @@ pub fn paths(processes: &[ProcessReport]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    format!("Where the time of each process's first thread went\n{}", sections("process", &rows))
+    let more = if short == 0 { String::new() } else { format!(" ({short} more in the JSON report)") };
+    format!("Where the time of each process's first thread went{more}\n{}", sections("process", &rows))
 }
 
 struct Row<'r> {
@@ -47,7 +55,8 @@ struct Row<'r> {
 }
 
 fn sections(head: &str, rows: &[Row]) -> String {
-    let tables = [shares(head, rows), detail(head, rows), longest(rows)];
+    let pieces = longest(rows);
+    let tables = [shares(head, rows), detail(head, rows), longest_table(&pieces), stacks(&pieces)];
     let tables: Vec<String> = tables.iter().map(lines).filter(|text| !text.is_empty()).collect();
     tables.join("\n")
 }
@@ -98,11 +107,17 @@ fn detail(head: &str, rows: &[Row]) -> Table {
     table
 }
 
-fn longest(rows: &[Row]) -> Table {
+fn longest<'r>(rows: &[Row<'r>]) -> Vec<&'r Piece> {
     let mut pieces: Vec<&Piece> =
         rows.iter().filter_map(|row| row.budget).flat_map(|budget| &budget.longest).collect();
     pieces.sort_by(|a, b| (b.to_s - b.from_s).total_cmp(&(a.to_s - a.from_s)));
+    // The path of one process leads through others.
+    pieces.dedup_by_key(|piece| (piece.thread.tid, piece.to_s.to_bits(), piece.share));
     pieces.truncate(LONGEST);
+    pieces
+}
+
+fn longest_table(pieces: &[&Piece]) -> Table {
     let head = ["longest, from s", "ms", "process", "thread", "what for", "in", "woken by"];
     let mut table = table(&head, [0, 1]);
     for piece in pieces {
@@ -119,6 +134,30 @@ fn longest(rows: &[Row]) -> Table {
     }
     table
 }
+
+/// The different stacks of the longest pieces, each named by the first of them.
+fn stacks(pieces: &[&Piece]) -> Table {
+    let mut table = table(&["stack at", "innermost frame first"], [0]);
+    let mut shown: Vec<String> = Vec::new();
+    for piece in pieces {
+        let frames = |stack: &Option<StackReport>| {
+            let frames = stack.iter().flat_map(|stack| stack.frames.iter().take(FRAMES));
+            frames.map(|frame| clean(frame)).collect::<Vec<_>>().join(" < ")
+        };
+        let (kernel, user) = (frames(&piece.kernel_stack), frames(&piece.user_stack));
+        let text = [kernel, user].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" | ");
+        if text.is_empty() || shown.contains(&text) || shown.len() == STACKS {
+            continue;
+        }
+        table.add_row([format!("{:.4}", piece.from_s), text.clone()]);
+        shown.push(text);
+    }
+    table
+}
+
+/// Stacks that are shown, and frames of each of their halves; the JSON has all.
+const STACKS: usize = 3;
+const FRAMES: usize = 12;
 
 fn what_for(piece: &Piece) -> String {
     let holder = piece.holder.as_ref().map(|holder| {

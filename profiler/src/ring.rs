@@ -1,0 +1,90 @@
+//! The ring buffer's end in the daemon: empties it, and knows what was lost of its records.
+
+use std::{collections::HashMap, time::Duration};
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf,
+    maps::{MapData, RingBuf},
+};
+use profiler_ebpf::abi::loss::Loss;
+
+use crate::{
+    capture::{Losses, Record, UNDECODABLE, Writer},
+    clock::now_ns,
+    decode::{self, Event},
+    stacks::Stacks,
+    sweep::Sweep,
+};
+
+/// Records are at most some 100,000 a second: the ring buffer holds several such intervals.
+pub const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
+
+pub struct Ring {
+    events: RingBuf<MapData>,
+    /// The command names of wakers that are no targets, as they stand in the capture.
+    strangers: HashMap<u32, String>,
+    pub undecodable: u64,
+    known: Known,
+}
+
+/// What was known to be lost at the last look.
+#[derive(Default)]
+struct Known {
+    at_ns: u64,
+    ring_full: u64,
+    undecodable: u64,
+}
+
+impl Ring {
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self {
+            events: ebpf.take_map("EVENTS").context("the object has no EVENTS")?.try_into()?,
+            strangers: HashMap::new(),
+            undecodable: 0,
+            known: Known::default(),
+        })
+    }
+
+    /// Writes the records that are there.
+    pub fn drain(&mut self, stacks: &mut Stacks, out: &mut Writer) -> Result<()> {
+        let began_ns = now_ns();
+        let mut any = false;
+        while let Some(item) = self.events.next() {
+            any = true;
+            match decode::event(&item) {
+                Some(Event::Progress(raw)) => out.push(&Record::Progress(decode::progress(&raw)))?,
+                Some(Event::Span(raw)) => {
+                    if let Some(stranger) = decode::spans::stranger(&raw.waker)
+                        && self.strangers.get(&stranger.tid) != Some(&stranger.comm)
+                    {
+                        self.strangers.insert(stranger.tid, stranger.comm.clone());
+                        out.push(&Record::Stranger(stranger))?;
+                    }
+                    stacks.note(raw.tid, raw.user_stack, raw.kernel_stack);
+                    out.push(&Record::Span(decode::spans::span(&raw)))?;
+                }
+                None => self.undecodable += 1,
+            }
+        }
+        if any {
+            // A probe reads the clock before it reserves: what is older than a whole interval has been reserved.
+            let at_ns = began_ns.saturating_sub(DRAIN_INTERVAL.as_nanos() as u64);
+            out.push(&Record::Watermark { at_ns })?;
+        }
+        Ok(())
+    }
+
+    /// Whether records were lost since the last look; if so, the counts as they were then: the losses lie between.
+    pub fn losses_grew(&mut self, sweep: &Sweep) -> Result<Option<Losses>> {
+        let now =
+            Known { at_ns: now_ns(), ring_full: sweep.lost(Loss::RingFull)?, undecodable: self.undecodable };
+        let before = std::mem::replace(&mut self.known, now);
+        if (before.ring_full, before.undecodable) == (self.known.ring_full, self.known.undecodable) {
+            return Ok(None);
+        }
+        let counts = [(Loss::RingFull.name(), before.ring_full), (UNDECODABLE, before.undecodable)];
+        let counts = counts.map(|(class, count)| (class.to_owned(), count)).into();
+        Ok(Some(Losses { at_ns: before.at_ns, counts }))
+    }
+}

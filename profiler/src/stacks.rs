@@ -1,0 +1,94 @@
+//! Stacks of long stays off the CPU: read from the kernel's table, and named while their processes live.
+//!
+//! User frames need frame pointers; a program without them shows the innermost ones only. Names come from ELF symbol
+//! tables: a stripped program shows addresses.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::capture::{Record, Stack, Writer};
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf,
+    maps::{MapData, StackTraceMap},
+};
+use blazesym::{
+    Pid,
+    symbolize::{
+        Input, Symbolized, Symbolizer,
+        source::{Kernel, Process, Source},
+    },
+};
+
+/// `PERF_MAX_STACK_DEPTH`: a stack of so many frames was cut.
+const DEEPEST: usize = 127;
+
+pub struct Stacks {
+    map: StackTraceMap<MapData>,
+    symbolizer: Symbolizer,
+    /// Stacks that are not in the capture yet; of user stacks a thread that had it.
+    wanted: BTreeMap<u32, Option<u32>>,
+    written: HashSet<u32>,
+}
+
+impl Stacks {
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self {
+            map: ebpf.take_map("STACKS").context("the object has no STACKS")?.try_into()?,
+            symbolizer: Symbolizer::builder().enable_inlined_fns(false).enable_code_info(false).build(),
+            wanted: BTreeMap::new(),
+            written: HashSet::new(),
+        })
+    }
+
+    /// Remembers the stacks of a thread's stay, which are negative where there are none.
+    pub fn note(&mut self, tid: u32, user: i32, kernel: i32) {
+        for (id, thread) in [(kernel, None), (user, Some(tid))] {
+            if let Ok(id) = u32::try_from(id)
+                && self.written.insert(id)
+            {
+                self.wanted.insert(id, thread);
+            }
+        }
+    }
+
+    /// Writes the stacks that spans have named since the last time.
+    pub fn write(&mut self, out: &mut Writer) -> Result<()> {
+        for (id, thread) in std::mem::take(&mut self.wanted) {
+            let trace = self.map.get(&id, 0).context("read a stack")?;
+            let addresses: Vec<u64> = trace.frames().iter().map(|frame| frame.ip).collect();
+            let frames = match thread {
+                Some(tid) => self.name(&Source::Process(of_thread(tid)), &addresses),
+                None => without_probe(self.name(&Source::Kernel(Kernel::default()), &addresses)),
+            };
+            let truncated = addresses.len() >= DEEPEST;
+            out.push(&Record::Stack(Stack { id, frames, truncated }))?;
+        }
+        Ok(())
+    }
+
+    /// Innermost first; an address stands for itself where it has no name, and where its process is gone.
+    fn name(&self, source: &Source, addresses: &[u64]) -> Vec<String> {
+        let named = self.symbolizer.symbolize(source, Input::AbsAddr(addresses)).unwrap_or_default();
+        let name = |(place, address): (usize, &u64)| match named.get(place) {
+            Some(Symbolized::Sym(symbol)) => symbol.name.to_string(),
+            _ => format!("{address:#x}"),
+        };
+        addresses.iter().enumerate().map(name).collect()
+    }
+}
+
+/// Without the frames of the tracepoint and of the program on it.
+fn without_probe(mut frames: Vec<String>) -> Vec<String> {
+    if let Some(tracepoint) = frames.iter().position(|frame| frame.starts_with("__traceiter_")) {
+        frames.drain(..=tracepoint);
+    }
+    frames
+}
+
+/// `/proc` shows a thread's memory map under its own id too.
+fn of_thread(tid: u32) -> Process {
+    let mut process = Process::new(Pid::from(tid));
+    // No debugging information is looked for: it takes more memory than a daemon may have.
+    process.debug_syms = false;
+    process
+}
