@@ -8,6 +8,7 @@ use profiler_ebpf::abi::{
     context::Context,
     disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes},
     loss::Loss,
+    owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
     sched::{Thread, ThreadKey},
     sockets::{Socket, SocketBytes, SocketKey},
     target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
@@ -78,6 +79,17 @@ pub static REQUESTS: HashMap<u64, RequestTimes> = HashMap::with_max_entries(1638
 
 #[map]
 pub static CREDITS: HashMap<CreditKey, Credit> = HashMap::with_max_entries(8192, 0);
+
+/// Files that targets use, and who uses them how much. A file needs an entry for each process and one more.
+#[map]
+pub static INODE_USES: HashMap<InodeUseKey, InodeUse> = HashMap::with_max_entries(65536, 0);
+
+/// The process of each direct I/O call, by the address of its `struct kiocb`: until the next call with the same.
+#[map]
+pub static DIRECT_CALLS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0);
+
+#[map]
+pub static INODE_IO: HashMap<InodeIoKey, InodeIo> = HashMap::with_max_entries(32768, 0);
 
 #[map]
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::ALL.len() as u32, 0);

@@ -2,6 +2,7 @@
 
 use crate::abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey},
+    owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
     sched::{Thread, ThreadKey},
     sockets::{Socket, SocketBytes, SocketKey},
     target::Process,
@@ -16,4 +17,19 @@ macro_rules! pod {
     };
 }
 
-pod!(Credit, CreditKey, DeviceIo, DeviceKey, Process, Socket, SocketBytes, SocketKey, Thread, ThreadKey);
+pod!(
+    Credit,
+    CreditKey,
+    DeviceIo,
+    DeviceKey,
+    InodeIo,
+    InodeIoKey,
+    InodeUse,
+    InodeUseKey,
+    Process,
+    Socket,
+    SocketBytes,
+    SocketKey,
+    Thread,
+    ThreadKey
+);

@@ -1,7 +1,8 @@
 //! Is this task one that we profile? Two array look-ups, which the JIT inlines.
 
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task_btf};
 use profiler_ebpf::abi::{
+    fields::Field,
     loss::Loss,
     target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
 };
@@ -9,6 +10,7 @@ use profiler_ebpf::abi::{
 use crate::{
     atomic,
     emit::{lose, now_ns},
+    kernel::load,
     maps::{FREE_SLOTS, LAST_SERIAL, PROCESSES, SLOT_OF},
 };
 
@@ -27,6 +29,16 @@ pub fn of(tgid: u32) -> Option<*mut Process> {
         0 => None,
         slot => PROCESSES.get_ptr_mut(slot),
     }
+}
+
+/// Is the current task a thread of the kernel? io_uring's workers are threads of their process.
+#[inline(always)]
+pub fn is_kernel_thread() -> bool {
+    /// Of `task_struct.flags`.
+    const PF_KTHREAD: u32 = 0x0020_0000;
+    // SAFETY: the current task always exists.
+    let flags: u32 = unsafe { load(bpf_get_current_task_btf().cast_const().cast(), Field::TaskFlags) };
+    flags & PF_KTHREAD != 0
 }
 
 /// Makes a thread group a target from now on.

@@ -72,6 +72,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     control_ports[..settings.control_ports.len()].copy_from_slice(&settings.control_ports);
 
     let pages_pinned = btf::enumerator(&types, "BIO_PAGE_PINNED").map_or(0, |bit| 1u16 << bit);
+    let folio_large_bit = btf::enumerator(&types, "PG_head").context("this kernel has no PG_head")?;
 
     let kernel = Btf::from_sys_fs().with_context(|| format!("read {}", btf::VMLINUX))?;
     let mut ebpf = EbpfLoader::new()
@@ -81,6 +82,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .override_global("CONTROL_PORTS", &control_ports, true)
         .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
         .override_global("PAGES_PINNED", &pages_pinned, true)
+        .override_global("FOLIO_LARGE_BIT", &folio_large_bit, true)
         .map_max_entries("SLOT_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))
         .map_max_entries("EVENTS", settings.ring_buffer_bytes.get())
         .load(OBJECT)

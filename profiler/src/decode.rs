@@ -9,6 +9,7 @@ use profiler_ebpf::abi::{
     context::{WAITS, Wait},
     disk::{self, Credit, CreditKey, DeviceIo, DeviceKey},
     event::{self, Kind},
+    owners::{self, InodeIoKey, InodeKey, InodeUseKey},
     progress,
     sched::{self, StateWord, Thread, ThreadKey},
     sockets::{AF_INET, IPPROTO_TCP, Socket, SocketBytes, SocketKey},
@@ -18,8 +19,8 @@ use profiler_ebpf::abi::{
 
 use crate::{
     capture::{
-        CreditTotals, DeviceTotals, Operation, ProcessSerial, ProcessTotals, Progress, Protocol,
-        SocketClosed, SocketEnds, SocketTotals, ThreadState, ThreadTotals, Waits,
+        CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation, ProcessSerial, ProcessTotals,
+        Progress, Protocol, SocketClosed, SocketEnds, SocketTotals, ThreadState, ThreadTotals, Waits,
     },
     target::comm_text,
 };
@@ -168,6 +169,41 @@ pub fn credit(at_ns: u64, key: &CreditKey, raw: &Credit) -> CreditTotals {
         operation: operation(&key.device),
         bytes: raw.bytes,
         bios: raw.bios,
+    }
+}
+
+/// `since_last` is the map's value less what it was in the last record.
+pub fn inode_use(at_ns: u64, key: &InodeUseKey, since_last: &owners::InodeUse) -> InodeUse {
+    InodeUse {
+        at_ns,
+        inode: inode(&key.inode),
+        process: (key.process != owners::OTHERS).then_some(ProcessSerial(key.process)),
+        cached_bytes: since_last.cached_bytes,
+        dirtied_bytes: since_last.dirtied_bytes,
+    }
+}
+
+/// `since_last` is the map's value less what it was in the last record.
+pub fn inode_io(at_ns: u64, key: &InodeIoKey, since_last: &owners::InodeIo) -> InodeIo {
+    InodeIo {
+        at_ns,
+        inode: inode(&key.inode),
+        major: key.device.major,
+        minor: key.device.minor,
+        operation: operation(&key.device),
+        bytes: since_last.bytes,
+        bios: since_last.bios,
+    }
+}
+
+/// The kernel keeps 20 bits of minor in a `dev_t`; user space sees another arrangement.
+fn inode(key: &InodeKey) -> Inode {
+    const MINOR_BITS: u32 = 20;
+    Inode {
+        major: key.superblock >> MINOR_BITS,
+        minor: key.superblock & ((1 << MINOR_BITS) - 1),
+        number: key.number,
+        generation: key.generation,
     }
 }
 

@@ -48,6 +48,8 @@ kinds! {
     Payload = "payload",
     Arrival = "arrival",
     Holding = "holding",
+    InodeUse = "inode_use",
+    InodeIo = "inode_io",
 }
 
 /// Writes the records of the given kinds, or all if none is given, in the order of the capture. A reader that

@@ -1,6 +1,8 @@
 //! Copies the counters out of the maps and into the capture: what changed since the last sweep, and at the end
 //! everything that /proc still has to add.
 
+mod inodes;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::Path,
@@ -28,6 +30,8 @@ use crate::{
     target::{Targets, comm_text, io_record, thread_io},
 };
 
+use inodes::Inodes;
+
 /// The maps that hold counters, and what of them is in the capture already.
 pub struct Sweep {
     threads: BpfHashMap<MapData, ThreadKey, Thread>,
@@ -35,6 +39,7 @@ pub struct Sweep {
     socket_bytes: BpfHashMap<MapData, SocketKey, SocketBytes>,
     devices: BpfHashMap<MapData, DeviceKey, DeviceIo>,
     credits: BpfHashMap<MapData, CreditKey, Credit>,
+    inodes: Inodes,
     losses: PerCpuArray<MapData, u64>,
     written_threads: HashMap<ThreadKey, u64>,
     written_sockets: HashMap<SocketKey, (u64, u64)>,
@@ -50,6 +55,7 @@ impl Sweep {
             socket_bytes: take(ebpf, "SOCKET_BYTES")?,
             devices: take(ebpf, "DEVICES")?,
             credits: take(ebpf, "CREDITS")?,
+            inodes: Inodes::new(take(ebpf, "INODE_USES")?, take(ebpf, "INODE_IO")?),
             losses: ebpf.take_map("LOSSES").context("the object has no LOSSES")?.try_into()?,
             written_threads: HashMap::new(),
             written_sockets: HashMap::new(),
@@ -68,6 +74,7 @@ impl Sweep {
             exiting.into_iter().filter(|(_, p)| !alive.contains(&p.serial) || !exists(p.tgid)).collect();
         self.write_sockets(out, &ended)?;
         self.write_disks(out)?;
+        self.inodes.write_if_due(out)?;
         for (slot, process) in &ended {
             targets.release(*slot, process)?;
             self.written_processes.remove(&process.serial);
@@ -75,8 +82,8 @@ impl Sweep {
         Ok(())
     }
 
-    /// Adds what /proc knows of the threads that live: their I/O accounting, their names, and those that never
-    /// ran. For the end, when the probes are detached: `end_ns` is when.
+    /// Adds the last counts of files, and what /proc knows of the threads that live: their I/O accounting, their
+    /// names, and those that never ran. For the end, when the probes are detached: `end_ns` is when.
     pub fn write_live_threads(
         &mut self,
         targets: &Targets,
@@ -84,6 +91,7 @@ impl Sweep {
         stacks: &mut Stacks,
         out: &mut Writer,
     ) -> Result<()> {
+        self.inodes.write(out)?;
         let mut seen: HashMap<u32, (ThreadKey, Thread)> = HashMap::new();
         for entry in self.threads.iter() {
             let (key, thread) = entry?;

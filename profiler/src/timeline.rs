@@ -1,10 +1,12 @@
 //! What a capture says, folded: the last totals of everything, progress in time order. Reports read nothing
 //! else, and never raw records.
 //!
-//! Memory grows with processes, threads, sockets and strides of payload; [`Events`] with stays off the CPU and calls.
+//! Memory grows with processes, threads, sockets, files and strides of payload; [`Events`] with stays off the CPU
+//! and calls.
 
 mod devices;
 mod events;
+mod owners;
 mod processes;
 mod progress;
 mod sockets;
@@ -24,11 +26,12 @@ pub use threads::{FileIo, ThreadTime};
 
 use crate::{
     capture::{
-        Capture, Checksum, Clock, Daemon, Direction, Ending, Environment, Family, Losses, Milestone,
+        Capture, Checksum, Clock, Daemon, Direction, Ending, Environment, Family, Inode, Losses, Milestone,
         MilestoneName, Polling, ProcessSerial, Record, Start, Transfer, UNDECODABLE,
     },
     kernel::families::CONTEXTS,
 };
+use owners::InodeTotals;
 use progress::Reorder;
 
 /// The class of progress records that came after the watermark that closed their time.
@@ -146,6 +149,7 @@ struct Folded {
     losses: BTreeMap<String, u64>,
     windows: Windows,
     daemon: Option<DaemonUse>,
+    inodes: BTreeMap<Inode, InodeTotals>,
     reorder: Reorder,
     events: Events,
     lossy: Vec<Lossy>,
@@ -212,6 +216,15 @@ impl Folded {
                 let id = DeviceId { major: totals.major, minor: totals.minor };
                 self.devices.entry(id).or_default();
                 self.process(totals.process).credits.insert((id, totals.operation), totals.bytes);
+            }
+            Record::InodeUse(inode_use) => {
+                self.seen(inode_use.at_ns);
+                self.inodes.entry(inode_use.inode).or_default().add_use(&inode_use);
+            }
+            Record::InodeIo(io) => {
+                self.seen(io.at_ns);
+                self.devices.entry(DeviceId { major: io.major, minor: io.minor }).or_default();
+                self.inodes.entry(io.inode).or_default().add_io(&io);
             }
             Record::Transfer(transfer) => {
                 self.transfers.retain(|other| other.label != transfer.label);
@@ -300,6 +313,9 @@ impl Folded {
         if !is_whole(&self.families, CONTEXTS) {
             let threads = self.processes.values_mut().flat_map(|process| process.threads.values_mut());
             threads.for_each(|thread| thread.waits.forget_causes());
+        }
+        for totals in self.inodes.values() {
+            totals.credit(&mut self.processes);
         }
         let (end_ns, end_reason) = match self.end {
             Some((at_ns, reason)) => (at_ns, Some(reason)),

@@ -2,6 +2,8 @@
 //!
 //! The test process is its own target, so it knows to the byte what it did.
 
+#[path = "kernel/actor.rs"]
+mod actor;
 #[path = "kernel/bench.rs"]
 mod bench;
 #[path = "kernel/bytes.rs"]
@@ -10,8 +12,14 @@ mod bytes;
 mod disk;
 #[path = "kernel/faults.rs"]
 mod faults;
+#[path = "kernel/files.rs"]
+mod files;
+#[path = "kernel/owners.rs"]
+mod owners;
 #[path = "kernel/processes.rs"]
 mod processes;
+#[path = "kernel/readers.rs"]
+mod readers;
 #[path = "kernel/recorded.rs"]
 mod recorded;
 #[path = "kernel/time.rs"]

@@ -11,7 +11,8 @@ macro_rules! fields {
         impl Field {
             pub const ALL: &[Field] = &[$(Field::$variant,)*];
 
-            /// The structure, and the path of members inside it, separated by dots.
+            /// The structure, and the path of members inside it, separated by dots. Where kernels name the field
+            /// differently, paths are separated by bars, the newest name first.
             pub const fn path(self) -> (&'static str, &'static str) {
                 match self { $(Field::$variant => ($structure, $path),)* }
             }
@@ -62,9 +63,20 @@ fields! {
     BioSize = "bio", "bi_iter.bi_size", 4;
     BioIndex = "bio", "bi_iter.bi_idx", 4;
     BioVec = "bio", "bi_io_vec", 8;
+    BioPrivate = "bio", "bi_private", 8;
     BioVecPage = "bio_vec", "bv_page", 8;
     PageCompoundHead = "page", "compound_head", 8;
     PageMapping = "page", "mapping", 8;
+    IomapDioIocb = "iomap_dio", "iocb", 8;
+    FolioFlags = "folio", "flags", 8;
+    FolioMapping = "folio", "mapping", 8;
+    FolioPages = "folio", "_nr_pages|_folio_nr_pages", 4;
+    MappingHost = "address_space", "host", 8;
+    InodeMode = "inode", "i_mode", 2;
+    InodeNumber = "inode", "i_ino", 8;
+    InodeGeneration = "inode", "i_generation", 4;
+    InodeSuperblock = "inode", "i_sb", 8;
+    SuperblockDevice = "super_block", "s_dev", 4;
     BlockDeviceDisk = "block_device", "bd_disk", 8;
     DiskMajor = "gendisk", "major", 4;
     DiskFirstMinor = "gendisk", "first_minor", 4;

@@ -33,4 +33,5 @@ losses! {
     CompletionUnseen = "completion_unseen", "a disk request was issued again before its completion was seen: its bytes and times are missing from the device, credits are not affected";
     StackTableFull = "stack_table_full", "a stack found no place in its table, or another one in its place: a long stay off the CPU has none";
     WakeUnseen = "wake_unseen", "a thread ran again without a wake-up that was seen: what it slept for is not known, and its run queue time counts as sleep";
+    InodeTableFull = "inode_table_full", "a file found no place in its table: what devices moved of it is credited to nobody";
 }

@@ -7,6 +7,7 @@ pub mod disk;
 pub mod event;
 pub mod fields;
 pub mod loss;
+pub mod owners;
 pub mod progress;
 pub mod sched;
 pub mod sockets;

@@ -1,12 +1,12 @@
 //! Block devices: bytes, queue and service time of the whole host; bytes that a target submitted itself.
 //!
-//! A bio is credited at submission, where the submitter is the current task. Direct I/O carries anonymous
-//! pages and belongs to the submitter; so does every read. A write of page-cache pages is not credited here:
-//! whoever submits it is seldom the one that dirtied the pages.
+//! A bio is credited at submission. Direct I/O carries a user's memory and belongs to the submitter (see `direct.rs`),
+//! and so does every read that a process submits. Pages of a file's cache that anyone writes, or that a kernel thread reads (the
+//! dispatcher of throttled bios), are counted for the file: see `owners.rs`.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use profiler_ebpf::abi::{
-    disk::{Credit, CreditKey, DeviceIo, DeviceKey, OPERATION_MASK, RequestTimes, WRITE},
+    disk::{Credit, CreditKey, DeviceIo, DeviceKey, OPERATION_MASK, READ, RequestTimes, WRITE},
     fields::Field,
     loss::Loss,
 };
@@ -14,45 +14,35 @@ use profiler_ebpf::abi::{
 use crate::{
     atomic,
     emit::{lose, now_ns},
-    kernel::{load, read},
+    kernel::load,
     maps::{CREDITS, DEVICES, NO_EXIST, REQUESTS},
-    probes::context,
+    probes::{bio, context, direct, owners},
     target,
 };
-
-/// The bit of `bio.bi_flags` that says "pages pinned for a user's direct I/O" (6.5), as a mask; 0 where the
-/// kernel has no such flag. Set by the daemon.
-#[unsafe(no_mangle)]
-static PAGES_PINNED: u16 = 0;
-
-/// Bit 0 of `page.mapping`: anonymous memory.
-const PAGE_MAPPING_ANON: u64 = 1;
 
 /// `block_bio_queue(struct bio *bio)`: in the submitter's context, or in a dispatching kworker's if the bio was
 /// throttled.
 #[btf_tracepoint(function = "block_bio_queue")]
 pub fn disk_submit(ctx: BtfTracePointContext) -> i32 {
-    let Some(process) = target::current() else { return 0 };
     let bio: *const u8 = ctx.arg(0);
     // SAFETY: argument 0 is a struct bio, and the pointers are loaded from it; map values are live.
     unsafe {
         let operation = load::<u32>(bio, Field::BioOpf) & OPERATION_MASK;
-        if operation > WRITE || (operation == WRITE && !is_direct(bio)) {
+        if operation > WRITE {
             return 0;
         }
-        let device: *const u8 = load(bio, Field::BioBdev);
-        let disk: *const u8 = load(device, Field::BlockDeviceDisk);
-        let key = CreditKey { device: device_key(disk, operation), process: (*process).serial };
         let bytes = u64::from(load::<u32>(bio, Field::BioSize));
-        if CREDITS.get_ptr_mut(key).is_none() {
-            let _ = CREDITS.insert(key, Credit::default(), NO_EXIST);
-        }
-        match CREDITS.get_ptr_mut(key) {
-            Some(credit) => {
-                atomic::add(&raw mut (*credit).bytes, bytes);
-                atomic::add(&raw mut (*credit).bios, 1);
+        let is_own_read = operation == READ && !target::is_kernel_thread();
+        if is_own_read || bio::is_direct(bio) {
+            let process = match target::current() {
+                Some(process) => Some((*process).serial),
+                None => direct::caller(bio),
+            };
+            if let Some(process) = process {
+                credit(CreditKey { device: device_of(bio, operation), process }, bytes);
             }
-            None => lose(Loss::DeviceTableFull),
+        } else if let Some(file) = bio::file(bio) {
+            owners::moved(file, device_of(bio, operation), bytes);
         }
     }
     0
@@ -122,6 +112,30 @@ pub fn disk_complete(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+#[inline(always)]
+unsafe fn credit(key: CreditKey, bytes: u64) {
+    if CREDITS.get_ptr_mut(key).is_none() {
+        let _ = CREDITS.insert(key, Credit::default(), NO_EXIST);
+    }
+    match CREDITS.get_ptr_mut(key) {
+        // SAFETY: a live map value.
+        Some(credit) => unsafe {
+            atomic::add(&raw mut (*credit).bytes, bytes);
+            atomic::add(&raw mut (*credit).bios, 1);
+        },
+        None => lose(Loss::DeviceTableFull),
+    }
+}
+
+#[inline(always)]
+unsafe fn device_of(bio: *const u8, operation: u32) -> DeviceKey {
+    // SAFETY: the caller's bio is a struct bio, and the pointers are loaded from it.
+    unsafe {
+        let device: *const u8 = load(bio, Field::BioBdev);
+        device_key(load(device, Field::BlockDeviceDisk), operation)
+    }
+}
+
 /// The whole disk, also for a partition.
 #[inline(always)]
 unsafe fn device_key(disk: *const u8, operation: u32) -> DeviceKey {
@@ -133,31 +147,5 @@ unsafe fn device_key(disk: *const u8, operation: u32) -> DeviceKey {
             operation,
             _pad: 0,
         }
-    }
-}
-
-/// Does the bio carry a user's memory, rather than a file's cache? Pinned pages do, shared memory among them;
-/// kernels without the flag leave only the kind of the first page: anonymous.
-#[inline(always)]
-unsafe fn is_direct(bio: *const u8) -> bool {
-    // SAFETY: the caller's bio is a struct bio; the helper checks the addresses behind it.
-    unsafe {
-        if load::<u16>(bio, Field::BioFlags) & (&raw const PAGES_PINNED).read_volatile() != 0 {
-            return true;
-        }
-        let vectors: *const u8 = load(bio, Field::BioVec);
-        let index = load::<u32>(bio, Field::BioIndex) as usize;
-        // bio_vec: page pointer, length, offset.
-        const BIO_VEC_BYTES: usize = 16;
-        let Some(page) = read::<u64>(vectors.add(index * BIO_VEC_BYTES), Field::BioVecPage) else {
-            return false;
-        };
-        let page = page as *const u8;
-        // A tail page names its head in `compound_head`, with bit 0 set.
-        let head = match read::<u64>(page, Field::PageCompoundHead) {
-            Some(link) if link & 1 != 0 => (link - 1) as *const u8,
-            _ => page,
-        };
-        read::<u64>(head, Field::PageMapping).is_some_and(|mapping| mapping & PAGE_MAPPING_ANON != 0)
     }
 }

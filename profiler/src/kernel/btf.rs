@@ -76,7 +76,8 @@ pub fn bit(btf: &Btf, structure: &str, path: &str) -> Result<u32> {
 }
 
 fn offset(btf: &Btf, field: Field) -> Result<u32> {
-    let (structure, path) = field.path();
+    let (structure, paths) = field.path();
+    let path = paths.split('|').find(|path| locate(btf, structure, path).is_ok()).unwrap_or(paths);
     let (bits, member) = locate(btf, structure, path)?;
     let size = size_bytes(btf, &member)?;
     if size != field.size_bytes() {

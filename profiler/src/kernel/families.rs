@@ -70,6 +70,7 @@ pub const FAMILIES: &[Family] = &[
                     BioFlags,
                     BioBdev,
                     BioSize,
+                    BioPrivate,
                     BioIndex,
                     BioVec,
                     BioVecPage,
@@ -78,6 +79,13 @@ pub const FAMILIES: &[Family] = &[
                     BlockDeviceDisk,
                     DiskMajor,
                     DiskFirstMinor,
+                    TaskFlags,
+                    MappingHost,
+                    InodeMode,
+                    InodeNumber,
+                    InodeGeneration,
+                    InodeSuperblock,
+                    SuperblockDevice,
                 ],
             },
             Program { name: "disk_issue", parameters: &["rq"], fields: &[RequestOpf, RequestStartTime] },
@@ -87,6 +95,25 @@ pub const FAMILIES: &[Family] = &[
                 fields: &[RequestOpf, RequestBytes, RequestQueue, QueueDisk, DiskMajor, DiskFirstMinor],
             },
         ],
+    },
+    Family {
+        name: OWNERS,
+        counts: "who dirtied which file, and whose reads were throttled",
+        required: false,
+        programs: &[
+            Program { name: "folio_dirty", parameters: &["folio"], fields: FOLIO_FIELDS },
+            Program { name: "folio_add", parameters: &["folio"], fields: FOLIO_FIELDS },
+        ],
+    },
+    Family {
+        name: "throttled direct I/O",
+        counts: "whose direct I/O was throttled",
+        required: false,
+        programs: &[Program {
+            name: "direct_begin",
+            parameters: &["iocb"],
+            fields: &[TaskFlags, BioPrivate, IomapDioIocb],
+        }],
     },
     Family {
         name: CONTEXTS,
@@ -128,6 +155,9 @@ pub const SCHEDULING: &str = "scheduling";
 /// The family without which the cause of a wait is not known.
 pub const CONTEXTS: &str = "wake-up context";
 
+/// The family without which nothing that went through the page cache has an owner.
+pub const OWNERS: &str = "owners";
+
 const SOCKET_FIELDS: &[Field] = &[
     SockFamily,
     SockProtocol,
@@ -139,6 +169,19 @@ const SOCKET_FIELDS: &[Field] = &[
     SockPeerV6,
     SockNet,
     NetInum,
+];
+
+const FOLIO_FIELDS: &[Field] = &[
+    TaskFlags,
+    FolioFlags,
+    FolioMapping,
+    FolioPages,
+    MappingHost,
+    InodeMode,
+    InodeNumber,
+    InodeGeneration,
+    InodeSuperblock,
+    SuperblockDevice,
 ];
 
 const THREAD_FIELDS: &[Field] = &[

@@ -19,6 +19,10 @@ pub struct Process {
     pub sockets: BTreeMap<u64, SocketTotals>,
     /// Bytes that the process submitted to each device itself.
     pub credits: BTreeMap<(DeviceId, Operation), u64>,
+    /// Bytes of the process's files that others moved to or from each device: its share of them.
+    pub file_credits: BTreeMap<(DeviceId, Operation), u64>,
+    /// Page cache of files, in whole folios, again after each writeback.
+    pub dirtied_bytes: u64,
     /// In time order; counts never go back.
     pub progress: Vec<Point>,
 }
@@ -35,6 +39,12 @@ impl Process {
 
     pub fn role(&self) -> Option<&str> {
         self.label.as_ref().map(|label| label.role.as_str())
+    }
+
+    /// Bytes of a device that are its own: submitted by itself, or its share of its files.
+    pub fn credited_bytes(&self, device: DeviceId, operation: Operation) -> u64 {
+        let of = |credits: &BTreeMap<_, u64>| credits.get(&(device, operation)).copied().unwrap_or(0);
+        of(&self.credits) + of(&self.file_credits)
     }
 
     pub(super) fn advance(&mut self, progress: &Progress) {

@@ -2,14 +2,14 @@
 
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc},
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
 };
 
-use profiler::{attach::Settings, capture::Operation};
+use profiler::capture::Operation;
 
-use crate::recorded::{Recorded, record, record_with};
+use crate::recorded::{Recorded, record};
 
 const WRITTEN_BYTES: u64 = 64 << 20;
 const BLOCK_BYTES: usize = 1 << 20;
@@ -34,22 +34,6 @@ fn a_direct_write_belongs_to_its_writer() {
 #[track_caller]
 fn check_device(written_bytes: u64) {
     assert!(written_bytes >= WRITTEN_BYTES * 9 / 10, "the busiest device wrote {written_bytes} bytes");
-}
-
-#[test]
-fn a_write_through_the_page_cache_is_not_credited_but_shown_on_the_device() {
-    let recorded = record_with(&Settings::default(), |_| {
-        let file = tempfile::NamedTempFile::new_in("/var/tmp").unwrap();
-        let mut writer: &File = file.as_file();
-        writer.write_all(&vec![7; WRITTEN_BYTES as usize]).unwrap();
-        writer.sync_all().unwrap();
-    });
-    assert_eq!(credited(&recorded, Operation::Write), 0);
-    let device_wrote = |device: &profiler::timeline::Device| {
-        device.totals.get(&Operation::Write).map_or(0, |totals| totals.bytes)
-    };
-    let written = recorded.timeline.devices.values().map(device_wrote).max().unwrap();
-    check_device(written);
 }
 
 fn credited(recorded: &Recorded, operation: Operation) -> u64 {

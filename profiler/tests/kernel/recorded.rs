@@ -37,13 +37,25 @@ pub fn record(work: impl FnOnce()) -> Recorded {
     record_with(&Settings::default(), |_| work())
 }
 
+/// The same, with other settings.
 pub fn record_with(settings: &Settings, work: impl FnOnce(&Recording)) -> Recorded {
+    record_nobody(settings, |recording| {
+        recording.register(std::process::id()).expect("register this process");
+        work(recording);
+    })
+}
+
+/// Records only processes that `work` registers.
+pub fn record_others(work: impl FnOnce(&Recording)) -> Recorded {
+    record_nobody(&Settings::default(), work)
+}
+
+fn record_nobody(settings: &Settings, work: impl FnOnce(&Recording)) -> Recorded {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     // On a disk: /tmp may be memory, which has no direct I/O.
     let folder = tempfile::tempdir_in("/var/tmp").expect("make a folder");
     let path = folder.path().join("run.capture");
     let recording = recording::start(&path, settings, &Subject::default()).expect("record, which needs root");
-    recording.register(std::process::id()).expect("register this process");
     work(&recording);
     recording
         .detach()
