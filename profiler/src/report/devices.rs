@@ -25,10 +25,13 @@ pub struct DeviceReport {
     /// From issue to completion.
     pub read_mean_service_us: Option<f64>,
     pub write_mean_service_us: Option<f64>,
-    /// Bytes that targets submitted themselves. The rest is of other processes, or was written back later by a
-    /// kernel thread.
+    /// Bytes of targets: submitted by themselves, or their share of the files that they use.
     pub credited_read_bytes: u64,
     pub credited_written_bytes: u64,
+    /// The rest: other processes, and file systems' metadata. Less than nothing where completions were not seen, and
+    /// by what is under way.
+    pub uncredited_read_bytes: i64,
+    pub uncredited_written_bytes: i64,
     pub errors: u64,
 }
 
@@ -39,20 +42,25 @@ pub(super) fn report(timeline: &Timeline) -> Vec<DeviceReport> {
         .map(|(id, device)| {
             let of = |operation| device.totals.get(&operation);
             let (read, write) = (of(Operation::Read), of(Operation::Write));
+            let (read_bytes, written_bytes) = (read.map_or(0, |t| t.bytes), write.map_or(0, |t| t.bytes));
+            let credited_read_bytes = credited_bytes(timeline, *id, Operation::Read);
+            let credited_written_bytes = credited_bytes(timeline, *id, Operation::Write);
             DeviceReport {
                 name: device.disk.as_ref().map_or_else(|| id.to_string(), |disk| disk.name.clone()),
                 scheduler: device.disk.as_ref().and_then(|disk| disk.scheduler.clone()),
                 below_another: device.below_another(),
-                read_bytes: read.map_or(0, |t| t.bytes),
-                written_bytes: write.map_or(0, |t| t.bytes),
+                read_bytes,
+                written_bytes,
                 read_requests: read.map_or(0, |t| t.requests),
                 write_requests: write.map_or(0, |t| t.requests),
                 read_mean_queue_us: read.and_then(mean_queue_us),
                 write_mean_queue_us: write.and_then(mean_queue_us),
                 read_mean_service_us: read.and_then(mean_service_us),
                 write_mean_service_us: write.and_then(mean_service_us),
-                credited_read_bytes: credited_bytes(timeline, *id, Operation::Read),
-                credited_written_bytes: credited_bytes(timeline, *id, Operation::Write),
+                credited_read_bytes,
+                credited_written_bytes,
+                uncredited_read_bytes: read_bytes.wrapping_sub(credited_read_bytes).cast_signed(),
+                uncredited_written_bytes: written_bytes.wrapping_sub(credited_written_bytes).cast_signed(),
                 errors: read.map_or(0, |t| t.errors) + write.map_or(0, |t| t.errors),
             }
         })
@@ -60,8 +68,7 @@ pub(super) fn report(timeline: &Timeline) -> Vec<DeviceReport> {
 }
 
 fn credited_bytes(timeline: &Timeline, id: DeviceId, operation: Operation) -> u64 {
-    let credits = timeline.processes.values().flat_map(|process| &process.credits);
-    credits.filter(|(key, _)| **key == (id, operation)).map(|(_, bytes)| bytes).sum()
+    timeline.processes.values().map(|process| process.credited_bytes(id, operation)).sum()
 }
 
 fn mean_queue_us(totals: &DeviceTotals) -> Option<f64> {

@@ -77,9 +77,14 @@ pub struct DiskBytes {
     /// The tasks' own accounting, which counts `read()` and `write()` on sockets too.
     pub file_read_bytes: u64,
     pub file_written_bytes: u64,
-    /// Submitted by the process itself; what a kernel thread writes back later is not in here.
+    /// Page cache of files that it dirtied, by calls and through mappings: whole folios, again after each writeback.
+    /// Missing where that was not recorded.
+    pub dirtied_bytes: Option<u64>,
+    /// On devices, whoever submitted it there: what is still dirty at the capture's end is not in here.
     pub device_read_bytes: u64,
     pub device_written_bytes: u64,
+    /// The part of `device_written_bytes` that went through the page cache. Missing where that was not recorded.
+    pub writeback_bytes: Option<u64>,
 }
 
 impl ProcessReport {
@@ -103,8 +108,8 @@ impl NetworkBytes {
 
 impl DiskBytes {
     pub fn moved(&self) -> bool {
-        self.file_read_bytes + self.file_written_bytes + self.device_read_bytes + self.device_written_bytes
-            > 0
+        let asked_for = self.file_read_bytes + self.file_written_bytes + self.dirtied_bytes.unwrap_or(0);
+        asked_for + self.device_read_bytes + self.device_written_bytes > 0
     }
 }
 
@@ -208,18 +213,15 @@ fn peers(process: &Process) -> Vec<PeerReport> {
         .collect()
 }
 
-/// A stacked device's bytes show on the devices below it again, and are added up on the topmost only.
 fn disk(timeline: &Timeline, process: &Process) -> DiskBytes {
-    let device_bytes = |wanted: Operation| {
-        let credits = process.credits.iter().filter(|((id, operation), _)| {
-            *operation == wanted && !timeline.devices.get(id).is_some_and(|device| device.below_another())
-        });
-        credits.map(|(_, bytes)| bytes).sum()
-    };
     DiskBytes {
         file_read_bytes: process.io.values().map(|io| io.read_bytes()).sum(),
         file_written_bytes: process.io.values().map(|io| io.written_bytes()).sum(),
-        device_read_bytes: device_bytes(Operation::Read),
-        device_written_bytes: device_bytes(Operation::Write),
+        dirtied_bytes: timeline.knows_owners().then_some(process.dirtied_bytes),
+        device_read_bytes: timeline.credited_bytes(process, Operation::Read),
+        device_written_bytes: timeline.credited_bytes(process, Operation::Write),
+        writeback_bytes: timeline
+            .knows_owners()
+            .then(|| timeline.file_credited_bytes(process, Operation::Write)),
     }
 }

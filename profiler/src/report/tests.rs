@@ -45,13 +45,17 @@ fn the_json_has_the_names_of_the_design() {
             ("processes.1.peers.1.control", "true"),
             ("processes.1.disk.file_read_bytes", "2100000"),
             ("processes.1.disk.file_written_bytes", "1048576"),
-            ("processes.1.disk.device_written_bytes", "1048576"),
+            ("processes.1.disk.dirtied_bytes", "524288"),
+            ("processes.1.disk.device_written_bytes", "786432"),
+            ("processes.1.disk.writeback_bytes", "262144"),
             ("processes.1.time.threads", "2"),
             ("processes.1.time.lifetime_ns", "2000000000"),
             ("processes.1.time.wait_network_ns", "100000000"),
             ("processes.1.time.wait_idle_ns", "1700000000"),
             ("devices.0.name", "\"sda\""),
             ("devices.0.written_bytes", "2097152"),
+            ("devices.0.credited_written_bytes", "786432"),
+            ("devices.0.uncredited_written_bytes", "1310720"),
             ("devices.0.write_mean_queue_us", "4.096"),
             ("devices.0.write_mean_service_us", "40.96"),
             ("transfers.0.direction", "\"download\""),
@@ -66,6 +70,9 @@ fn the_json_has_the_names_of_the_design() {
             ("transfers.0.phases.0", r#"{"from":"request","to":"first_byte","wall_s":0.01}"#),
             ("transfers.0.phases.3", r#"{"from":"p90","to":"p100","wall_s":0.03}"#),
             ("transfers.0.throughput.overhead_ratio", "1.03125"),
+            ("transfers.0.throughput.device_written_bytes", "786432"),
+            ("transfers.0.throughput.write_amplification", "0.75"),
+            ("transfers.0.throughput.still_dirty_bytes", "262144"),
             ("transfers.0.polling", r#"{"cpu_s":0.003,"polls":17}"#),
             ("transfers.0.checksum.matched", "true"),
             ("processes.1.program", "\"Daemon 1.2\""),
@@ -88,6 +95,7 @@ fn nothing_is_invented_where_nothing_was_measured() {
             ("transfers.0.requested", "\"process_start\""),
             ("transfers.0.milestones.1.app_s", "null"),
             ("transfers.0.throughput.overhead_ratio", "null"),
+            ("transfers.0.throughput.write_amplification", "null"),
             ("agreement", "null"),
         ],
     );
@@ -101,8 +109,28 @@ fn a_disk_below_another_is_not_added_to_a_process() {
     check(
         records,
         &[
-            ("processes.1.disk.device_written_bytes", "1048581"),
+            ("processes.1.disk.device_written_bytes", "786437"),
             ("devices.1.credited_written_bytes", "1048576"),
+        ],
+    );
+}
+
+#[test]
+fn what_no_device_has_seen_yet_is_credited_beyond_it() {
+    let records = records().into_iter().filter(|record| !matches!(record, Record::DeviceTotals(_)));
+    check(records.collect(), &[("devices.0.uncredited_written_bytes", "-786432")]);
+}
+
+#[test]
+fn without_the_family_nobody_dirtied_anything_that_is_known() {
+    let mut records = records();
+    records.push(family(crate::kernel::families::OWNERS, Some("this kernel has no writeback_dirty_folio")));
+    check(
+        records,
+        &[
+            ("processes.1.disk.dirtied_bytes", "null"),
+            ("processes.1.disk.writeback_bytes", "null"),
+            ("transfers.0.throughput.write_amplification", "null"),
         ],
     );
 }

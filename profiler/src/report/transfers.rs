@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     attribution::{self, Evidence},
-    capture::{Direction, MilestoneName, Transfer},
+    capture::{Direction, MilestoneName, Operation, Transfer},
     milestones::{self, Finish, Found, Milestone, Sighting},
     timeline::{Process, Requested, TimedTransfer, Timeline},
 };
@@ -78,6 +78,12 @@ pub struct Throughput {
     pub overhead_ratio: Option<f64>,
     /// The kernel's final count.
     pub final_bytes: u64,
+    /// Bytes that devices wrote for the process within the capture, and their ratio to the file's size. Of downloads;
+    /// missing where writes through the page cache have no owner.
+    pub device_written_bytes: Option<u64>,
+    pub write_amplification: Option<f64>,
+    /// What the process dirtied and no device wrote within the capture: the ratio lacks it.
+    pub still_dirty_bytes: Option<u64>,
 }
 
 /// What the leecher received beside what the seeders sent, as the kernel counted both, over the whole capture.
@@ -100,18 +106,28 @@ pub struct Agreement {
 pub(super) struct FoundTransfer<'a> {
     pub timed: &'a TimedTransfer,
     pub found: Option<Found>,
+    device_writes: Option<DeviceWrites>,
+}
+
+#[derive(Clone, Copy)]
+struct DeviceWrites {
+    written_bytes: u64,
+    still_dirty_bytes: u64,
 }
 
 pub(super) fn find(timeline: &Timeline) -> Vec<FoundTransfer<'_>> {
     timeline
         .transfers
         .iter()
-        .map(|timed| FoundTransfer {
-            timed,
-            found: timeline
-                .processes
-                .get(&timed.transfer.process)
-                .map(|process| milestones::find(timed, process)),
+        .map(|timed| {
+            let process = timeline.processes.get(&timed.transfer.process);
+            FoundTransfer {
+                timed,
+                found: process.map(|process| milestones::find(timed, process)),
+                device_writes: process
+                    .filter(|_| timed.transfer.direction == Direction::Download && timeline.knows_owners())
+                    .map(|process| device_writes(timeline, process)),
+            }
         })
         .collect()
 }
@@ -121,7 +137,7 @@ pub(super) fn report(
     evidence: Option<&Evidence>,
     transfer: &FoundTransfer,
 ) -> TransferReport {
-    let FoundTransfer { timed, found } = transfer;
+    let FoundTransfer { timed, found, .. } = transfer;
     let since_ns = timed.transfer.requested_ns;
     let sightings = found.as_ref().map_or(&[][..], |found| &found.milestones);
     TransferReport {
@@ -134,7 +150,7 @@ pub(super) fn report(
         },
         milestones: sightings.iter().map(|milestone| milestone_report(milestone, since_ns)).collect(),
         phases: phases(timeline, evidence, transfer),
-        throughput: throughput(timed, found.as_ref()),
+        throughput: throughput(transfer),
         polling: timed
             .polling
             .as_ref()
@@ -173,6 +189,14 @@ pub(super) fn agreement(timeline: &Timeline) -> Option<Agreement> {
         all_sent_bytes: nodes().map(|totals| totals.peer_tx_bytes).sum(),
         all_received_bytes: nodes().map(|totals| totals.peer_rx_bytes).sum(),
     })
+}
+
+fn device_writes(timeline: &Timeline, process: &Process) -> DeviceWrites {
+    let written_back = timeline.file_credited_bytes(process, Operation::Write);
+    DeviceWrites {
+        written_bytes: timeline.credited_bytes(process, Operation::Write),
+        still_dirty_bytes: process.dirtied_bytes.saturating_sub(written_back),
+    }
 }
 
 fn milestone_report(milestone: &Milestone, since_ns: u64) -> MilestoneReport {
@@ -231,29 +255,33 @@ fn phases(timeline: &Timeline, evidence: Option<&Evidence>, transfer: &FoundTran
         .collect()
 }
 
-fn throughput(timed: &TimedTransfer, found: Option<&Found>) -> Throughput {
-    let Some(found) = found else {
-        return Throughput {
-            app_bytes_per_s: None,
-            kernel_bytes_per_s: None,
-            overhead_ratio: None,
-            final_bytes: 0,
-        };
+fn throughput(transfer: &FoundTransfer) -> Throughput {
+    let FoundTransfer { timed, found, device_writes } = transfer;
+    let size_bytes = timed.transfer.file_size_bytes;
+    let nothing_found = Throughput {
+        app_bytes_per_s: None,
+        kernel_bytes_per_s: None,
+        overhead_ratio: None,
+        final_bytes: 0,
+        device_written_bytes: device_writes.map(|writes| writes.written_bytes),
+        write_amplification: device_writes.and_then(|writes| ratio(writes.written_bytes, size_bytes)),
+        still_dirty_bytes: device_writes.map(|writes| writes.still_dirty_bytes),
     };
-    let transfer = &timed.transfer;
+    let Some(found) = found else { return nothing_found };
     let rate = |bytes: u64, at: Option<Sighting>| {
-        let ns = at?.at_ns.saturating_sub(transfer.requested_ns);
+        let ns = at?.at_ns.saturating_sub(timed.transfer.requested_ns);
         ratio(bytes, ns).map(|per_ns| per_ns * 1e9)
     };
     let p100 = found.milestones.iter().find(|milestone| milestone.name == MilestoneName::P100);
     Throughput {
-        app_bytes_per_s: rate(transfer.file_size_bytes, p100.and_then(|p100| p100.app)),
+        app_bytes_per_s: rate(size_bytes, p100.and_then(|p100| p100.app)),
         kernel_bytes_per_s: rate(found.final_bytes, p100.and_then(|p100| p100.kernel)),
         overhead_ratio: match found.finish {
-            Finish::Claimed => ratio(found.final_bytes, transfer.file_size_bytes),
+            Finish::Claimed => ratio(found.final_bytes, size_bytes),
             Finish::SizeReached | Finish::Unknown => None,
         },
         final_bytes: found.final_bytes,
+        ..nothing_found
     }
 }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::{Folded, Timeline};
 use crate::capture::{
     Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, End, Ending, Environment, Family,
-    Label, Losses, Milestone, MilestoneName, Operation, Polling, ProbeWindow, ProcessSerial, ProcessTotals,
-    ProgramRuns, Progress, Protocol, Record, Run, SocketEnds, SocketTotals, Start, ThreadIo, ThreadState,
-    ThreadTotals, Transfer, Waits,
+    Inode, InodeIo, InodeUse, Label, Losses, Milestone, MilestoneName, Operation, Polling, ProbeWindow,
+    ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record, Run, SocketEnds, SocketTotals,
+    Start, ThreadIo, ThreadState, ThreadTotals, Transfer, Waits,
 };
-use crate::kernel::families::CONTEXTS;
+use crate::kernel::families::{CONTEXTS, OWNERS};
 
 pub const MS: u64 = 1_000_000;
 pub const SIZE_BYTES: u64 = 1 << 20;
@@ -41,6 +41,7 @@ pub fn records() -> Vec<Record> {
         family("sockets", None),
         family("disk", None),
         family(CONTEXTS, None),
+        family(OWNERS, None),
     ];
     records.extend([label(SEEDER, "seeder"), label(LEECHER, "leecher")]);
     records.push(io(LEECHER, true, 1_000, 5_000));
@@ -70,7 +71,13 @@ pub fn records() -> Vec<Record> {
     records.push(socket(LEECHER, 12, Some("10.77.0.9:6969"), true));
     records.push(device(Operation::Read, 0));
     records.push(device(Operation::Write, SIZE_BYTES * 2));
-    records.push(credit(LEECHER, SIZE_BYTES));
+    records.push(credit(LEECHER, SIZE_BYTES / 2));
+    records.extend([
+        inode_use(Some(LEECHER), SIZE_BYTES / 4),
+        inode_use(Some(LEECHER), SIZE_BYTES / 4),
+        inode_use(None, SIZE_BYTES / 2),
+        inode_io(Operation::Write, SIZE_BYTES / 2),
+    ]);
     records.push(window());
     records.push(daemon());
     records.push(losses(0));
@@ -283,6 +290,24 @@ pub fn credit_on(minor: u32, process: ProcessSerial, bytes: u64) -> Record {
         bios: 1,
     })
 }
+
+/// Dirtied pages of the only file; `None`: by others.
+pub fn inode_use(process: Option<ProcessSerial>, dirtied_bytes: u64) -> Record {
+    Record::InodeUse(InodeUse {
+        at_ns: END_NS,
+        inode: INODE,
+        process,
+        cached_bytes: dirtied_bytes,
+        dirtied_bytes,
+    })
+}
+
+/// The only file's part of what a disk moved.
+pub fn inode_io(operation: Operation, bytes: u64) -> Record {
+    Record::InodeIo(InodeIo { at_ns: END_NS, inode: INODE, major: 8, minor: 0, operation, bytes, bios: 1 })
+}
+
+const INODE: Inode = Inode { major: 8, minor: 0, number: 42, generation: 7 };
 
 pub fn window() -> Record {
     let program = |program: &str, runs, run_ns| ProgramRuns { program: program.to_owned(), runs, run_ns };

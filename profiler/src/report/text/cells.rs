@@ -64,6 +64,11 @@ pub fn exact(number: u64) -> String {
     text
 }
 
+/// Like [`exact`], of a difference.
+pub fn signed(number: i64) -> String {
+    format!("{}{}", if number < 0 { "-" } else { "" }, exact(number.unsigned_abs()))
+}
+
 /// For reading.
 pub fn human(bytes: u64) -> String {
     format_size(bytes, BINARY)
@@ -104,6 +109,14 @@ mod tests {
         check(1_000, "1,000");
         check(104_857_600, "104,857,600");
         check(u64::MAX, "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn a_difference_keeps_its_sign() {
+        assert_eq!(
+            (signed(-1_234), signed(i64::MIN)),
+            ("-1,234".into(), "-9,223,372,036,854,775,808".into())
+        );
     }
 
     #[test]

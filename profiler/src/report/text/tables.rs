@@ -8,8 +8,10 @@ use crate::{
     timeline::ThreadTime,
 };
 
-use super::budgets;
-use super::cells::{both, clean, exact, human, lines, name, or_dash, rate, seconds, table};
+use super::{
+    budgets,
+    cells::{both, clean, exact, human, lines, name, or_dash, rate, seconds, signed, table},
+};
 
 pub fn transfer(transfer: &TransferReport) -> String {
     let verb = match transfer.direction {
@@ -109,23 +111,36 @@ pub fn peers(processes: &[ProcessReport]) -> String {
     titled("Peers, payload bytes", &rows)
 }
 
+/// What was asked for, what became dirty, and what devices moved, side by side.
 pub fn disk(processes: &[ProcessReport]) -> String {
-    let mut rows = table(&["process", "pid", "where", "read", "", "written", ""], [1, 3, 4, 5, 6]);
+    let head =
+        ["process", "pid", "", "by calls, sockets too", "dirtied", "on devices", "", "of it written back"];
+    let mut rows = table(&head, [1, 3, 4, 5, 6, 7]);
     for process in processes.iter().filter(|process| process.disk.moved()) {
         let disk = &process.disk;
-        let places = [
-            ("its calls, sockets too", disk.file_read_bytes, disk.file_written_bytes),
-            ("devices, by itself", disk.device_read_bytes, disk.device_written_bytes),
+        let directions = [
+            ("read", disk.file_read_bytes, None, disk.device_read_bytes, None),
+            (
+                "written",
+                disk.file_written_bytes,
+                disk.dirtied_bytes,
+                disk.device_written_bytes,
+                disk.writeback_bytes,
+            ),
         ];
-        for (place, read_bytes, written_bytes) in places.into_iter().filter(|place| place.1 + place.2 > 0) {
+        for (direction, asked_for, dirtied, moved, written_back) in directions {
+            if asked_for + dirtied.unwrap_or(0) + moved == 0 {
+                continue;
+            }
             rows.add_row(vec![
                 name(process.name()),
                 process.pid.into(),
-                place.into(),
-                exact(read_bytes).into(),
-                human(read_bytes).into(),
-                exact(written_bytes).into(),
-                human(written_bytes).into(),
+                direction.into(),
+                exact(asked_for).into(),
+                or_dash(dirtied, exact).into(),
+                exact(moved).into(),
+                human(moved).into(),
+                or_dash(written_back, exact).into(),
             ]);
         }
     }
@@ -180,9 +195,19 @@ const STATES: [State; 13] = [
 ];
 
 pub fn devices(devices: &[DeviceReport]) -> String {
-    let head =
-        ["device", "", "bytes", "", "requests", "mean queue us", "mean service us", "by targets", "errors"];
-    let mut rows = table(&head, 2..9);
+    let head = [
+        "device",
+        "",
+        "bytes",
+        "",
+        "requests",
+        "queue us",
+        "service us",
+        "by targets",
+        "not credited",
+        "errors",
+    ];
+    let mut rows = table(&head, 2..10);
     for device in devices {
         let directions = [
             (
@@ -192,6 +217,7 @@ pub fn devices(devices: &[DeviceReport]) -> String {
                 device.read_mean_queue_us,
                 device.read_mean_service_us,
                 device.credited_read_bytes,
+                device.uncredited_read_bytes,
             ),
             (
                 "written",
@@ -200,10 +226,11 @@ pub fn devices(devices: &[DeviceReport]) -> String {
                 device.write_mean_queue_us,
                 device.write_mean_service_us,
                 device.credited_written_bytes,
+                device.uncredited_written_bytes,
             ),
         ];
-        let moved = directions.iter().filter(|(_, bytes, requests, ..)| bytes + requests > 0);
-        for (i, (direction, bytes, requests, queue_us, service_us, credited)) in moved.enumerate() {
+        let moved = directions.iter().filter(|row| row.1 + row.2 + row.5 > 0);
+        for (i, (direction, bytes, requests, queue_us, service_us, credited, rest)) in moved.enumerate() {
             let once = |text: String| if i == 0 { text } else { String::new() };
             rows.add_row(vec![
                 name(&device.name),
@@ -214,11 +241,12 @@ pub fn devices(devices: &[DeviceReport]) -> String {
                 or_dash(*queue_us, |us| format!("{us:.1}")).into(),
                 or_dash(*service_us, |us| format!("{us:.1}")).into(),
                 exact(*credited).into(),
+                signed(*rest).into(),
                 once(exact(device.errors)).into(),
             ]);
         }
     }
-    titled("Devices, whole host, each by itself", &rows)
+    titled("Devices, whole host, each by itself; times are means", &rows)
 }
 
 pub fn programs(programs: &[Program]) -> String {
@@ -244,6 +272,13 @@ fn throughput(transfer: &TransferReport) -> Table {
     }
     let ratio = or_dash(throughput.overhead_ratio, |ratio| format!("{ratio:.4}"));
     rows.add_row(["kernel / file size".to_owned(), ratio, String::new()]);
+    if let Some(written) = throughput.device_written_bytes {
+        let ratio = or_dash(throughput.write_amplification, |ratio| format!("{ratio:.4}"));
+        rows.add_row(["device writes / file size".to_owned(), ratio, format!("{} bytes", exact(written))]);
+    }
+    if let Some(bytes @ 1..) = throughput.still_dirty_bytes {
+        rows.add_row(["dirty at the end".to_owned(), String::new(), format!("{} bytes", exact(bytes))]);
+    }
     if let Some(polling) = &transfer.polling {
         let cpu = format!("{:.3} s of CPU to ask", polling.cpu_s);
         rows.add_row(["application asked".to_owned(), format!("{} times", exact(polling.polls)), cpu]);
