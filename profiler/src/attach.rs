@@ -47,7 +47,7 @@ impl Default for Settings {
         Self {
             stride_bytes: 64 << 10,
             control_ports: Vec::new(),
-            ring_buffer_bytes: const { NonZeroU32::new(4 << 20).unwrap() },
+            ring_buffer_bytes: const { NonZeroU32::new(16 << 20).unwrap() },
         }
     }
 }
