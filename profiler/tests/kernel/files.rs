@@ -1,7 +1,7 @@
 //! Files on a disk, and what the tests do with them.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{Read as _, Write as _},
     os::{
         fd::AsRawFd as _,
@@ -44,22 +44,17 @@ pub fn write_out(path: &Path, offset: u64, bytes: u64) {
     assert_eq!(result, 0);
 }
 
-pub fn read_all(path: &Path) {
-    read_range(path, fs::metadata(path).unwrap().len());
-}
-
-pub fn read_range(path: &Path, bytes: u64) {
+pub fn read_cached(path: &Path, bytes: u64) {
     let mut file = File::open(path).unwrap().take(bytes);
     let mut block = vec![0; MIB as usize];
     while file.read(&mut block).unwrap() > 0 {}
 }
 
-pub fn read_direct(path: &Path) {
+pub fn read_direct(path: &Path, bytes: u64) {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(path).unwrap();
     let mut memory = memmap2::MmapMut::map_anon(MIB as usize).unwrap();
-    let mut offset = 0;
-    while let got @ 1.. = file.read_at(&mut memory, offset).unwrap() {
-        offset += got as u64;
+    for offset in (0..bytes).step_by(memory.len()) {
+        assert_eq!(file.read_at(&mut memory, offset).unwrap(), memory.len());
     }
 }
 

@@ -12,7 +12,7 @@ use profiler::capture::Operation::Read;
 
 use crate::{
     actor::Actor,
-    files::{Cold, MIB, read_all, read_direct, read_range, write_blocks},
+    files::{Cold, MIB, read_cached, read_direct, write_blocks},
     owners::{check, credited},
     recorded::{Recorded, record, record_others},
 };
@@ -20,7 +20,7 @@ use crate::{
 #[test]
 fn a_read_into_the_page_cache_belongs_to_its_reader() {
     let cold = Cold::file(32 * MIB);
-    let recorded = record(|| read_all(&cold.path));
+    let recorded = record(|| read_cached(&cold.path, 32 * MIB));
     check("read", credited(&recorded, std::process::id(), Read), 32 * MIB);
 }
 
@@ -28,7 +28,7 @@ fn a_read_into_the_page_cache_belongs_to_its_reader() {
 fn a_read_belongs_to_its_reader_also_of_a_file_that_another_process_writes() {
     let cold = Cold::file(16 * MIB);
     let writer = Actor::new(|| write_blocks(&cold.path, (16..32).map(|i| i * MIB), 0));
-    let reader = Actor::new(|| read_range(&cold.path, 16 * MIB));
+    let reader = Actor::new(|| read_cached(&cold.path, 16 * MIB));
     let pids = [writer.pid, reader.pid];
     let recorded = record_others(|recording| {
         let _ = pids.map(|pid| recording.register(pid).unwrap());
@@ -53,7 +53,7 @@ fn a_fault_on_a_mapping_belongs_to_who_touched_it() {
 
 #[test]
 fn a_throttled_read_belongs_to_its_reader_though_a_kernel_thread_submits_it() {
-    let (recorded, pid) = record_throttled(16 * MIB, read_all);
+    let (recorded, pid) = record_throttled(read_cached);
     let itself: u64 = recorded.with_pid(pid).credits.values().sum();
     assert!(itself < 8 * MIB, "the throttle did not work: it submitted {itself} bytes itself");
     check("read through a throttle", credited(&recorded, pid, Read), 16 * MIB);
@@ -61,18 +61,18 @@ fn a_throttled_read_belongs_to_its_reader_though_a_kernel_thread_submits_it() {
 
 #[test]
 fn throttled_direct_io_belongs_to_its_caller_though_a_kernel_thread_submits_it() {
-    let (recorded, pid) = record_throttled(16 * MIB, read_direct);
+    let (recorded, pid) = record_throttled(read_direct);
     assert!(recorded.with_pid(pid).file_credits.is_empty(), "direct I/O is of no file's cache");
     check("read directly through a throttle", credited(&recorded, pid, Read), 16 * MIB);
 }
 
-/// A process reads a file that is not in the page cache at 20 MiB/s.
-fn record_throttled(bytes: u64, read: fn(&Path)) -> (Recorded, u32) {
-    let cold = Cold::file(bytes);
+/// A process reads a file of 16 MiB that is not in the page cache at 20 MiB/s.
+fn record_throttled(read: fn(&Path, u64)) -> (Recorded, u32) {
+    let cold = Cold::file(16 * MIB);
     let throttle = Throttle::reads(&cold.path, 20 * MIB);
     let reader = Actor::new(|| {
         throttle.enter();
-        read(&cold.path);
+        read(&cold.path, 16 * MIB);
     });
     let pid = reader.pid;
     let mut took = Duration::ZERO;

@@ -195,18 +195,8 @@ const STATES: [State; 13] = [
 ];
 
 pub fn devices(devices: &[DeviceReport]) -> String {
-    let head = [
-        "device",
-        "",
-        "bytes",
-        "",
-        "requests",
-        "queue us",
-        "service us",
-        "by targets",
-        "not credited",
-        "errors",
-    ];
+    let head =
+        ["device", "", "bytes", "", "requests", "queue us", "service us", "credited", "uncredited", "errors"];
     let mut rows = table(&head, 2..10);
     for device in devices {
         let directions = [
