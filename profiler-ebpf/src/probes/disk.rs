@@ -68,6 +68,13 @@ pub fn disk_issue(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// `block_rq_requeue(struct request *rq)`: the device had no room for it, and it will be issued again.
+#[btf_tracepoint(function = "block_rq_requeue")]
+pub fn disk_requeue(ctx: BtfTracePointContext) -> i32 {
+    let _ = REQUESTS.remove(ctx.arg::<u64>(0));
+    0
+}
+
 /// `block_rq_complete(struct request *rq, blk_status_t error, unsigned int nr_bytes)`: in interrupt context; a
 /// request may complete in parts.
 #[btf_tracepoint(function = "block_rq_complete")]

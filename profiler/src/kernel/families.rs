@@ -89,6 +89,7 @@ pub const FAMILIES: &[Family] = &[
                 ],
             },
             Program { name: "disk_issue", parameters: &["rq"], fields: &[RequestOpf, RequestStartTime] },
+            Program { name: "disk_requeue", parameters: &["rq"], fields: &[] },
             Program {
                 name: "disk_complete",
                 parameters: &["rq", "error", "nr_bytes"],
