@@ -4,10 +4,7 @@
 //! `balance_dirty_pages`. In task context it is the waker: a kernel thread that acts for a device stands for the
 //! device, any other task for itself.
 
-use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid,
-    generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
-};
+use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, generated::bpf_task_pt_regs};
 use profiler_ebpf::abi::{
     context::{
         DISK, HRTIMER, SOFTIRQ_BLOCK, SOFTIRQ_HRTIMER, SOFTIRQ_NET_RX, SOFTIRQ_NET_TX, SOFTIRQ_TIMER, TASK,
@@ -23,9 +20,8 @@ use crate::{kernel::load, probes::context, target};
 #[unsafe(no_mangle)]
 static IN_IOWAIT_BIT: u32 = 0;
 
-/// Bits of `task_struct.flags`. Direct reclaim and compaction set PF_MEMALLOC, for no other reason in a user's task.
+/// A bit of `task_struct.flags`, which direct reclaim and compaction set, and nothing else in a user's task.
 const PF_MEMALLOC: u32 = 0x0000_0800;
-const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// `io_uring_enter` on x86-64: it sets `in_iowait` for sockets too (6.1.39).
 const IO_URING_ENTER: u64 = 426;
@@ -64,10 +60,7 @@ pub fn waker() -> Waker {
         // SAFETY: a live slot.
         Some(process) => waker.process = unsafe { (*process).serial },
         None => {
-            // SAFETY: the current task always exists.
-            let flags: u32 =
-                unsafe { load(bpf_get_current_task_btf().cast_const().cast(), Field::TaskFlags) };
-            waker.kernel = u8::from(flags & PF_KTHREAD != 0);
+            waker.kernel = u8::from(target::is_kernel_thread());
             waker.comm = bpf_get_current_comm().unwrap_or_default();
         }
     }

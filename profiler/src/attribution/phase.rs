@@ -4,6 +4,8 @@
 //! of the phase belongs to the stride that was completed later; if none was, to the thread that completed the
 //! last. A phase without any progress is `other`.
 
+use std::{cmp::Reverse, collections::HashMap};
+
 use crate::{
     attribution::observed::threads::ThreadIndex,
     attribution::{
@@ -92,6 +94,17 @@ fn strides(evidence: &Evidence, phase: Phase) -> Vec<Progress> {
     strides
 }
 
+/// Longest first; of equal ones the earlier, so that the order of finding them makes no difference.
+fn keep_longest(kept: &mut Vec<Segment>, segment: Segment) {
+    let rank =
+        |segment: &Segment| (Reverse(segment.to_ns - segment.from_ns), segment.from_ns, segment.thread);
+    let place = kept.partition_point(|other| rank(other) <= rank(&segment));
+    if place < LONGEST {
+        kept.truncate(LONGEST - 1);
+        kept.insert(place, segment);
+    }
+}
+
 /// A segment's parts: where records were lost nothing is known of it.
 fn without_lossy(lossy: &[Lossy], segment: Segment) -> Vec<Segment> {
     let mut parts = Vec::with_capacity(1);
@@ -114,7 +127,15 @@ struct Sums {
     network: NetworkDetail<u64>,
     polled_ns: u64,
     explained_ns: u64,
-    longest: Vec<Segment>,
+    waits: HashMap<(ThreadIndex, usize, Share), Wait>,
+    /// The longest segments in which threads ran.
+    ran: Vec<Segment>,
+}
+
+/// The parts of one wait on the path: strides cut it, and parts of it may be on no path.
+struct Wait {
+    whole: Segment,
+    ns: u64,
 }
 
 impl Sums {
@@ -134,16 +155,30 @@ impl Sums {
             *self.network.value_mut(part) += ns;
         }
         self.explained_ns += ns;
-        let longer = |other: &Segment| other.to_ns - other.from_ns >= ns;
-        let place = self.longest.partition_point(longer);
-        if place < LONGEST {
-            self.longest.truncate(LONGEST - 1);
-            self.longest.insert(place, segment);
+        match segment.span {
+            Some(span) => {
+                let key = (segment.thread, span, segment.share);
+                let wait = self.waits.entry(key).or_insert(Wait { whole: segment, ns: 0 });
+                wait.ns += ns;
+                wait.whole.from_ns = wait.whole.from_ns.min(segment.from_ns);
+                wait.whole.to_ns = wait.whole.to_ns.max(segment.to_ns);
+            }
+            None => keep_longest(&mut self.ran, segment),
         }
+    }
+
+    /// Of waits and of running, by what of them is on the path.
+    fn longest(&mut self) -> Vec<Segment> {
+        let mut longest = std::mem::take(&mut self.ran);
+        for wait in self.waits.values() {
+            keep_longest(&mut longest, Segment { to_ns: wait.whole.from_ns + wait.ns, ..wait.whole });
+        }
+        longest
     }
 
     fn close(mut self, wall_ns: u64) -> Budget {
         self.shares.other += wall_ns.saturating_sub(self.explained_ns);
+        let longest = self.longest();
         let of_wall = |ns: u64| if wall_ns == 0 { 0.0 } else { ns as f64 / wall_ns as f64 };
         let largest = self.shares.named().into_iter().rev().max_by_key(|(_, ns)| *ns);
         Budget {
@@ -152,7 +187,7 @@ impl Sums {
             network_detail: self.network.map(of_wall),
             polling: of_wall(self.polled_ns),
             bottleneck: largest.filter(|(_, ns)| *ns > 0).map(|(name, _)| name),
-            longest: self.longest,
+            longest,
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What one piece of the active path was spent on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Share {
     Network(Network),
     Disk,
@@ -16,7 +16,7 @@ pub enum Share {
 }
 
 /// What the network share was spent on. `Peer…` is what the peer's thread did before it sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Network {
     Link,
     Nagle,

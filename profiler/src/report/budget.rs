@@ -115,7 +115,8 @@ fn piece(timeline: &Timeline, evidence: &Evidence, segment: Segment, since_ns: u
         thread: thread_name(timeline, evidence, segment.thread),
         share,
         detail,
-        call: span.map(call),
+        // A stay that had not ended has no registers.
+        call: span.filter(|span| span.on_ns.is_some()).map(call),
         fd: span.and_then(|span| span.doing.fd),
         waker: span.and_then(|span| waker(timeline, evidence, span)),
         kernel_stack: span.and_then(|span| stack(span.stacks.kernel)),

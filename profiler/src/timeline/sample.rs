@@ -7,9 +7,10 @@ use crate::capture::{
     Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, End, Ending, Environment, Family,
     Inode, InodeIo, InodeUse, Label, Losses, Milestone, MilestoneName, Operation, Polling, ProbeWindow,
     ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record, Run, SocketEnds, SocketTotals,
-    Start, ThreadIo, ThreadState, ThreadTotals, Transfer, Waits,
+    Stack, Start, ThreadIo, ThreadState, ThreadTotals, Transfer, Waits,
+    span::{Doing, Softirq, Span, Stacks, Wake},
 };
-use crate::kernel::families::{CONTEXTS, OWNERS};
+use crate::kernel::families::{CONTEXTS, OWNERS, SCHEDULING};
 
 pub const MS: u64 = 1_000_000;
 pub const SIZE_BYTES: u64 = 1 << 20;
@@ -42,9 +43,17 @@ pub fn records() -> Vec<Record> {
         family("disk", None),
         family(CONTEXTS, None),
         family(OWNERS, None),
+        family(SCHEDULING, None),
     ];
     records.extend([label(SEEDER, "seeder"), label(LEECHER, "leecher")]);
     records.push(io(LEECHER, true, 1_000, 5_000));
+    records.push(Record::Stack(Stack {
+        id: 7,
+        frames: ["schedule", "vfs_fsync"].map(str::to_owned).into(),
+        truncated: false,
+    }));
+    records.push(span(130, 250, FSYNC, Wake::Softirq(Softirq::Block)));
+    records.push(span(260, 420, RECVFROM, Wake::Softirq(Softirq::NetRx)));
     records.push(transfer());
     for step in 1..=33 {
         let at_ns = START_NS + (100 + 10 * step) * MS;
@@ -173,8 +182,29 @@ pub fn checksum(received: &str) -> Record {
 }
 
 pub fn progress(process: ProcessSerial, at_ns: u64, rx_bytes: u64, tx_bytes: u64) -> Record {
-    Record::Progress(Progress { at_ns, process, cookie: 11, tid: 1, rx_bytes, tx_bytes })
+    Record::Progress(Progress { at_ns, process, cookie: 11, tid: tid(process, 1), rx_bytes, tx_bytes })
 }
+
+/// The leecher's first thread asleep, ms after the start.
+fn span(from_ms: u64, to_ms: u64, syscall: i32, wake: Wake) -> Record {
+    Record::Span(Span {
+        process: LEECHER,
+        tid: tid(LEECHER, 1),
+        off_ns: START_NS + from_ms * MS,
+        woken_ns: Some(START_NS + to_ms * MS),
+        on_ns: Some(START_NS + (to_ms + 1) * MS),
+        preempted: false,
+        throttled: false,
+        iowait: false,
+        reclaim: false,
+        doing: Doing { syscall: Some(syscall), fd: Some(9), futex: None },
+        wake,
+        stacks: Stacks { user: None, kernel: (syscall == FSYNC).then_some(7) },
+    })
+}
+
+const RECVFROM: i32 = 45;
+const FSYNC: i32 = 74;
 
 pub fn process(process: ProcessSerial, comm: &str, rx_bytes: u64, tx_bytes: u64) -> Record {
     let last_ns = START_NS + 430 * MS;
@@ -198,12 +228,17 @@ pub fn process(process: ProcessSerial, comm: &str, rx_bytes: u64, tx_bytes: u64)
 }
 
 /// A thread that lives as long as the capture; 100 ms pass in each counted state, the rest in the open one.
-pub fn thread(process: ProcessSerial, tid: u32, state: ThreadState) -> Record {
+/// Of a process's n-th thread; the first one's is the process id.
+fn tid(process: ProcessSerial, n: u32) -> u32 {
+    100 * n + process.0 as u32
+}
+
+pub fn thread(process: ProcessSerial, n: u32, state: ThreadState) -> Record {
     let counted_ns = if state == ThreadState::Idle { 0 } else { 100 * MS };
     Record::ThreadTotals(ThreadTotals {
         at_ns: END_NS - 10 * MS,
         process,
-        tid,
+        tid: tid(process, n),
         start_ns: 5,
         comm: "worker".to_owned(),
         since_ns: START_NS,
@@ -225,7 +260,7 @@ pub fn io(process: ProcessSerial, baseline: bool, read_chars: u64, write_chars: 
     Record::ThreadIo(ThreadIo {
         at_ns: START_NS,
         process,
-        tid: 1,
+        tid: tid(process, 1),
         read_chars,
         write_chars,
         read_bytes: 0,

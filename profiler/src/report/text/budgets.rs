@@ -165,7 +165,8 @@ fn what_for(piece: &Piece) -> String {
         let did = did.map_or_else(String::new, |(name, share)| format!(", {name} {} %", percent(share)));
         format!("lock of {} {}{did}", clean(&holder.thread.comm), holder.thread.tid)
     });
-    holder.unwrap_or_else(|| piece.detail.unwrap_or(piece.share).replace('_', " "))
+    let detail = piece.detail.map_or_else(String::new, |detail| format!(", {detail}"));
+    holder.unwrap_or_else(|| format!("{}{detail}", piece.share).replace('_', " "))
 }
 
 /// What rounds to less is not shown.
