@@ -9,6 +9,7 @@ use profiler_ebpf::abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes},
     loss::Loss,
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
+    payload::Pending,
     sched::{Thread, ThreadKey},
     sockets::{Socket, SocketBytes, SocketKey},
     target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
@@ -50,6 +51,10 @@ pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(16384, 0);
 /// connection is not known before. Old entries make room for new ones.
 #[map]
 pub static ESTABLISHED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16384, 0);
+
+/// What the thread on each CPU has moved and not yet recorded.
+#[map]
+pub static PENDING: PerCpuArray<Pending> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
 pub static THREADS: HashMap<ThreadKey, Thread> = HashMap::with_max_entries(16384, 0);

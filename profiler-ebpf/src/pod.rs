@@ -3,6 +3,7 @@
 use crate::abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey},
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
+    payload::Pending,
     sched::{Thread, ThreadKey},
     sockets::{Socket, SocketBytes, SocketKey},
     target::Process,
@@ -26,6 +27,7 @@ pod!(
     InodeIoKey,
     InodeUse,
     InodeUseKey,
+    Pending,
     Process,
     Socket,
     SocketBytes,

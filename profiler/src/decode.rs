@@ -2,6 +2,7 @@
 
 mod kernel_workers;
 pub mod spans;
+pub mod traffic;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,7 +11,7 @@ use profiler_ebpf::abi::{
     disk::{self, Credit, CreditKey, DeviceIo, DeviceKey},
     event::{self, Kind},
     owners::{self, InodeIoKey, InodeKey, InodeUseKey},
-    progress,
+    payload, progress,
     sched::{self, StateWord, Thread, ThreadKey},
     sockets::{AF_INET, IPPROTO_TCP, Socket, SocketBytes, SocketKey},
     span,
@@ -30,6 +31,7 @@ use crate::{
 pub enum Event {
     Progress(progress::Progress),
     Span(span::Span),
+    Payload(payload::Payload),
 }
 
 /// Tells what a record of the ring buffer is; `None` if its kind is not known or its size is not the kind's.
@@ -39,6 +41,8 @@ pub fn event(bytes: &[u8]) -> Option<Event> {
         raw(bytes).map(Event::Progress)
     } else if kind == Kind::Span as u32 {
         raw(bytes).map(Event::Span)
+    } else if kind == Kind::Payload as u32 {
+        raw(bytes).map(Event::Payload)
     } else {
         None
     }

@@ -18,7 +18,7 @@ use crate::{
     clock::{now_ns, process_cpu_ns, wall_ns},
     cost::{self, Windows},
     kernel::families::FAMILIES,
-    ring::{DRAIN_INTERVAL, Ring},
+    ring::{self, DRAIN_INTERVAL, Ring},
     stacks::Stacks,
     sweep::Sweep,
     target::Targets,
@@ -99,6 +99,7 @@ pub fn run(
     // Counters stand still from here on.
     let end_ns = now_ns();
     ring.drain(&mut stacks, &mut out)?;
+    ring::write_pending(&ebpf, &mut out)?;
     let mut targets = shared.targets.lock().expect("no holder panicked");
     sweep.write(&mut targets, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &mut stacks, &mut out)?;

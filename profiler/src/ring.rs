@@ -5,9 +5,12 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
-    maps::{MapData, RingBuf},
+    maps::{MapData, PerCpuArray, RingBuf},
 };
-use profiler_ebpf::abi::loss::Loss;
+use profiler_ebpf::abi::{
+    loss::Loss,
+    payload::{self, Pending},
+};
 
 use crate::{
     capture::{Losses, Record, UNDECODABLE, Writer},
@@ -64,6 +67,7 @@ impl Ring {
                     stacks.note(raw.tid, raw.user_stack, raw.kernel_stack);
                     out.push(&Record::Span(decode::spans::span(&raw)))?;
                 }
+                Some(Event::Payload(raw)) => push_payload(&raw, out)?,
                 None => self.undecodable += 1,
             }
         }
@@ -87,4 +91,17 @@ impl Ring {
         let counts = counts.map(|(class, count)| (class.to_owned(), count)).into();
         Ok(Some(Losses { at_ns: before.at_ns, counts }))
     }
+}
+
+/// Writes what threads moved that had not left their CPU when the probes were detached.
+pub fn write_pending(ebpf: &Ebpf, out: &mut Writer) -> Result<()> {
+    let map = ebpf.map("PENDING").context("the object has no PENDING")?;
+    let per_cpu = PerCpuArray::<_, Pending>::try_from(map)?.get(&0, 0).context("read PENDING")?;
+    let moved = per_cpu.iter().filter(|pending| pending.payload.bytes != 0);
+    moved.map(|pending| &pending.payload).try_for_each(|raw| push_payload(raw, out))
+}
+
+fn push_payload(raw: &payload::Payload, out: &mut Writer) -> Result<()> {
+    out.push(&Record::Payload(decode::traffic::payload(raw)))?;
+    decode::traffic::left_unread(raw).map_or(Ok(()), |arrival| out.push(&Record::Arrival(arrival)))
 }

@@ -24,3 +24,5 @@ mod readers;
 mod recorded;
 #[path = "kernel/time.rs"]
 mod time;
+#[path = "kernel/traffic.rs"]
+mod traffic;

@@ -6,6 +6,7 @@
 pub enum Kind {
     Progress = 1,
     Span = 2,
+    Payload = 3,
 }
 
 /// A record that can be told from others.

@@ -42,6 +42,8 @@ fields! {
     RegsSyscall = "pt_regs", "orig_ax", 8;
     RegsFirst = "pt_regs", "di", 8;
     RegsSecond = "pt_regs", "si", 8;
+    RegsThird = "pt_regs", "dx", 8;
+    RegsFifth = "pt_regs", "r8", 8;
     SignalLive = "signal_struct", "live.counter", 4;
     SockFamily = "sock", "__sk_common.skc_family", 2;
     SockProtocol = "sock", "sk_protocol", 2;
@@ -57,6 +59,9 @@ fields! {
     TcpBytesSent = "tcp_sock", "bytes_sent", 8;
     TcpBytesAcked = "tcp_sock", "bytes_acked", 8;
     TcpBytesRetransmitted = "tcp_sock", "bytes_retrans", 8;
+    TcpCopiedSeq = "tcp_sock", "copied_seq", 4;
+    TcpRcvNxt = "tcp_sock", "rcv_nxt", 4;
+    TcpWriteSeq = "tcp_sock", "write_seq", 4;
     BioOpf = "bio", "bi_opf", 4;
     BioFlags = "bio", "bi_flags", 2;
     BioBdev = "bio", "bi_bdev", 8;

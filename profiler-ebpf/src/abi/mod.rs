@@ -8,6 +8,7 @@ pub mod event;
 pub mod fields;
 pub mod loss;
 pub mod owners;
+pub mod payload;
 pub mod progress;
 pub mod sched;
 pub mod sockets;

@@ -55,7 +55,10 @@ pub struct Thread {
     pub kernel_stack: i32,
     /// 1: its last stay off the CPU was a long one, or it had none yet.
     pub was_long: u32,
-    pub _pad: [u32; 13],
+    /// [`Pending`](super::payload::Pending)'s, while the thread waits for a CPU.
+    pub empty_calls: u32,
+    pub received: u32,
+    pub _pad: [u32; 11],
 }
 
 const _: () = assert!(size_of::<Thread>() == 320);

@@ -1,10 +1,13 @@
 //! The probes, one file per family. A program's attach point stands once, in its attribute.
 
 mod bio;
+mod connections;
 mod context;
+mod destination;
 mod direct;
 mod disk;
 mod owners;
+mod payload;
 mod processes;
 mod samples;
 mod sched;

@@ -24,7 +24,7 @@ use crate::{
     emit::{emit, lose, now_ns},
     kernel::{load, offset, read_bytes},
     maps::{NEW_THREAD, NO_EXIST, THREADS},
-    probes::{context, stacks, wait},
+    probes::{context, payload, stacks, wait},
     target,
 };
 
@@ -110,6 +110,7 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
         atomic::add(&raw mut (*thread).cpu_ns, elapsed);
         (*thread).switches += 1;
         (*thread).off_ns = now;
+        payload::leave_cpu(thread, matches!(next_state, ThreadState::Raced | ThreadState::Blocked));
         if matches!(next_state, ThreadState::Runqueue | ThreadState::Throttled) {
             (&raw mut (*thread).woken_ns).write_volatile(0);
         }
@@ -130,6 +131,7 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
 unsafe fn switch_in(thread: *mut Thread, task: *const u8, now: u64) {
     // SAFETY: the caller's thread is a live map value, its task a task_struct.
     unsafe {
+        payload::enter_cpu(thread);
         let (was, elapsed) = enter(thread, ThreadState::Cpu, now);
         let woken_ns = (&raw const (*thread).woken_ns).read_volatile();
         let mut flags = 0;

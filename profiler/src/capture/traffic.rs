@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::capture::ProcessSerial;
 
 /// A call that moved payload, recorded as it returned. Where a record stands for several calls, `bytes` is
-/// their sum and the rest is the last one's: a byte that no record covers has no known sender.
+/// their sum and the rest is the last one's: a byte that no record covers has no known sender. Traffic of control
+/// ports is not recorded: a loop that answers a question about the transfer makes no progress with it.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload {
     pub at_ns: u64,
@@ -22,7 +23,8 @@ pub struct Payload {
     pub sequence: Option<u32>,
     /// A datagram's destination, where it was sent.
     pub destination: Option<SocketAddr>,
-    /// Calls of the thread that found nothing on this socket since its last payload there.
+    /// Receives of the thread that found nothing, on any socket, since its last payload or sleep; without the one
+    /// that finds a socket drained.
     pub empty_calls: u32,
 }
 

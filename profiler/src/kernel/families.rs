@@ -42,8 +42,8 @@ pub const FAMILIES: &[Family] = &[
         counts: "payload bytes, peers, connections, retransmits",
         required: false,
         programs: &[
-            Program { name: "sock_recv", parameters: &["sk", "ret", "flags"], fields: SOCKET_FIELDS },
-            Program { name: "sock_send", parameters: &["sk", "ret", "flags"], fields: SOCKET_FIELDS },
+            Program { name: "sock_recv", parameters: &["sk", "ret", "flags"], fields: CALL_FIELDS },
+            Program { name: "sock_send", parameters: &["sk", "ret", "flags"], fields: CALL_FIELDS },
             Program {
                 name: "sock_state",
                 parameters: &["sk", "oldstate", "newstate"],
@@ -183,6 +183,26 @@ const FOLIO_FIELDS: &[Field] = &[
     InodeGeneration,
     InodeSuperblock,
     SuperblockDevice,
+];
+
+const CALL_FIELDS: &[Field] = &[
+    SockFamily,
+    SockProtocol,
+    SockLocalPort,
+    SockPeerPort,
+    SockLocalV4,
+    SockPeerV4,
+    SockLocalV6,
+    SockPeerV6,
+    SockNet,
+    NetInum,
+    TcpCopiedSeq,
+    TcpRcvNxt,
+    TcpWriteSeq,
+    RegsSyscall,
+    RegsSecond,
+    RegsThird,
+    RegsFifth,
 ];
 
 const THREAD_FIELDS: &[Field] = &[

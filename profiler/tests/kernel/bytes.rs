@@ -136,14 +136,14 @@ fn check_socket(recorded: &Recorded, protocol: Protocol, port: u16, rx_tx: (u64,
 }
 
 #[track_caller]
-fn find(recorded: &Recorded, protocol: Protocol, port: u16) -> &SocketTotals {
+pub fn find(recorded: &Recorded, protocol: Protocol, port: u16) -> &SocketTotals {
     let is_it = |socket: &&SocketTotals| {
         socket.ends.as_ref().is_some_and(|ends| ends.protocol == protocol && ends.local.port() == port)
     };
     recorded.own().sockets.values().find(is_it).expect("the socket is in the capture")
 }
 
-fn connect(address: SocketAddr) -> (TcpStream, TcpStream) {
+pub fn connect(address: SocketAddr) -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(address).unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (near, listener.accept().unwrap().0)

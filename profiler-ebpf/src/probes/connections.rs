@@ -1,0 +1,146 @@
+//! Connections: their ends, when they began and ended, and what was sent again.
+
+use aya_ebpf::{
+    helpers::generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
+use profiler_ebpf::abi::{
+    fields::Field,
+    loss::Loss,
+    sockets::{AF_INET, IPPROTO_TCP, Socket},
+    target::CONTROL_PORTS as CONTROL_PORT_COUNT,
+};
+
+use crate::{
+    atomic,
+    emit::{lose, now_ns},
+    kernel::{load, read_bytes},
+    maps::{ESTABLISHED, NO_EXIST, SOCKETS},
+    target,
+};
+
+/// Ports of control traffic, 0 where unused; set by the daemon.
+#[unsafe(no_mangle)]
+static CONTROL_PORTS: [u16; CONTROL_PORT_COUNT] = [0; CONTROL_PORT_COUNT];
+
+const TCP_ESTABLISHED: i32 = 1;
+const TCP_SYN_SENT: i32 = 2;
+
+/// `inet_sock_set_state(const struct sock *sk, const int oldstate, const int newstate)`: in softirq as often
+/// as not; a connect starts in the context of its process.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    match ctx.arg::<i32>(2) {
+        TCP_ESTABLISHED => {
+            // SAFETY: argument 0 is a struct sock.
+            let cookie = unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) };
+            let now = now_ns();
+            match SOCKETS.get_ptr_mut(cookie) {
+                // The port of a connecting socket is chosen after SYN_SENT.
+                // SAFETY: a live map value; argument 0 is a struct sock.
+                Some(socket) => unsafe {
+                    (*socket).established_ns = now;
+                    name_ends(sk, &mut *socket);
+                },
+                // An LRU map makes room: this fails only under memory pressure, and then only the time of
+                // the beginning is unknown.
+                None => drop(ESTABLISHED.insert(cookie, now, 0)),
+            }
+        }
+        TCP_SYN_SENT => {
+            if let Some(process) = target::current() {
+                // SAFETY: argument 0 is a struct sock; a live slot.
+                unsafe {
+                    let cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
+                    describe(sk, cookie, IPPROTO_TCP, (*process).serial);
+                }
+            }
+        }
+        _ => {}
+    }
+    0
+}
+
+/// `tcp_retransmit_skb(const struct sock *sk, const struct sk_buff *skb, …)`: in softirq or in any task.
+#[btf_tracepoint(function = "tcp_retransmit_skb")]
+pub fn tcp_retransmit(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    // SAFETY: argument 0 is a struct sock; a live map value.
+    unsafe {
+        if let Some(socket) = SOCKETS.get_ptr_mut(bpf_get_socket_cookie(sk.cast_mut().cast())) {
+            atomic::add(&raw mut (*socket).retransmits, 1);
+        }
+    }
+    0
+}
+
+/// `tcp_destroy_sock(struct sock *sk)`: the kernel's own totals are final here.
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+pub fn tcp_destroy(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    // SAFETY: argument 0 is a struct sock; a live map value; the helper checks the kind of socket.
+    unsafe {
+        let Some(socket) = SOCKETS.get_ptr_mut(bpf_get_socket_cookie(sk.cast_mut().cast())) else { return 0 };
+        (*socket).closed_ns = now_ns();
+        let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();
+        if !tcp.is_null() {
+            (*socket).tcp_bytes_received = load(tcp, Field::TcpBytesReceived);
+            (*socket).tcp_bytes_sent = load(tcp, Field::TcpBytesSent);
+            (*socket).tcp_bytes_acked = load(tcp, Field::TcpBytesAcked);
+            (*socket).tcp_bytes_retransmitted = load(tcp, Field::TcpBytesRetransmitted);
+        }
+    }
+    0
+}
+
+/// `-EEXIST`: what an insertion with `NO_EXIST` answers then.
+const EXISTS: i32 = -17;
+
+/// Notes the ends of a socket at its first use by a target; true if it carries control traffic.
+#[inline(never)]
+pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64) -> bool {
+    // SAFETY: the caller's sk is a struct sock.
+    unsafe {
+        let mut socket =
+            Socket { family: load(sk, Field::SockFamily), protocol, process, ..Socket::default() };
+        if let Some(at) = ESTABLISHED.get(cookie) {
+            socket.established_ns = *at;
+            let _ = ESTABLISHED.remove(cookie);
+        }
+        let net: *const u8 = load(sk, Field::SockNet);
+        socket.netns = load(net, Field::NetInum);
+        name_ends(sk, &mut socket);
+        let control = is_control(socket.local_port) || is_control(socket.peer_port);
+        // The first use tells; a later process finds the entry.
+        if SOCKETS.insert(cookie, socket, NO_EXIST).is_err_and(|error| error != EXISTS) {
+            lose(Loss::SocketTableFull);
+        }
+        control
+    }
+}
+
+/// Notes both addresses and ports.
+#[inline(always)]
+unsafe fn name_ends(sk: *const u8, socket: &mut Socket) {
+    // SAFETY: the caller's sk is a struct sock.
+    unsafe {
+        socket.local_port = load(sk, Field::SockLocalPort);
+        socket.peer_port = u16::from_be(load(sk, Field::SockPeerPort));
+        if socket.family == AF_INET {
+            socket.local[..4].copy_from_slice(&load::<u32>(sk, Field::SockLocalV4).to_ne_bytes());
+            socket.peer[..4].copy_from_slice(&load::<u32>(sk, Field::SockPeerV4).to_ne_bytes());
+        } else {
+            read_bytes(sk, Field::SockLocalV6, &mut socket.local);
+            read_bytes(sk, Field::SockPeerV6, &mut socket.peer);
+        }
+    }
+}
+
+#[inline(always)]
+fn is_control(port: u16) -> bool {
+    let ports = (&raw const CONTROL_PORTS).cast::<u16>();
+    // SAFETY: in bounds; volatile because the daemon replaces the value that the compiler sees.
+    port != 0 && (0..CONTROL_PORT_COUNT).any(|i| unsafe { ports.add(i).read_volatile() } == port)
+}
