@@ -13,6 +13,7 @@ use profiler_ebpf::abi::{
     sched::{Thread, ThreadKey},
     sockets::{Socket, SocketBytes, SocketKey},
     target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
+    traffic::Traffic,
 };
 
 /// `BPF_NOEXIST`: an insertion that leaves an entry alone which another CPU has made meanwhile.
@@ -46,6 +47,10 @@ pub static SOCKET_BYTES: HashMap<SocketKey, SocketBytes> = HashMap::with_max_ent
 /// Sockets that targets used, by cookie.
 #[map]
 pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(16384, 0);
+
+/// Sockets that carry peer traffic, by cookie: those of `SOCKETS` without control traffic.
+#[map]
+pub static TRAFFIC: HashMap<u64, Traffic> = HashMap::with_max_entries(16384, 0);
 
 /// When a connection was established, by cookie, until a target uses it: the owner of an accepted
 /// connection is not known before. Old entries make room for new ones.

@@ -7,6 +7,7 @@ use crate::abi::{
     sched::{Thread, ThreadKey},
     sockets::{Socket, SocketBytes, SocketKey},
     target::Process,
+    traffic::Traffic,
 };
 
 macro_rules! pod {
@@ -33,5 +34,6 @@ pod!(
     SocketBytes,
     SocketKey,
     Thread,
-    ThreadKey
+    ThreadKey,
+    Traffic
 );

@@ -68,6 +68,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     let types = btf::open()?;
     let (offsets, missing) = btf::offsets(&types);
     let in_iowait_bit = btf::bit(&types, "task_struct", "in_iowait")?;
+    let nonagle_bit = btf::bit(&types, "tcp_sock", "nonagle")?;
     let mut control_ports = [0; CONTROL_PORTS];
     control_ports[..settings.control_ports.len()].copy_from_slice(&settings.control_ports);
 
@@ -81,6 +82,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .override_global("STRIDE_BYTES", &settings.stride_bytes, true)
         .override_global("CONTROL_PORTS", &control_ports, true)
         .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
+        .override_global("NONAGLE_BIT", &nonagle_bit, true)
         .override_global("PAGES_PINNED", &pages_pinned, true)
         .override_global("FOLIO_LARGE_BIT", &folio_large_bit, true)
         .map_max_entries("SLOT_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))

@@ -1,5 +1,6 @@
 //! From the bytes of the ring buffer and of the maps to records of the capture. Pure.
 
+pub mod holding;
 mod kernel_workers;
 pub mod spans;
 pub mod traffic;
@@ -7,9 +8,11 @@ pub mod traffic;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use profiler_ebpf::abi::{
+    arrival,
     context::{WAITS, Wait},
     disk::{self, Credit, CreditKey, DeviceIo, DeviceKey},
     event::{self, Kind},
+    holding as tcp,
     owners::{self, InodeIoKey, InodeKey, InodeUseKey},
     payload, progress,
     sched::{self, StateWord, Thread, ThreadKey},
@@ -32,6 +35,8 @@ pub enum Event {
     Progress(progress::Progress),
     Span(span::Span),
     Payload(payload::Payload),
+    Arrival(arrival::Arrival),
+    Holding(tcp::Holding),
 }
 
 /// Tells what a record of the ring buffer is; `None` if its kind is not known or its size is not the kind's.
@@ -43,6 +48,10 @@ pub fn event(bytes: &[u8]) -> Option<Event> {
         raw(bytes).map(Event::Span)
     } else if kind == Kind::Payload as u32 {
         raw(bytes).map(Event::Payload)
+    } else if kind == Kind::Arrival as u32 {
+        raw(bytes).map(Event::Arrival)
+    } else if kind == Kind::Holding as u32 {
+        raw(bytes).map(Event::Holding)
     } else {
         None
     }

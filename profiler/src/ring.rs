@@ -68,6 +68,8 @@ impl Ring {
                     out.push(&Record::Span(decode::spans::span(&raw)))?;
                 }
                 Some(Event::Payload(raw)) => push_payload(&raw, out)?,
+                Some(Event::Arrival(raw)) => out.push(&Record::Arrival(decode::traffic::arrival(&raw)))?,
+                Some(Event::Holding(raw)) => out.push(&Record::Holding(decode::holding::holding(&raw)))?,
                 None => self.undecodable += 1,
             }
         }

@@ -20,6 +20,7 @@ use profiler_ebpf::abi::{
     sched::{StateWord, Thread, ThreadKey, ThreadState},
     sockets::{IPPROTO_UDP, Socket, SocketBytes, SocketKey},
     target::Process,
+    traffic::Traffic,
 };
 
 use crate::{
@@ -36,6 +37,7 @@ use inodes::Inodes;
 pub struct Sweep {
     threads: BpfHashMap<MapData, ThreadKey, Thread>,
     sockets: BpfHashMap<MapData, u64, Socket>,
+    traffic: BpfHashMap<MapData, u64, Traffic>,
     socket_bytes: BpfHashMap<MapData, SocketKey, SocketBytes>,
     devices: BpfHashMap<MapData, DeviceKey, DeviceIo>,
     credits: BpfHashMap<MapData, CreditKey, Credit>,
@@ -52,6 +54,7 @@ impl Sweep {
         Ok(Self {
             threads: take(ebpf, "THREADS")?,
             sockets: take(ebpf, "SOCKETS")?,
+            traffic: take(ebpf, "TRAFFIC")?,
             socket_bytes: take(ebpf, "SOCKET_BYTES")?,
             devices: take(ebpf, "DEVICES")?,
             credits: take(ebpf, "CREDITS")?,
@@ -240,17 +243,22 @@ impl Sweep {
             let key = SocketKey { cookie: *cookie, process: socket.process };
             let totals = decode::socket(now_ns(), &key, &SocketBytes::default(), Some(socket));
             out.push(&Record::SocketTotals(totals))?;
-            remove(&mut self.sockets, cookie)?;
+            self.forget_socket(cookie)?;
         }
         for key in gone {
             self.written_sockets.remove(&key);
             remove(&mut self.socket_bytes, &key)?;
             let is_last_user = |socket: &Socket| socket.closed_ns != 0 || socket.process == key.process;
             if ends.get(&key.cookie).is_some_and(is_last_user) {
-                remove(&mut self.sockets, &key.cookie)?;
+                self.forget_socket(&key.cookie)?;
             }
         }
         Ok(())
+    }
+
+    fn forget_socket(&mut self, cookie: &u64) -> Result<()> {
+        remove(&mut self.sockets, cookie)?;
+        remove(&mut self.traffic, cookie)
     }
 
     fn write_disks(&mut self, out: &mut Writer) -> Result<()> {

@@ -7,6 +7,8 @@ pub enum Kind {
     Progress = 1,
     Span = 2,
     Payload = 3,
+    Arrival = 4,
+    Holding = 5,
 }
 
 /// A record that can be told from others.

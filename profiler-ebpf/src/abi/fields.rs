@@ -54,6 +54,8 @@ fields! {
     SockLocalV6 = "sock", "__sk_common.skc_v6_rcv_saddr", 16;
     SockPeerV6 = "sock", "__sk_common.skc_v6_daddr", 16;
     SockNet = "sock", "__sk_common.skc_net.net", 8;
+    SockReceiveQueue = "sock", "sk_receive_queue.qlen", 4;
+    SockPacingStatus = "sock", "sk_pacing_status", 4;
     NetInum = "net", "ns.inum", 4;
     TcpBytesReceived = "tcp_sock", "bytes_received", 8;
     TcpBytesSent = "tcp_sock", "bytes_sent", 8;
@@ -62,6 +64,18 @@ fields! {
     TcpCopiedSeq = "tcp_sock", "copied_seq", 4;
     TcpRcvNxt = "tcp_sock", "rcv_nxt", 4;
     TcpWriteSeq = "tcp_sock", "write_seq", 4;
+    TcpSndNxt = "tcp_sock", "snd_nxt", 4;
+    TcpSndUna = "tcp_sock", "snd_una", 4;
+    TcpSndSml = "tcp_sock", "snd_sml", 4;
+    TcpSndWnd = "tcp_sock", "snd_wnd", 4;
+    TcpMssCache = "tcp_sock", "mss_cache", 4;
+    TcpSndCwnd = "tcp_sock", "snd_cwnd", 4;
+    TcpPacketsOut = "tcp_sock", "packets_out", 4;
+    TcpSackedOut = "tcp_sock", "sacked_out", 4;
+    TcpLostOut = "tcp_sock", "lost_out", 4;
+    TcpRetransOut = "tcp_sock", "retrans_out", 4;
+    TcpClockCache = "tcp_sock", "tcp_clock_cache", 8;
+    TcpWstampNs = "tcp_sock", "tcp_wstamp_ns", 8;
     BioOpf = "bio", "bi_opf", 4;
     BioFlags = "bio", "bi_flags", 2;
     BioBdev = "bio", "bi_bdev", 8;

@@ -2,10 +2,12 @@
 //!
 //! Every record is `#[repr(C)]`, plain integers, visible padding; its size is asserted where it is defined.
 
+pub mod arrival;
 pub mod context;
 pub mod disk;
 pub mod event;
 pub mod fields;
+pub mod holding;
 pub mod loss;
 pub mod owners;
 pub mod payload;
@@ -14,3 +16,4 @@ pub mod sched;
 pub mod sockets;
 pub mod span;
 pub mod target;
+pub mod traffic;

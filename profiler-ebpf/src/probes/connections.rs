@@ -10,13 +10,14 @@ use profiler_ebpf::abi::{
     loss::Loss,
     sockets::{AF_INET, IPPROTO_TCP, Socket},
     target::CONTROL_PORTS as CONTROL_PORT_COUNT,
+    traffic::Traffic,
 };
 
 use crate::{
     atomic,
     emit::{lose, now_ns},
     kernel::{load, read_bytes},
-    maps::{ESTABLISHED, NO_EXIST, SOCKETS},
+    maps::{ESTABLISHED, NO_EXIST, SOCKETS, TRAFFIC},
     target,
 };
 
@@ -116,6 +117,12 @@ pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64) 
         // The first use tells; a later process finds the entry.
         if SOCKETS.insert(cookie, socket, NO_EXIST).is_err_and(|error| error != EXISTS) {
             lose(Loss::SocketTableFull);
+        }
+        if control {
+            // Where its own port decides: a connecting socket has none yet when it is described first.
+            let _ = TRAFFIC.remove(cookie);
+        } else if TRAFFIC.insert(cookie, Traffic::default(), NO_EXIST).is_err_and(|error| error != EXISTS) {
+            lose(Loss::TrafficTableFull);
         }
         control
     }

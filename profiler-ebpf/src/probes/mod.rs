@@ -1,11 +1,13 @@
 //! The probes, one file per family. A program's attach point stands once, in its attribute.
 
+mod arrival;
 mod bio;
 mod connections;
 mod context;
 mod destination;
 mod direct;
 mod disk;
+mod holding;
 mod owners;
 mod payload;
 mod processes;

@@ -24,7 +24,7 @@ use crate::{
     kernel::load,
     maps::{NO_EXIST, SOCKET_BYTES},
     probes::{
-        connections,
+        connections, holding,
         payload::{self, Call},
     },
     target,
@@ -103,6 +103,9 @@ fn count(ctx: &BtfTracePointContext, direction: Direction) {
         if !count_socket(sk, cookie, protocol, serial, direction, bytes, now) {
             count_peer(process, cookie, direction, bytes, now);
             let way = if direction == Direction::Rx { RECEIVED } else { SENT };
+            if (protocol, direction) == (IPPROTO_TCP, Direction::Tx) {
+                holding::sent(sk, cookie, now);
+            }
             payload::moved(&Call { sk, cookie, process: serial, protocol, way, bytes, at_ns: now });
         }
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use profiler_ebpf::abi::{
+    arrival,
     payload::{self, Destination, SENT},
     sockets::IPPROTO_TCP,
 };
@@ -27,6 +28,11 @@ pub fn payload(raw: &payload::Payload) -> Payload {
         destination: destination(&raw.destination),
         empty_calls: raw.empty_calls,
     }
+}
+
+pub fn arrival(raw: &arrival::Arrival) -> Arrival {
+    let sequence = (raw.protocol == IPPROTO_TCP).then_some(raw.sequence);
+    Arrival { at_ns: raw.at_ns, cookie: raw.cookie, sequence }
 }
 
 /// What a receive left unread: it has arrived by now. The probes do not record every arrival at a socket whose

@@ -42,8 +42,8 @@ pub const FAMILIES: &[Family] = &[
         counts: "payload bytes, peers, connections, retransmits",
         required: false,
         programs: &[
-            Program { name: "sock_recv", parameters: &["sk", "ret", "flags"], fields: CALL_FIELDS },
-            Program { name: "sock_send", parameters: &["sk", "ret", "flags"], fields: CALL_FIELDS },
+            Program { name: "sock_recv", parameters: &["sk", "ret", "flags"], fields: RECEIVE_FIELDS },
+            Program { name: "sock_send", parameters: &["sk", "ret", "flags"], fields: SEND_FIELDS },
             Program {
                 name: "sock_state",
                 parameters: &["sk", "oldstate", "newstate"],
@@ -55,6 +55,19 @@ pub const FAMILIES: &[Family] = &[
                 parameters: &["sk"],
                 fields: &[TcpBytesReceived, TcpBytesSent, TcpBytesAcked, TcpBytesRetransmitted],
             },
+        ],
+    },
+    Family {
+        name: "TCP's holding and arrivals",
+        counts: "when bytes arrived, and what kept unsent bytes back",
+        required: false,
+        programs: &[
+            Program {
+                name: "sock_arrive",
+                parameters: &["sk"],
+                fields: &[SockFamily, SockProtocol, SockReceiveQueue, TcpRcvNxt, TcpCopiedSeq],
+            },
+            Program { name: "tcp_segment", parameters: &["sk"], fields: HOLDING_FIELDS },
         ],
     },
     Family {
@@ -185,7 +198,7 @@ const FOLIO_FIELDS: &[Field] = &[
     SuperblockDevice,
 ];
 
-const CALL_FIELDS: &[Field] = &[
+const RECEIVE_FIELDS: &[Field] = &[
     SockFamily,
     SockProtocol,
     SockLocalPort,
@@ -199,10 +212,56 @@ const CALL_FIELDS: &[Field] = &[
     TcpCopiedSeq,
     TcpRcvNxt,
     TcpWriteSeq,
+];
+
+const SEND_FIELDS: &[Field] = &[
+    SockFamily,
+    SockProtocol,
+    SockLocalPort,
+    SockPeerPort,
+    SockLocalV4,
+    SockPeerV4,
+    SockLocalV6,
+    SockPeerV6,
+    SockNet,
+    NetInum,
+    TcpCopiedSeq,
+    TcpRcvNxt,
+    TcpWriteSeq,
+    TcpSndNxt,
+    TcpSndUna,
+    TcpSndSml,
+    TcpSndWnd,
+    TcpMssCache,
+    TcpSndCwnd,
+    TcpPacketsOut,
+    TcpSackedOut,
+    TcpLostOut,
+    TcpRetransOut,
+    TcpClockCache,
+    TcpWstampNs,
+    SockPacingStatus,
     RegsSyscall,
     RegsSecond,
     RegsThird,
     RegsFifth,
+];
+
+const HOLDING_FIELDS: &[Field] = &[
+    TcpWriteSeq,
+    TcpSndNxt,
+    TcpSndUna,
+    TcpSndSml,
+    TcpSndWnd,
+    TcpMssCache,
+    TcpSndCwnd,
+    TcpPacketsOut,
+    TcpSackedOut,
+    TcpLostOut,
+    TcpRetransOut,
+    TcpClockCache,
+    TcpWstampNs,
+    SockPacingStatus,
 ];
 
 const THREAD_FIELDS: &[Field] = &[

@@ -1,11 +1,15 @@
 //! Payload on its way, as the probes see it: calls, arrivals, and what TCP holds back.
 
+#[path = "traffic/arrival.rs"]
+mod arrival;
+#[path = "traffic/holding.rs"]
+mod holding;
 #[path = "traffic/payload.rs"]
 mod payload;
 
 use profiler::capture::{
     Protocol, SocketTotals,
-    traffic::{Payload, Way},
+    traffic::{Arrival, Holding, Payload, Way},
 };
 
 use crate::{bytes::find, recorded::Recorded};
@@ -30,6 +34,22 @@ impl<'r> Socket<'r> {
         let payloads = self.recorded.timeline.events.payloads.iter();
         let mut own: Vec<_> = payloads.filter(|p| p.cookie == self.totals.cookie && p.way == way).collect();
         own.sort_by_key(|payload| payload.at_ns);
+        own
+    }
+
+    /// In order of time.
+    fn arrivals(&self) -> Vec<&'r Arrival> {
+        let arrivals = self.recorded.timeline.events.arrivals.iter();
+        let mut own: Vec<_> = arrivals.filter(|arrival| arrival.cookie == self.totals.cookie).collect();
+        own.sort_by_key(|arrival| arrival.at_ns);
+        own
+    }
+
+    /// In order of time.
+    fn holdings(&self) -> Vec<&'r Holding> {
+        let holdings = self.recorded.timeline.events.holdings.iter();
+        let mut own: Vec<_> = holdings.filter(|holding| holding.cookie == self.totals.cookie).collect();
+        own.sort_by_key(|holding| holding.at_ns);
         own
     }
 }

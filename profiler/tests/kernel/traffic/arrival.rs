@@ -1,0 +1,130 @@
+//! Bytes arrive after they were sent and before they are received, however late the reader comes.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, UdpSocket},
+    thread,
+    time::Duration,
+};
+
+use profiler::{
+    capture::traffic::{Arrival, Payload, Way},
+    clock::now_ns,
+};
+
+use super::Socket;
+use crate::{bytes::connect, recorded::record};
+
+const MESSAGES: usize = 50;
+const LATE: Duration = Duration::from_millis(10);
+
+/// The write itself takes some time, and the machine may be busy.
+const SOON_NS: u64 = 5_000_000;
+
+#[test]
+fn traffic_arrives_between_send_and_receive_over_tcp() {
+    let mut port = 0;
+    let mut sent_ns = Vec::new();
+    let recorded = record(|| {
+        let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+        port = far.local_addr().unwrap().port();
+        // A socket is known from its first use on.
+        near.write_all(&[0]).unwrap();
+        far.read_exact(&mut [0]).unwrap();
+        for _ in 0..MESSAGES {
+            sent_ns.push(now_ns());
+            near.write_all(&[7; 100]).unwrap();
+            thread::sleep(LATE);
+            far.read_exact(&mut [0; 100]).unwrap();
+        }
+    });
+    let far = Socket::tcp(&recorded, port);
+    let arrivals = far.arrivals();
+    let receives = far.payloads(Way::Received);
+    assert_eq!(receives.len(), MESSAGES + 1, "each after a sleep");
+    let arrived = |receive: &Payload| {
+        let past = |arrival: &&&Arrival| arrival.sequence == receive.sequence;
+        arrivals.iter().find(past).expect("all bytes of the receive arrived at once").at_ns
+    };
+    let arrived_ns = receives[1..].iter().map(|receive| arrived(receive));
+    check_times(&sent_ns, &arrived_ns.collect::<Vec<_>>(), &receives[1..]);
+}
+
+#[test]
+fn traffic_arrives_between_send_and_receive_over_udp() {
+    let mut port = 0;
+    let mut sent_ns = Vec::new();
+    let recorded = record(|| {
+        let [near, far] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        port = far.local_addr().unwrap().port();
+        let to = far.local_addr().unwrap();
+        near.send_to(&[0], to).unwrap();
+        far.recv(&mut [0]).unwrap();
+        for _ in 0..MESSAGES {
+            sent_ns.push(now_ns());
+            near.send_to(&[7; 100], to).unwrap();
+            thread::sleep(LATE);
+            far.recv(&mut [0; 100]).unwrap();
+        }
+    });
+    let far = Socket::udp(&recorded, port);
+    let arrivals = far.arrivals();
+    assert!(arrivals.iter().all(|arrival| arrival.sequence.is_none()));
+    let arrived_ns: Vec<_> = arrivals.iter().map(|arrival| arrival.at_ns).collect();
+    assert_eq!(arrived_ns.len(), MESSAGES, "the first one came before the socket was known");
+    check_times(&sent_ns, &arrived_ns, &far.payloads(Way::Received)[1..]);
+}
+
+#[test]
+fn traffic_that_a_receive_leaves_unread_has_arrived() {
+    let mut port = 0;
+    let recorded = record(|| {
+        let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+        port = far.local_addr().unwrap().port();
+        near.write_all(&[7; 1000]).unwrap();
+        thread::sleep(LATE);
+        far.read_exact(&mut [0; 400]).unwrap();
+        thread::sleep(LATE);
+        far.read_exact(&mut [0; 600]).unwrap();
+    });
+    let far = Socket::tcp(&recorded, port);
+    let [first, second] = far.payloads(Way::Received)[..] else { panic!("two receives") };
+    let [arrival] = far.arrivals()[..] else { panic!("the socket was known from its first receive on") };
+    assert_eq!((arrival.at_ns, arrival.sequence), (first.at_ns, second.sequence));
+}
+
+#[test]
+fn traffic_of_a_slow_reader_makes_few_arrivals() {
+    const WRITES: usize = 20_000;
+    let mut port = 0;
+    let began_ns = now_ns();
+    let recorded = record(|| {
+        let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+        port = far.local_addr().unwrap().port();
+        near.write_all(&[0]).unwrap();
+        far.read_exact(&mut [0]).unwrap();
+        near.set_nodelay(true).unwrap();
+        // They fit into its receive buffer.
+        (0..WRITES).for_each(|_| near.write_all(&[7]).unwrap());
+        far.read_exact(&mut vec![0; WRITES]).unwrap();
+    });
+    let arrivals = Socket::tcp(&recorded, port).arrivals().len() as u64;
+    let most = (now_ns() - began_ns) / 100_000 + 2;
+    assert!(
+        arrivals < WRITES as u64 / 4 && arrivals <= most,
+        "{arrivals} of {WRITES} writes, at most {most}"
+    );
+}
+
+#[track_caller]
+fn check_times(sent_ns: &[u64], arrived_ns: &[u64], receives: &[&Payload]) {
+    assert_eq!((sent_ns.len(), arrived_ns.len()), (receives.len(), receives.len()));
+    let mut late = 0;
+    for ((&sent_ns, &arrived_ns), receive) in sent_ns.iter().zip(arrived_ns).zip(receives) {
+        assert!(sent_ns < arrived_ns, "it arrived at {arrived_ns} before it was sent at {sent_ns}");
+        let waited_ns = receive.at_ns - arrived_ns;
+        assert!(waited_ns > LATE.as_nanos() as u64 / 2, "it lay there for {waited_ns} ns, not 10 ms");
+        late += usize::from(arrived_ns - sent_ns > SOON_NS);
+    }
+    assert!(late * 10 <= receives.len(), "{late} arrived late");
+}

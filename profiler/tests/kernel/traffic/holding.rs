@@ -1,0 +1,158 @@
+//! What TCP held back, and by what: each case has one reason, which is there nearly all the time.
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::{Ipv4Addr, TcpStream},
+    os::fd::AsRawFd as _,
+    thread,
+    time::Duration,
+};
+
+use profiler::{
+    capture::traffic::{HeldBy, Way},
+    clock::now_ns,
+};
+
+use super::Socket;
+use crate::{bytes::connect, recorded::record};
+
+/// Of the time in which nothing could be sent.
+const NEARLY_ALL: f64 = 0.8;
+
+#[test]
+fn traffic_of_small_writes_is_held_by_nagle() {
+    const ROUNDS: usize = 5;
+    let mut ports = (0, 0);
+    let mut sent_ns = Vec::new();
+    let recorded = record(|| {
+        let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+        ports = (near.local_addr().unwrap().port(), far.local_addr().unwrap().port());
+        // Acknowledgements are delayed: TCP_QUICKACK is on while a connection is young.
+        set(&far, libc::IPPROTO_TCP, libc::TCP_QUICKACK, 0_i32);
+        for _ in 0..ROUNDS {
+            near.write_all(&[1; 100]).unwrap();
+            far.read_exact(&mut [0; 100]).unwrap();
+            near.write_all(&[2; 100]).unwrap();
+            sent_ns.push(now_ns());
+            far.read_exact(&mut [0; 100]).unwrap();
+            set(&far, libc::IPPROTO_TCP, libc::TCP_QUICKACK, 0_i32);
+        }
+    });
+    let near = Socket::tcp(&recorded, ports.0);
+    let received = Socket::tcp(&recorded, ports.1).payloads(Way::Received);
+    let mut delayed = 0;
+    for (round, &from_ns) in sent_ns.iter().enumerate() {
+        let byte = received[0].first_byte().unwrap().wrapping_add(round as u32 * 200 + 100);
+        let receive =
+            received.iter().find(|receive| receive.first_byte() == Some(byte)).expect("its receive");
+        if receive.at_ns - from_ns > 20_000_000 {
+            delayed += 1;
+            check_held(&near, (from_ns, receive.at_ns), HeldBy::Nagle);
+        }
+    }
+    assert!(delayed > 0, "an acknowledgement is delayed by 40 ms");
+}
+
+#[test]
+fn traffic_to_a_reader_that_does_not_read_is_held_by_its_window() {
+    let mut port = 0;
+    let mut full = (0, 0);
+    let recorded = record(|| {
+        let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+        port = near.local_addr().unwrap().port();
+        near.set_nonblocking(true).unwrap();
+        let mut written = fill(&mut near);
+        thread::sleep(Duration::from_millis(20));
+        written += fill(&mut near);
+        full.0 = now_ns();
+        thread::sleep(Duration::from_millis(100));
+        full.1 = now_ns();
+        far.read_exact(&mut vec![0; written]).unwrap();
+    });
+    check_held(&Socket::tcp(&recorded, port), full, HeldBy::PeerWindow);
+}
+
+#[test]
+fn traffic_that_is_sent_at_a_rate_is_held_by_pacing() {
+    const BYTES: usize = 1 << 20;
+    let mut port = 0;
+    let mut paced = (0, 0);
+    let recorded = record(|| {
+        let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+        port = near.local_addr().unwrap().port();
+        near.write_all(&[0]).unwrap();
+        far.read_exact(&mut [0]).unwrap();
+        // 2 MiB a second, whatever the congestion control.
+        set(&near, libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE, 2_u32 << 20);
+        paced.0 = now_ns();
+        let writer = thread::spawn(move || {
+            near.write_all(&vec![7; BYTES]).unwrap();
+            near
+        });
+        far.read_exact(&mut vec![0; BYTES]).unwrap();
+        paced.1 = now_ns();
+        drop(writer.join().unwrap());
+    });
+    check_held(&Socket::tcp(&recorded, port), paced, HeldBy::Pacing);
+}
+
+#[test]
+fn traffic_that_nothing_holds_back_says_so_once() {
+    let mut port = 0;
+    let recorded = record(|| {
+        let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+        port = near.local_addr().unwrap().port();
+        near.set_nodelay(true).unwrap();
+        for _ in 0..100 {
+            near.write_all(&[7; 100]).unwrap();
+            far.read_exact(&mut [0; 100]).unwrap();
+        }
+    });
+    let holdings = Socket::tcp(&recorded, port).holdings();
+    assert!(!holdings.is_empty() && holdings.len() < 20, "{holdings:?}");
+    let last = holdings.last().unwrap();
+    assert_eq!((last.unsent_bytes, last.held_by), (0, None), "{last:?}");
+}
+
+/// That most of an interval was held by this, as attribution reads it: each record until the next.
+#[track_caller]
+fn check_held(socket: &Socket, (from_ns, to_ns): (u64, u64), by: HeldBy) {
+    let holdings = socket.holdings();
+    let ends = holdings[1..].iter().map(|next| next.at_ns).chain([u64::MAX]);
+    let held_ns: u64 = holdings
+        .iter()
+        .zip(ends)
+        .filter(|(holding, _)| holding.held_by == Some(by))
+        .map(|(holding, end_ns)| end_ns.min(to_ns).saturating_sub(holding.at_ns.max(from_ns)))
+        .sum();
+    let share = held_ns as f64 / (to_ns - from_ns) as f64;
+    let last = &holdings[holdings.len().saturating_sub(5)..];
+    assert!(share > NEARLY_ALL, "{by:?} for {share:.3} of {} ns; the last: {last:#?}", to_ns - from_ns);
+}
+
+/// Writes until there is no room; gives how much.
+fn fill(stream: &mut TcpStream) -> usize {
+    let mut written = 0;
+    loop {
+        match stream.write(&[7; 10_000]) {
+            Ok(bytes) => written += bytes,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return written,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[track_caller]
+fn set<T>(stream: &TcpStream, level: i32, option: i32, value: T) {
+    // SAFETY: the value is of the size that is given.
+    let result = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            level,
+            option,
+            (&raw const value).cast(),
+            size_of::<T>() as libc::socklen_t,
+        )
+    };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
