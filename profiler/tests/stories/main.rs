@@ -2,6 +2,7 @@
 
 mod chance;
 mod cpu;
+mod datagrams;
 mod expect;
 mod locks;
 mod loops;

@@ -1,9 +1,5 @@
 //! Through the network: what the peer did while we waited.
 
-use std::net::SocketAddr;
-
-use profiler::capture::Protocol;
-
 use crate::{
     expect::check,
     tell::{BLOCK, EPOLL, NET_RX, PREAD, RECV, SLEEP, Story, TIMER, by, futex},
@@ -171,32 +167,6 @@ fn each_wait_of_one_receive_waits_for_its_own_byte() {
     story.arrives(NEAR, 4, 500);
     story.arrives(NEAR, 10, 500);
     check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_timer 0.6 peer_disk 0.4");
-}
-
-#[test]
-fn datagrams_are_paired_by_their_destination() {
-    let mut story = Story::default();
-    let [near, far, nowhere] = [1, 2, 0].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));
-    let unconnected = SocketAddr::from(([0, 0, 0, 0], 0));
-    story.socket(NEAR, Protocol::Udp, near, unconnected);
-    story.socket(FAR, Protocol::Udp, far, unconnected);
-    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).runs(1);
-    let script = story.thread(SEEDER, 2).waits(PREAD, 6, BLOCK).sends_datagram(FAR, 1000, near).runs(1);
-    script.sends_datagram(FAR, 1000, nowhere).runs(4).sends_datagram(FAR, 1000, near).runs(1);
-    check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 0.6 link 0.4");
-}
-
-#[test]
-fn a_socket_without_an_address_is_known_by_its_port_if_only_one_host_uses_it() {
-    let mut story = Story::default();
-    let [near, elsewhere] = [1, 9].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));
-    let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
-    story.socket(NEAR, Protocol::Udp, any(6881), any(0));
-    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).runs(1);
-    story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, 1000, near).runs(1);
-    check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 1.0");
-    story.thread(THIRD, 3).sends_datagram(30, 1000, elsewhere).runs(1);
-    check(&story.download(LEECHER, 0, 10), "network 1.0 | unknown 1.0");
 }
 
 #[test]

@@ -94,15 +94,20 @@ impl Story {
     }
 
     pub fn socket(&mut self, cookie: u64, protocol: Protocol, local: SocketAddr, peer: SocketAddr) {
-        let ends = SocketEnds {
-            protocol,
-            local,
-            peer,
-            netns: 1,
-            established_ns: None,
-            retransmits: 0,
-            closed: None,
-        };
+        self.socket_in(1, cookie, protocol, local, peer);
+    }
+
+    /// A socket of a certain network namespace.
+    pub fn socket_in(
+        &mut self,
+        netns: u32,
+        cookie: u64,
+        protocol: Protocol,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) {
+        let ends =
+            SocketEnds { protocol, local, peer, netns, established_ns: None, retransmits: 0, closed: None };
         self.traffic.sockets.push(Socket { cookie, ends, first_ns: 0, last_ns: u64::MAX });
     }
 

@@ -1,0 +1,127 @@
+//! Through the network without sequence numbers: which socket a datagram was sent to.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use profiler::capture::Protocol;
+
+use crate::{
+    expect::check,
+    tell::{BLOCK, EPOLL, NET_RX, PREAD, Story},
+};
+
+const LEECHER: u64 = 1;
+const SEEDER: u64 = 2;
+const THIRD: u64 = 3;
+/// The leecher's socket, and the seeder's.
+const NEAR: u64 = 10;
+const FAR: u64 = 20;
+
+#[test]
+fn datagrams_are_paired_by_their_destination() {
+    let mut story = Story::default();
+    let [near, far, nowhere] = [1, 2, 0].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));
+    let unconnected = SocketAddr::from(([0, 0, 0, 0], 0));
+    story.socket(NEAR, Protocol::Udp, near, unconnected);
+    story.socket(FAR, Protocol::Udp, far, unconnected);
+    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).runs(1);
+    let script = story.thread(SEEDER, 2).waits(PREAD, 6, BLOCK).sends_datagram(FAR, 1000, near).runs(1);
+    script.sends_datagram(FAR, 1000, nowhere).runs(4).sends_datagram(FAR, 1000, near).runs(1);
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 0.6 link 0.4");
+}
+
+#[test]
+fn a_socket_without_an_address_is_known_by_its_port_if_only_one_host_uses_it() {
+    let mut story = Story::default();
+    let [near, elsewhere] = [1, 9].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));
+    let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+    story.socket(NEAR, Protocol::Udp, any(6881), any(0));
+    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).runs(1);
+    story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, 1000, near).runs(1);
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 1.0");
+    story.thread(THIRD, 3).sends_datagram(30, 1000, elsewhere).runs(1);
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | unknown 1.0");
+}
+
+/// Both use one port and are bound to no address, each in a namespace of its own; another address with that port is
+/// used too. The seeder reads a disk, then sends to the leecher.
+fn nodes_of_one_port() -> Story {
+    let mut story = Story::default();
+    story.socket_in(7, NEAR, Protocol::Udp, host(0), ANYWHERE);
+    story.socket_in(8, FAR, Protocol::Udp, host(0), ANYWHERE);
+    story
+        .thread(LEECHER, 1)
+        .sends_datagram(NEAR, 10, host(2))
+        .waits(EPOLL, 10, NET_RX)
+        .receives_datagram(NEAR, 1000);
+    story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, 1000, host(1)).runs(1);
+    story
+}
+
+#[test]
+fn addresses_of_a_namespace_are_learnt_from_its_other_sockets() {
+    let mut story = nodes_of_one_port();
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | unknown 1.0");
+    story.socket_in(7, 30, Protocol::Tcp, address(1, 4000), address(9, 80));
+    story.socket_in(8, 40, Protocol::Tcp, address(2, 4000), address(9, 80));
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 1.0");
+}
+
+#[test]
+fn the_last_socket_has_the_last_destination() {
+    let mut story = nodes_of_one_port();
+    story.socket_in(8, 40, Protocol::Tcp, address(2, 4000), address(9, 80));
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 1.0");
+    // A host that is not profiled could be either.
+    story.thread(THIRD, 3).sends_datagram(50, 10, host(9)).runs(1);
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | unknown 1.0");
+}
+
+#[test]
+fn an_address_of_two_namespaces_is_nobodys() {
+    let mut story = nodes_of_one_port();
+    story.socket_in(7, 30, Protocol::Tcp, address(1, 4000), address(9, 80));
+    story.socket_in(8, 40, Protocol::Tcp, address(1, 4000), address(9, 80));
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | unknown 1.0");
+}
+
+#[test]
+fn loopback_stays_in_its_namespace() {
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 6881));
+    for (namespace, expected) in [(7, "peer_disk 1.0"), (8, "unknown 1.0")] {
+        let mut story = Story::default();
+        story.socket_in(7, NEAR, Protocol::Udp, host(0), ANYWHERE);
+        story.socket_in(namespace, FAR, Protocol::Udp, address(0, 5000), ANYWHERE);
+        story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).runs(1);
+        story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, 1000, loopback).runs(1);
+        check(&story.download(LEECHER, 0, 10), &format!("network 1.0 | {expected}"));
+    }
+}
+
+#[test]
+fn on_one_host_a_datagram_arrives_before_its_send_returns() {
+    let mut story = Story::default();
+    story.socket(NEAR, Protocol::Udp, host(1), ANYWHERE);
+    story.socket(FAR, Protocol::Udp, host(2), ANYWHERE);
+    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).runs(1);
+    story.datagram_arrives(NEAR, 10);
+    let script = story.thread(SEEDER, 2).sends_datagram(FAR, 1000, host(1)).waits(PREAD, 10, BLOCK);
+    script.sends_datagram(FAR, 1000, host(1)).runs(1);
+    let last = story.traffic.payloads.last_mut().unwrap();
+    last.at_ns += 50_000;
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 1.0");
+    // Much later is another one: the first was under way all the time.
+    story.traffic.payloads.last_mut().unwrap().at_ns += 200_000;
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | link 1.0");
+}
+
+const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Port 6881 of a host; 0 is a socket's that is bound to no address.
+fn host(number: u8) -> SocketAddr {
+    address(number, 6881)
+}
+
+fn address(number: u8, port: u16) -> SocketAddr {
+    let ip = if number == 0 { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::new(10, 0, 0, number) };
+    SocketAddr::from((ip, port))
+}
