@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// At most so often on each CPU.
-const INTERVAL_NS: u64 = 5_000_000;
+const INTERVAL_NS: u64 = 25_000_000;
 
 const NONE: i32 = -1;
 const EFAULT: i32 = -14;
