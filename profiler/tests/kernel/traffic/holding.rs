@@ -30,10 +30,11 @@ fn traffic_of_small_writes_is_held_by_nagle() {
         // Acknowledgements are delayed: TCP_QUICKACK is on while a connection is young.
         set(&far, libc::IPPROTO_TCP, libc::TCP_QUICKACK, 0_i32);
         for _ in 0..ROUNDS {
+            // One after the other: a record of the second must not be too soon after that of the first.
             near.write_all(&[1; 100]).unwrap();
-            far.read_exact(&mut [0; 100]).unwrap();
             near.write_all(&[2; 100]).unwrap();
             sent_ns.push(now_ns());
+            far.read_exact(&mut [0; 100]).unwrap();
             far.read_exact(&mut [0; 100]).unwrap();
             set(&far, libc::IPPROTO_TCP, libc::TCP_QUICKACK, 0_i32);
         }
@@ -45,7 +46,7 @@ fn traffic_of_small_writes_is_held_by_nagle() {
         let byte = received[0].first_byte().unwrap().wrapping_add(round as u32 * 200 + 100);
         let receive =
             received.iter().find(|receive| receive.first_byte() == Some(byte)).expect("its receive");
-        if receive.at_ns - from_ns > 20_000_000 {
+        if receive.at_ns.saturating_sub(from_ns) > 20_000_000 {
             delayed += 1;
             check_held(&near, (from_ns, receive.at_ns), HeldBy::Nagle);
         }
