@@ -50,8 +50,8 @@ pub fn run(args: &cli::Record, stop: &AtomicBool) -> Result<Recorded> {
 
 /// A transfer has about a thousand progress records; the smallest stride is one large call.
 pub fn stride_bytes(size_bytes: Option<u64>) -> u64 {
-    let smallest = Settings::default().stride_bytes;
-    size_bytes.map_or(smallest, |size| (size / 1000).max(smallest))
+    const SMALLEST: u64 = 64 << 10;
+    size_bytes.map_or(Settings::default().stride_bytes, |size| (size / 1000).max(SMALLEST))
 }
 
 fn settings(args: &cli::Record) -> Settings {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     capture::{Ending, PROBE_REENTRY, ThreadState, UNDECODABLE},
     milestones::{Finish, Found, out_of_order},
-    timeline::{LATE, ThreadTime, TimedTransfer, Timeline},
+    timeline::{LATE, ThreadTime, TimedTransfer, Timeline, Windows},
 };
 
 use super::{
@@ -114,6 +114,13 @@ fn matters(timeline: &Timeline, class: &str) -> bool {
             unseen_ns * 100 > processes::time(timeline, process).lifetime_ns * UNSEEN_PERCENT
         });
     }
+    if class == PROBE_REENTRY {
+        // How often the probes ran in all is known from windows, where there were any.
+        let Windows { wall_ns, programs } = &timeline.windows;
+        let runs: u64 = programs.values().map(|program| program.runs).sum();
+        let all = runs as f64 * timeline.duration_ns() as f64 / (*wall_ns).max(1) as f64;
+        return timeline.losses[class] as f64 * REENTRIES_SHOWN >= all;
+    }
     // A stay without its stack is still a stay.
     if class == Loss::StackTableFull.name() {
         return false;
@@ -125,6 +132,9 @@ fn matters(timeline: &Timeline, class: &str) -> bool {
     }
     true
 }
+
+/// One skipped run in so many changes no number by more.
+const REENTRIES_SHOWN: f64 = 1000.0;
 
 /// A third of the error that a share may have.
 const UNSEEN_PERCENT: u64 = 1;
