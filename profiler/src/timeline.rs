@@ -345,6 +345,9 @@ impl Folded {
     fn note_lossy(&mut self, losses: &Losses) {
         let lost =
             [Loss::RingFull.name(), UNDECODABLE].iter().filter_map(|class| losses.counts.get(*class)).sum();
+        if losses.at_ns < self.losses_known.0 {
+            return;
+        }
         let (from_ns, before) = std::mem::replace(&mut self.losses_known, (losses.at_ns, lost));
         if lost > before {
             match self.lossy.last_mut() {
