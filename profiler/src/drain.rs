@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use aya::{Ebpf, programs::Program};
 
 use crate::{
-    capture::{Clock, End, Record, UNDECODABLE, Writer},
+    capture::{Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer},
     clock::{now_ns, process_cpu_ns, wall_ns},
     cost::{self, Windows},
     kernel::families::FAMILIES,
@@ -68,7 +68,7 @@ pub fn run(
         stacks.write(&mut out)?;
         if let Some(before) = ring.losses_grew(&sweep)? {
             out.push(&Record::Losses(before))?;
-            write_losses(&sweep, cost::reentries(&ebpf)?, ring.undecodable, &mut out)?;
+            write_losses(&sweep, cost::reentries(&ebpf)?, &ring, &stacks, &mut out)?;
         }
         take_messages(inbox, &mut out)?;
         if let Some(window) = windows.tick(&ebpf)? {
@@ -82,7 +82,7 @@ pub fn run(
                 sweep.write_thread_io(&targets, &mut out)?;
             }
             drop(targets);
-            write_losses(&sweep, cost::reentries(&ebpf)?, ring.undecodable, &mut out)?;
+            write_losses(&sweep, cost::reentries(&ebpf)?, &ring, &stacks, &mut out)?;
             out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
         }
         if due.frame.passed(now, FRAME_INTERVAL_NS) {
@@ -105,7 +105,7 @@ pub fn run(
     sweep.write_live_threads(&targets, end_ns, &mut stacks, &mut out)?;
     drop(targets);
     stacks.write(&mut out)?;
-    write_losses(&sweep, reentries, ring.undecodable, &mut out)?;
+    write_losses(&sweep, reentries, &ring, &stacks, &mut out)?;
     out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
     out.push(&Record::Clock(clock()))?;
     take_messages(inbox, &mut out)?;
@@ -131,9 +131,10 @@ fn take_messages(inbox: &Receiver<Record>, out: &mut Writer) -> Result<()> {
     inbox.try_iter().try_for_each(|message| out.push(&message))
 }
 
-fn write_losses(sweep: &Sweep, reentries: u64, undecodable: u64, out: &mut Writer) -> Result<()> {
+fn write_losses(sweep: &Sweep, reentries: u64, ring: &Ring, stacks: &Stacks, out: &mut Writer) -> Result<()> {
     let mut losses = sweep.losses(reentries)?;
-    losses.counts.insert(UNDECODABLE.to_owned(), undecodable);
+    losses.counts.insert(UNDECODABLE.to_owned(), ring.undecodable);
+    losses.counts.insert(STACK_TRUNCATED.to_owned(), stacks.truncated);
     out.push(&Record::Losses(losses))
 }
 

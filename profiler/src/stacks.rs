@@ -28,6 +28,8 @@ pub struct Stacks {
     /// Stacks that are not in the capture yet; of user stacks a thread that had it.
     wanted: BTreeMap<u32, Option<u32>>,
     written: HashSet<u32>,
+    /// Stacks with more frames than the kernel records.
+    pub truncated: u64,
 }
 
 impl Stacks {
@@ -37,6 +39,7 @@ impl Stacks {
             symbolizer: Symbolizer::builder().enable_inlined_fns(false).enable_code_info(false).build(),
             wanted: BTreeMap::new(),
             written: HashSet::new(),
+            truncated: 0,
         })
     }
 
@@ -61,6 +64,7 @@ impl Stacks {
                 None => without_probe(self.name(&Source::Kernel(Kernel::default()), &addresses)),
             };
             let truncated = addresses.len() >= DEEPEST;
+            self.truncated += u64::from(truncated);
             out.push(&Record::Stack(Stack { id, frames, truncated }))?;
         }
         Ok(())

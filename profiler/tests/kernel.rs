@@ -22,6 +22,8 @@ mod processes;
 mod readers;
 #[path = "kernel/recorded.rs"]
 mod recorded;
+#[path = "kernel/spans.rs"]
+mod spans;
 #[path = "kernel/time.rs"]
 mod time;
 #[path = "kernel/traffic.rs"]

@@ -455,6 +455,9 @@ pub struct Stack {
 /// The class of runs of our programs that the kernel skipped, because one was interrupted by itself.
 pub const PROBE_REENTRY: &str = "probe_reentry";
 
+/// The class of stacks that had more frames than the kernel records.
+pub const STACK_TRUNCATED: &str = "stack_truncated";
+
 /// The class of records of the ring buffer that the daemon could not read.
 pub const UNDECODABLE: &str = "undecodable";
 

@@ -6,7 +6,7 @@ use profiler_ebpf::abi::loss::Loss;
 use serde::Serialize;
 
 use crate::{
-    capture::{Ending, PROBE_REENTRY, ThreadState, UNDECODABLE},
+    capture::{Ending, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE},
     milestones::{Finish, Found, out_of_order},
     timeline::{LATE, ThreadTime, TimedTransfer, Timeline, Windows},
 };
@@ -122,7 +122,7 @@ fn matters(timeline: &Timeline, class: &str) -> bool {
         return timeline.losses[class] as f64 * REENTRIES_SHOWN >= all;
     }
     // A stay without its stack is still a stay.
-    if class == Loss::StackTableFull.name() {
+    if class == Loss::StackTableFull.name() || class == STACK_TRUNCATED {
         return false;
     }
     if class == Loss::CompletionUnseen.name() {
@@ -147,6 +147,9 @@ fn meaning(class: &str) -> &str {
         }
         None if class == PROBE_REENTRY => {
             "the kernel skipped a probe that interrupted itself: what it would have counted is missing"
+        }
+        None if class == STACK_TRUNCATED => {
+            "a stack had more frames than the kernel records: its outermost are missing"
         }
         None if class == UNDECODABLE => {
             "a record of the ring buffer could not be read: the probes and the daemon are of different versions"

@@ -3,13 +3,16 @@
 use std::{
     path::Path,
     sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use profiler::{
     attach::Settings,
     capture,
+    clock::now_ns,
     recording::{self, Recording, Subject},
-    timeline::{Process, Timeline},
+    timeline::{Process, ThreadTime, Timeline},
 };
 
 /// One recording at a time: the process is the target of each.
@@ -67,4 +70,23 @@ fn record_nobody(settings: &Settings, work: impl FnOnce(&Recording)) -> Recorded
 pub fn read(path: &Path) -> Timeline {
     let mut capture = capture::read(path).expect("open the capture");
     Timeline::from_capture(&mut capture).expect("read the capture")
+}
+
+/// The time of this process's thread of that name.
+#[track_caller]
+pub fn find(recorded: &Recorded, name: &str) -> ThreadTime {
+    let found = recorded.own().threads.values().find(|thread| thread.comm == name);
+    ThreadTime::of(found.expect("the thread is in the capture"), recorded.timeline.whole_until_ns())
+}
+
+pub fn named<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> thread::JoinHandle<T> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).unwrap()
+}
+
+pub fn spin(time: Duration) {
+    let until = now_ns() + time.as_nanos() as u64;
+    while now_ns() < until {}
 }

@@ -12,12 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use profiler::{
-    clock::{now_ns, thread_cpu_ns},
-    timeline::ThreadTime,
-};
+use profiler::{clock::thread_cpu_ns, timeline::ThreadTime};
 
-use crate::recorded::{Recorded, record};
+use crate::recorded::{Recorded, find, named, record, spin};
 
 #[test]
 fn states_sum_to_lifetimes_also_of_threads_asleep_at_attach() {
@@ -147,19 +144,4 @@ fn a_storm_of_switches_loses_nothing() {
     assert!(losses.values().all(|count| *count == 0), "{losses:?}");
     let echo = find(&recorded, "echo");
     assert!(echo.adds_up() && echo.cpu_ns > 0, "{echo:?}");
-}
-
-#[track_caller]
-fn find(recorded: &Recorded, name: &str) -> ThreadTime {
-    let found = recorded.own().threads.values().find(|thread| thread.comm == name);
-    ThreadTime::of(found.expect("the thread is in the capture"), recorded.timeline.whole_until_ns())
-}
-
-fn named<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).unwrap()
-}
-
-fn spin(time: Duration) {
-    let until = now_ns() + time.as_nanos() as u64;
-    while now_ns() < until {}
 }
