@@ -15,7 +15,7 @@ use super::namespace::Namespace;
 const LOOPBACK: &str = "lo";
 const BRIDGE: &str = "bridge";
 /// What a node calls its only interface besides loopback.
-const NODE_INTERFACE: &str = "eth0";
+pub const NODE_INTERFACE: &str = "eth0";
 
 /// Gives the hub its loopback, and the bridge that every node is plugged into.
 pub fn set_up_hub(hub: &Namespace, address: Ipv4Addr, prefix_length: u8) -> Result<()> {
@@ -68,7 +68,7 @@ async fn add_address(links: &Handle, name: &str, address: Ipv4Addr, prefix_lengt
 }
 
 /// The index of an interface in the calling thread's namespace.
-fn index_of(name: &str) -> Result<u32> {
+pub fn index_of(name: &str) -> Result<u32> {
     // The ioctl takes any socket of the namespace.
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context("open a socket")?;
     name_to_index(&socket, name).with_context(|| format!("find the interface {name}"))
@@ -76,7 +76,7 @@ fn index_of(name: &str) -> Result<u32> {
 
 /// Runs netlink requests in a namespace: a netlink socket belongs to the namespace of the thread that opens
 /// it.
-fn within(namespace: &Namespace, requests: impl AsyncFnOnce(Handle) -> Result<()> + Send) -> Result<()> {
+pub fn within(namespace: &Namespace, requests: impl AsyncFnOnce(Handle) -> Result<()> + Send) -> Result<()> {
     namespace.run(|| {
         let runtime = runtime::Builder::new_current_thread().enable_io().build().context("start tokio")?;
         runtime.block_on(async {

@@ -3,7 +3,7 @@
 //! The hub is a namespace too. It holds a bridge, to which each node's veth goes, and the tracker. Nothing of
 //! it is reachable from outside, and the host's own network is not touched.
 
-mod links;
+pub mod links;
 pub mod namespace;
 
 use std::net::Ipv4Addr;
