@@ -14,8 +14,9 @@ use crate::{
     workspace,
 };
 
-/// The integration test that loads the real probes.
-const KERNEL: &str = "kernel";
+/// The integration tests that load the real probes: against the test itself, and against programs whose bottleneck is
+/// known.
+const PRIVILEGED: [&str; 2] = ["kernel", "setups"];
 /// How cargo starts the tests of this target.
 const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 
@@ -26,10 +27,8 @@ pub fn test() -> Result<()> {
     command::run(cargo_test().args(["--workspace", "--no-run"]))?;
     command::run(cargo_test().args(anywhere(&targets)))?;
     command::run(cargo_test().args(["--workspace", "--doc"]))?;
-    if targets.iter().any(|target| target == KERNEL) {
-        command::run(&mut kernel())?;
-    }
-    Ok(())
+    let privileged = PRIVILEGED.into_iter().filter(|name| targets.iter().any(|target| target == name));
+    privileged.map(privileged_test).try_for_each(|mut test| command::run(&mut test))
 }
 
 fn cargo_test() -> Command {
@@ -40,16 +39,16 @@ fn cargo_test() -> Command {
 
 /// The tests that need no privileges. cargo can name test targets but not leave one out.
 fn anywhere(targets: &[String]) -> Vec<String> {
-    let named = targets.iter().filter(|target| *target != KERNEL);
+    let named = targets.iter().filter(|target| !PRIVILEGED.contains(&target.as_str()));
     let named = named.flat_map(|target| ["--test".into(), target.clone()]);
     ["--workspace", "--lib", "--bins"].map(String::from).into_iter().chain(named).collect()
 }
 
 /// One thread, because the probes see the whole machine; as root, because they must be loaded. Where there is
 /// neither root nor `sudo` the tests themselves say what is missing, and fail.
-fn kernel() -> Command {
+fn privileged_test(target: &str) -> Command {
     let mut cargo = cargo_test();
-    cargo.args(["--package", "profiler", "--test", KERNEL, "--", "--test-threads=1"]);
+    cargo.args(["--package", "profiler", "--test", target, "--", "--test-threads=1"]);
     if !command::is_root() && command::find("sudo").is_some() {
         cargo.env(RUNNER, "sudo -E");
     }
@@ -62,13 +61,13 @@ mod tests {
 
     #[test]
     fn kernel_tests_are_left_out_where_no_privileges_are_needed() {
-        let targets = ["replay", "kernel", "cli"].map(String::from);
+        let targets = ["replay", "kernel", "setups", "cli"].map(String::from);
         assert_eq!(anywhere(&targets).join(" "), "--workspace --lib --bins --test replay --test cli");
         assert_eq!(anywhere(&[]).join(" "), "--workspace --lib --bins");
     }
 
     #[test]
     fn kernel_tests_run_one_at_a_time() {
-        assert!(command::line(&kernel()).ends_with("--test kernel -- --test-threads=1"));
+        assert!(command::line(&privileged_test("kernel")).ends_with("--test kernel -- --test-threads=1"));
     }
 }
