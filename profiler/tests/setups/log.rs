@@ -1,0 +1,97 @@
+//! What a program did and when, by its own clocks: the truth that a report is held against.
+//!
+//! A thread's log is a partition of its work: each interval begins where the one before ended.
+
+use std::{
+    fs::{self, File},
+    io::{BufWriter, Write as _},
+    path::Path,
+};
+
+use profiler::clock::{now_ns, thread_cpu_ns};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Receive,
+    Send,
+    Sleep,
+    Compute,
+    /// From a file.
+    Read,
+    /// To a file.
+    Write,
+    Fsync,
+    /// Until another thread has read from a file.
+    WaitForWorker,
+    /// Until a mutex was free.
+    Lock,
+    /// Computing with the mutex locked.
+    Hold,
+}
+
+/// Times are monotonic.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug)]
+pub struct Interval {
+    pub tid: i32,
+    pub state: State,
+    pub from_ns: u64,
+    pub to_ns: u64,
+    /// Of the thread, by its own clock.
+    pub cpu_ns: u64,
+    /// Moved in it.
+    pub bytes: u64,
+}
+
+/// A thread's log, in memory until [`Log::write`].
+pub struct Log {
+    intervals: Vec<Interval>,
+    tid: i32,
+    at_ns: u64,
+    cpu_ns: u64,
+}
+
+/// Enough for every program here: growing would take time that is not its own.
+const INTERVALS: usize = 1 << 16;
+
+impl Log {
+    pub fn begin() -> Self {
+        let tid = rustix::thread::gettid().as_raw_nonzero().get();
+        Self { intervals: Vec::with_capacity(INTERVALS), tid, at_ns: now_ns(), cpu_ns: thread_cpu_ns() }
+    }
+
+    /// What the thread did since the last call.
+    pub fn did(&mut self, state: State, bytes: usize) {
+        let (to_ns, cpu_ns) = (now_ns(), thread_cpu_ns());
+        self.intervals.push(Interval {
+            tid: self.tid,
+            state,
+            from_ns: self.at_ns,
+            to_ns,
+            cpu_ns: cpu_ns - self.cpu_ns,
+            bytes: bytes as u64,
+        });
+        (self.at_ns, self.cpu_ns) = (to_ns, cpu_ns);
+    }
+
+    /// Adds another thread's log.
+    pub fn append(&mut self, other: Self) {
+        self.intervals.extend(other.intervals);
+    }
+
+    /// As JSON lines.
+    pub fn write(&self, path: &Path) {
+        let mut out = BufWriter::new(File::create(path).expect("create the log"));
+        for interval in &self.intervals {
+            serde_json::to_writer(&mut out, interval).expect("write the log");
+            out.write_all(b"\n").expect("write the log");
+        }
+        out.flush().expect("write the log");
+    }
+}
+
+pub fn read(path: &Path) -> Vec<Interval> {
+    let lines = fs::read_to_string(path).expect("read the log");
+    lines.lines().map(|line| serde_json::from_str(line).expect("a line of the log is an interval")).collect()
+}
