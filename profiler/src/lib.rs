@@ -1,11 +1,12 @@
 //! The transfer profiler, in the order of the data.
 //!
 //! 1. [`target`] chooses processes, [`attach`] puts the probes in, [`kernel`] says where things are in this kernel.
-//! 2. [`recording`] owns the probes and the daemon's thread: [`drain`] empties the ring buffer, [`sweep`] copies the
-//!    counters, [`cost`] measures both, [`decode`] turns bytes into records.
+//! 2. [`recording`] owns the probes and the daemon's thread: [`drain`] is its loop, [`ring`] empties the ring buffer,
+//!    [`sweep`] copies the counters, [`stacks`] names stacks, [`cost`] measures all that, [`decode`] turns bytes into
+//!    records.
 //! 3. [`capture`] is the file: everything above writes it, everything below reads it.
-//! 4. [`timeline`] folds a capture, [`milestones`] are found in it, [`report`] says it, [`dump`] shows it raw.
-//!    [`attribution`] is the next step on the way: shares of a phase, from spans that the probes do not record yet.
+//! 4. [`timeline`] folds a capture, [`milestones`] are found in it, [`attribution`] says where the time between two of
+//!    them went, [`report`] says all of it, [`dump`] shows it raw.
 //! 5. [`bench`] makes real transfers, and [`measure`] records them.
 //!
 //! Only 1 and 2 need privileges; 3 and 4 are pure.

@@ -47,6 +47,8 @@ pub struct Thread {
     pub read_bytes: u64,
     pub write_bytes: u64,
     pub process: u64,
+    /// `task_struct.se.sum_exec_runtime` at the last switch that was seen.
+    pub exec_ns: u64,
     pub tid: u32,
     pub tgid: u32,
     pub comm: [u8; 16],
@@ -58,7 +60,7 @@ pub struct Thread {
     /// [`Pending`](super::payload::Pending)'s, while the thread waits for a CPU.
     pub empty_calls: u32,
     pub received: u32,
-    pub _pad: [u32; 11],
+    pub _pad: [u32; 9],
 }
 
 const _: () = assert!(size_of::<Thread>() == 320);

@@ -95,6 +95,16 @@ pub fn sched_wake(ctx: BtfTracePointContext) -> i32 {
 unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, state: u32, now: u64) -> bool {
     // SAFETY: the caller's thread is a live map value, its task a task_struct.
     unsafe {
+        let ran_ns = ran_since_last_switch(thread, task);
+        let word = StateWord((&raw const (*thread).word).read_volatile());
+        if matches!(
+            word.state(),
+            ThreadState::Runqueue | ThreadState::Blocked | ThreadState::Raced | ThreadState::Throttled
+        ) {
+            // It came to its CPU unseen.
+            lose(Loss::SwitchUnseen);
+            run_again(thread, task, now.saturating_sub(ran_ns).max(word.since_ns()), Registers::Newer);
+        }
         let next_state = if state & TASK_DEAD != 0 {
             ThreadState::Dead
         } else if is_throttled(task) {
@@ -132,6 +142,51 @@ unsafe fn switch_in(thread: *mut Thread, task: *const u8, now: u64) {
     // SAFETY: the caller's thread is a live map value, its task a task_struct.
     unsafe {
         payload::enter_cpu(thread);
+        let ran_ns = ran_since_last_switch(thread, task);
+        let word = StateWord((&raw const (*thread).word).read_volatile());
+        if word.state() == ThreadState::Cpu {
+            lose(Loss::SwitchUnseen);
+            left_unseen(thread, task, (word.since_ns() + ran_ns).min(now));
+        }
+        run_again(thread, task, now, Registers::OfTheStay);
+    }
+}
+
+/// It left its CPU unseen, at `off_ns`. Where it was woken since, it slept; else it is taken for preempted.
+#[inline(always)]
+unsafe fn left_unseen(thread: *mut Thread, task: *const u8, off_ns: u64) {
+    // SAFETY: the caller's thread is a live map value, its task a task_struct.
+    unsafe {
+        let (_, ran_ns) = enter(thread, ThreadState::Runqueue, off_ns);
+        atomic::add(&raw mut (*thread).cpu_ns, ran_ns);
+        (*thread).off_ns = off_ns;
+        (*thread).user_stack = -1;
+        (*thread).kernel_stack = -1;
+        let woken_ns = (&raw const (*thread).woken_ns).read_volatile();
+        if woken_ns > off_ns {
+            let wait = wait::of(task, &(*thread).waker);
+            enter(thread, ThreadState::Runqueue, woken_ns);
+            waited(thread, wait, woken_ns - off_ns);
+        } else {
+            (&raw mut (*thread).woken_ns).write_volatile(0);
+        }
+    }
+}
+
+/// Whose the task's saved registers are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Registers {
+    /// Of the stay off the CPU that ends.
+    OfTheStay,
+    /// Of what it has done since.
+    Newer,
+}
+
+/// Its stay off the CPU ended.
+#[inline(always)]
+unsafe fn run_again(thread: *mut Thread, task: *const u8, now: u64, registers: Registers) {
+    // SAFETY: the caller's thread is a live map value, its task a task_struct.
+    unsafe {
         let (was, elapsed) = enter(thread, ThreadState::Cpu, now);
         let woken_ns = (&raw const (*thread).woken_ns).read_volatile();
         let mut flags = 0;
@@ -147,10 +202,6 @@ unsafe fn switch_in(thread: *mut Thread, task: *const u8, now: u64) {
                 waited(thread, Wait::Other, blocked);
                 atomic::add(&raw mut (*thread).runqueue_ns, elapsed - blocked);
             }
-            ThreadState::Cpu => {
-                atomic::add(&raw mut (*thread).cpu_ns, elapsed);
-                return;
-            }
             ThreadState::Throttled => {
                 flags = THROTTLED;
                 atomic::add(&raw mut (*thread).throttled_ns, elapsed);
@@ -162,14 +213,21 @@ unsafe fn switch_in(thread: *mut Thread, task: *const u8, now: u64) {
                 atomic::add(&raw mut (*thread).runqueue_ns, elapsed);
             }
         }
-        emit_span(thread, task, woken_ns, now, flags);
+        emit_span(thread, task, woken_ns, now, flags, registers);
         (&raw mut (*thread).woken_ns).write_volatile(0);
     }
 }
 
-/// The registers and flags of a task that is about to run are those that it slept with.
+/// The flags and, as a rule, the registers of a task that is about to run are those that it slept with.
 #[inline(always)]
-unsafe fn emit_span(thread: *mut Thread, task: *const u8, woken_ns: u64, on_ns: u64, flags: u32) {
+unsafe fn emit_span(
+    thread: *mut Thread,
+    task: *const u8,
+    woken_ns: u64,
+    on_ns: u64,
+    flags: u32,
+    whose: Registers,
+) {
     // SAFETY: the caller's thread is a live map value, its task a task_struct; the helper gives its registers.
     unsafe {
         let mut span = Span {
@@ -195,7 +253,7 @@ unsafe fn emit_span(thread: *mut Thread, task: *const u8, woken_ns: u64, on_ns: 
                 span.flags |= RECLAIM;
             }
             let registers = bpf_task_pt_regs(task.cast_mut().cast()) as *const u8;
-            if !registers.is_null() {
+            if whose == Registers::OfTheStay && !registers.is_null() {
                 span.syscall = load::<u64>(registers, Field::RegsSyscall) as i32;
                 span.arguments = [load(registers, Field::RegsFirst), load(registers, Field::RegsSecond)];
             }
@@ -208,6 +266,18 @@ unsafe fn emit_span(thread: *mut Thread, task: *const u8, woken_ns: u64, on_ns: 
             }
         }
         emit(span);
+    }
+}
+
+/// CPU time since the last switch that was seen, by the kernel's own count, which is up to date at a switch.
+#[inline(always)]
+unsafe fn ran_since_last_switch(thread: *mut Thread, task: *const u8) -> u64 {
+    // SAFETY: the caller's thread is a live map value, its task a task_struct.
+    unsafe {
+        let exec_ns: u64 = load(task, Field::TaskSumExec);
+        let ran_ns = exec_ns.wrapping_sub((*thread).exec_ns);
+        (*thread).exec_ns = exec_ns;
+        ran_ns
     }
 }
 
@@ -282,6 +352,7 @@ pub unsafe fn find(task: *const u8, process: *mut Process) -> Option<*mut Thread
         (*thread).user_stack = -1;
         (*thread).kernel_stack = -1;
         (*thread).was_long = 1;
+        (*thread).exec_ns = load(task, Field::TaskSumExec);
         (*thread).process = (*process).serial;
         (*thread).tid = key.tid;
         (*thread).tgid = (*process).tgid;

@@ -273,6 +273,7 @@ const THREAD_FIELDS: &[Field] = &[
     RegsSecond,
     TaskPid,
     TaskStartTime,
+    TaskSumExec,
     TaskComm,
     TaskRchar,
     TaskWchar,

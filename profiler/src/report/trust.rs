@@ -121,8 +121,8 @@ fn matters(timeline: &Timeline, class: &str) -> bool {
         let all = runs as f64 * timeline.duration_ns() as f64 / (*wall_ns).max(1) as f64;
         return timeline.losses[class] as f64 * REENTRIES_SHOWN >= all;
     }
-    // A stay without its stack is still a stay.
-    if class == Loss::StackTableFull.name() || class == STACK_TRUNCATED {
+    // A stay without its stack is still a stay, and that of an unseen switch is as long as it was.
+    if [Loss::StackTableFull.name(), Loss::SwitchUnseen.name(), STACK_TRUNCATED].contains(&class) {
         return false;
     }
     if class == Loss::CompletionUnseen.name() {
