@@ -26,10 +26,13 @@ use crate::attribution::observed::Observed;
 #[derive(Debug)]
 pub struct Evidence<'t> {
     pub observed: &'t Observed,
+    pub futexes: futex::FutexWaits,
     pub verdicts: progress::Verdicts<'t>,
     pub pairs: pairs::Pairs,
 }
 
 pub fn weigh(observed: &Observed) -> Evidence<'_> {
-    Evidence { observed, verdicts: progress::judge(observed), pairs: pairs::pair(&observed.traffic.sockets) }
+    let futexes = futex::waits(observed.threads.all.iter().flat_map(|thread| &thread.spans));
+    let verdicts = progress::judge(observed, &futexes);
+    Evidence { observed, futexes, verdicts, pairs: pairs::pair(&observed.traffic.sockets) }
 }

@@ -67,7 +67,7 @@ pub fn build(timeline: &Timeline) -> Report {
     Report {
         schema_version: SCHEMA_VERSION,
         capture: about::report(timeline),
-        trust: trust::judge(timeline, &found),
+        trust: trust::judge(timeline, evidence, &found),
         overhead: overhead::report(timeline),
         processes: processes::report(timeline, evidence),
         devices: devices::report(timeline),

@@ -21,7 +21,7 @@ use crate::{
     attribution::{
         calls,
         cause::{self, Cause},
-        futex,
+        futex::FutexWaits,
         rounds::{self, Rounds},
     },
     capture::{
@@ -44,10 +44,9 @@ pub struct Verdict<'t> {
 pub type Verdicts<'t> = Vec<Vec<Option<Verdict<'t>>>>;
 
 /// Judges every wait of the capture, in linear time.
-pub fn judge(observed: &Observed) -> Verdicts<'_> {
+pub fn judge<'t>(observed: &'t Observed, futexes: &FutexWaits) -> Verdicts<'t> {
     let threads = &observed.threads.all;
-    let futexes = futex::waits(threads.iter().flat_map(|thread| &thread.spans));
-    let causes_of = |thread: &Thread| thread.spans.iter().map(|span| cause::of(span, &futexes)).collect();
+    let causes_of = |thread: &Thread| thread.spans.iter().map(|span| cause::of(span, futexes)).collect();
     let causes: Vec<Vec<Option<Cause>>> = threads.iter().map(causes_of).collect();
     let rounds: Vec<Rounds> =
         threads.iter().zip(&causes).map(|(thread, causes)| rounds::cut(thread, causes)).collect();

@@ -5,7 +5,10 @@ use serde::Serialize;
 use super::{Budget, budget, seconds};
 
 use crate::{
-    attribution::{Evidence, cause::Cause, phase, progress::Verdict},
+    attribution::{
+        Evidence, phase,
+        states::{self, States},
+    },
     capture::{Operation, ProcessSerial, ProcessTotals, Protocol, ThreadTotals},
     timeline::{Process, ThreadTime, Timeline, by_peer},
 };
@@ -154,19 +157,18 @@ pub(super) fn time(timeline: &Timeline, process: &Process) -> ThreadTime {
 fn threads(timeline: &Timeline, process: &Process, evidence: Option<&Evidence>) -> Vec<ThreadReport> {
     let threads = process.threads.values().map(|thread| {
         let mut time = ThreadTime::of(thread, timeline.whole_until_ns());
-        time.set_lock_ns(evidence.map_or(0, |evidence| lock_ns(evidence, thread)));
+        let states = evidence.and_then(|evidence| by_spans(evidence, thread));
+        time.set_lock_ns(states.map_or(0, |states| states.wait_lock_ns));
         ThreadReport { tid: thread.tid, comm: thread.comm.clone(), time }
     });
     threads.collect()
 }
 
-/// How long a thread waited for locks, by its spans.
-fn lock_ns(evidence: &Evidence, totals: &ThreadTotals) -> u64 {
+/// A thread's states by its spans.
+pub(super) fn by_spans(evidence: &Evidence, totals: &ThreadTotals) -> Option<States> {
     let threads = &evidence.observed.threads;
-    let Some(found) = threads.find(totals.tid, totals.since_ns) else { return 0 };
-    let is_lock = |verdict: &Option<Verdict>| verdict.is_some_and(|v| matches!(v.cause, Cause::Lock { .. }));
-    let locks = evidence.verdicts[found].iter().enumerate().filter(|(_, verdict)| is_lock(verdict));
-    locks.map(|(span, _)| threads.all[found].stay(span)).map(|stay| stay.runnable_ns - stay.off_ns).sum()
+    let found = threads.find(totals.tid, totals.since_ns)?;
+    Some(states::of(&threads.all[found], &evidence.futexes, 0, u64::MAX))
 }
 
 fn path(timeline: &Timeline, evidence: &Evidence, totals: &ProcessTotals) -> Option<ProcessPath> {

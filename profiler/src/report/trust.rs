@@ -6,6 +6,7 @@ use profiler_ebpf::abi::loss::Loss;
 use serde::Serialize;
 
 use crate::{
+    attribution::Evidence,
     capture::{Ending, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE},
     milestones::{Finish, Found, out_of_order},
     timeline::{LATE, ThreadTime, TimedTransfer, Timeline, Windows},
@@ -33,13 +34,14 @@ pub enum Verdict {
     Degraded,
 }
 
-pub(super) fn judge(timeline: &Timeline, transfers: &[FoundTransfer]) -> Trust {
+pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers: &[FoundTransfer]) -> Trust {
     let mut reasons = Vec::new();
     reasons.extend(cut(timeline));
     reasons.extend(lost(timeline));
     reasons.extend(transfers.iter().flat_map(|transfer| lossy(timeline, transfer)));
     reasons.extend(missing(timeline));
     reasons.extend(sums(timeline));
+    reasons.extend(evidence.into_iter().flat_map(|evidence| spans(timeline, evidence)));
     if let (true, Ending::Complete, Some(size_bytes)) =
         (transfers.is_empty(), &timeline.ending, timeline.start.size_bytes)
     {
@@ -183,6 +185,36 @@ fn sums(timeline: &Timeline) -> Vec<String> {
         })
         .collect()
 }
+
+/// Counters cannot be lost, and spans can: where they do not agree on a thread's time on the CPU, shares are off. A
+/// loss that was counted is not told twice.
+fn spans(timeline: &Timeline, evidence: &Evidence) -> Vec<String> {
+    if !timeline.lossy.is_empty() {
+        return Vec::new();
+    }
+    let processes = timeline.processes.values();
+    let threads = processes.flat_map(|process| process.threads.values().map(move |thread| (process, thread)));
+    threads
+        .filter_map(|(process, thread)| {
+            let time = ThreadTime::of(thread, timeline.whole_until_ns());
+            let by_spans = processes::by_spans(evidence, thread)?.cpu_ns;
+            let off_ns = by_spans.abs_diff(time.on_cpu_ns());
+            let tolerable_ns = (time.lifetime_ns * UNSEEN_PERCENT / 100).max(SHORTEST_DOUBT_NS);
+            (off_ns > tolerable_ns).then(|| {
+                format!(
+                    "thread {} of {} was on the CPU for {:.3} ms by its counters and for {:.3} ms by its spans: shares that pass through it are off by up to the difference",
+                    thread.tid,
+                    process.name(),
+                    time.on_cpu_ns() as f64 / 1e6,
+                    by_spans as f64 / 1e6,
+                )
+            })
+        })
+        .collect()
+}
+
+/// A thread that lives for a moment only has a state that is not recorded at its beginning or end.
+const SHORTEST_DOUBT_NS: u64 = 5_000_000;
 
 fn judge_transfer(transfer: &FoundTransfer, reasons: &mut Vec<String>) {
     let label = &transfer.timed.transfer.label;

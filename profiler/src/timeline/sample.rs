@@ -52,8 +52,10 @@ pub fn records() -> Vec<Record> {
         frames: ["schedule", "vfs_fsync"].map(str::to_owned).into(),
         truncated: false,
     }));
-    records.push(span(130, 250, FSYNC, Wake::Softirq(Softirq::Block)));
-    records.push(span(260, 420, RECVFROM, Wake::Softirq(Softirq::NetRx)));
+    // As long as the threads' totals say: 200 of the first 300 ms.
+    records.push(span(SEEDER, 50, 249, RECVFROM, Wake::Softirq(Softirq::NetRx)));
+    records.push(span(LEECHER, 100, 200, FSYNC, Wake::Softirq(Softirq::Block)));
+    records.push(span(LEECHER, 201, 299, RECVFROM, Wake::Softirq(Softirq::NetRx)));
     records.push(transfer());
     for step in 1..=33 {
         let at_ns = START_NS + (100 + 10 * step) * MS;
@@ -185,11 +187,11 @@ pub fn progress(process: ProcessSerial, at_ns: u64, rx_bytes: u64, tx_bytes: u64
     Record::Progress(Progress { at_ns, process, cookie: 11, tid: tid(process, 1), rx_bytes, tx_bytes })
 }
 
-/// The leecher's first thread asleep, ms after the start.
-fn span(from_ms: u64, to_ms: u64, syscall: i32, wake: Wake) -> Record {
+/// A process's first thread asleep, ms after the start, and 1 ms more until it ran.
+fn span(process: ProcessSerial, from_ms: u64, to_ms: u64, syscall: i32, wake: Wake) -> Record {
     Record::Span(Span {
-        process: LEECHER,
-        tid: tid(LEECHER, 1),
+        process,
+        tid: tid(process, 1),
         off_ns: START_NS + from_ms * MS,
         woken_ns: Some(START_NS + to_ms * MS),
         on_ns: Some(START_NS + (to_ms + 1) * MS),
