@@ -7,14 +7,26 @@
 //! A capture that was cut short is readable up to its last whole frame; one that does not end with
 //! [`Record::End`] says so in its report.
 
+mod disk;
+mod host;
+mod loss;
+mod process;
 mod read;
 mod record;
+mod socket;
 pub mod span;
 pub mod traffic;
+mod transfer;
 mod write;
 
+pub use disk::{CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation};
+pub use host::{Clock, Daemon, Disk, End, Environment, Family, Filesystem, Run, Start};
+pub use loss::{Losses, PROBE_REENTRY, ProbeWindow, ProgramRuns, STACK_TRUNCATED, UNDECODABLE};
+pub use process::{ProcessTotals, Progress, Stack, Stranger, ThreadIo, ThreadState, ThreadTotals, Waits};
 pub use read::{Capture, Ending, read};
-pub use record::*;
+pub use record::{ProcessSerial, Record};
+pub use socket::{Protocol, SocketClosed, SocketEnds, SocketTotals};
+pub use transfer::{Checksum, Direction, Label, Milestone, MilestoneName, Polling, Transfer};
 pub use write::Writer;
 
 const MAGIC: [u8; 8] = *b"XFERPROF";

@@ -14,5 +14,6 @@ mod processes;
 mod samples;
 mod sched;
 mod sockets;
+mod span;
 mod stacks;
 mod wait;

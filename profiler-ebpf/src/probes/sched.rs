@@ -4,29 +4,31 @@
 //! as soon as the sleeper is off the run queue, and `sched_switch` a little later (6.18). Such a wake-up is
 //! kept aside; the event after the switch tells whether it ended this sleep. See [`ThreadState::Raced`].
 
-use aya_ebpf::{
-    helpers::{bpf_get_current_comm, generated::bpf_task_pt_regs},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
+use aya_ebpf::{helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext};
 use profiler_ebpf::abi::{
     context::Wait,
-    event::Event as _,
     fields::{Field, MISSING},
     loss::Loss,
     sched::{StateWord, Thread, ThreadKey, ThreadState},
-    span::{IOWAIT, LONG_NS, PREEMPTED, RECLAIM, Span, THROTTLED, Waker},
+    span::{PREEMPTED, THROTTLED, Waker},
     target::Process,
 };
 
 use crate::{
     atomic,
-    emit::{emit, lose, now_ns},
+    emit::{lose, now_ns},
     kernel::{load, offset, read_bytes},
     maps::{NEW_THREAD, NO_EXIST, THREADS},
-    probes::{context, payload, stacks, wait},
+    probes::{
+        context, payload,
+        span::{self, Registers},
+        stacks, wait,
+    },
     target,
 };
+
+/// The name of a thread is read at as many switches, and at its exit.
+const NAMED_BY: u64 = 4;
 
 /// `TASK_DEAD` of `task_struct.__state`: this thread never runs again.
 const TASK_DEAD: u32 = 0x80;
@@ -119,6 +121,10 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
         let (_, elapsed) = enter(thread, next_state, now);
         atomic::add(&raw mut (*thread).cpu_ns, elapsed);
         (*thread).switches += 1;
+        if (*thread).switches < NAMED_BY {
+            // Threads get their names after they have started, as a rule before they first sleep.
+            read_bytes(task, Field::TaskComm, &mut (*thread).comm);
+        }
         (*thread).off_ns = now;
         payload::leave_cpu(thread, matches!(next_state, ThreadState::Raced | ThreadState::Blocked));
         if matches!(next_state, ThreadState::Runqueue | ThreadState::Throttled) {
@@ -173,15 +179,6 @@ unsafe fn left_unseen(thread: *mut Thread, task: *const u8, off_ns: u64) {
     }
 }
 
-/// Whose the task's saved registers are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Registers {
-    /// Of the stay off the CPU that ends.
-    OfTheStay,
-    /// Of what it has done since.
-    Newer,
-}
-
 /// Its stay off the CPU ended.
 #[inline(always)]
 unsafe fn run_again(thread: *mut Thread, task: *const u8, now: u64, registers: Registers) {
@@ -213,59 +210,8 @@ unsafe fn run_again(thread: *mut Thread, task: *const u8, now: u64, registers: R
                 atomic::add(&raw mut (*thread).runqueue_ns, elapsed);
             }
         }
-        emit_span(thread, task, woken_ns, now, flags, registers);
+        span::emit(thread, task, woken_ns, now, flags, registers);
         (&raw mut (*thread).woken_ns).write_volatile(0);
-    }
-}
-
-/// The flags and, as a rule, the registers of a task that is about to run are those that it slept with.
-#[inline(always)]
-unsafe fn emit_span(
-    thread: *mut Thread,
-    task: *const u8,
-    woken_ns: u64,
-    on_ns: u64,
-    flags: u32,
-    whose: Registers,
-) {
-    // SAFETY: the caller's thread is a live map value, its task a task_struct; the helper gives its registers.
-    unsafe {
-        let mut span = Span {
-            kind: Span::KIND as u32,
-            tid: (*thread).tid,
-            process: (*thread).process,
-            off_ns: (*thread).off_ns,
-            woken_ns,
-            on_ns,
-            syscall: -1,
-            flags,
-            user_stack: -1,
-            kernel_stack: -1,
-            ..Span::default()
-        };
-        let is_long = on_ns.saturating_sub(span.off_ns) >= LONG_NS;
-        if flags == 0 {
-            (*thread).was_long = u32::from(is_long);
-            if wait::in_iowait(task) {
-                span.flags |= IOWAIT;
-            }
-            if wait::reclaims(task) {
-                span.flags |= RECLAIM;
-            }
-            let registers = bpf_task_pt_regs(task.cast_mut().cast()) as *const u8;
-            if whose == Registers::OfTheStay && !registers.is_null() {
-                span.syscall = load::<u64>(registers, Field::RegsSyscall) as i32;
-                span.arguments = [load(registers, Field::RegsFirst), load(registers, Field::RegsSecond)];
-            }
-            if woken_ns != 0 {
-                span.waker = (*thread).waker;
-            }
-            if is_long {
-                span.user_stack = (*thread).user_stack;
-                span.kernel_stack = (*thread).kernel_stack;
-            }
-        }
-        emit(span);
     }
 }
 

@@ -1,0 +1,37 @@
+//! What could not be recorded, and what the probes cost.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The class of runs of our programs that the kernel skipped, because one was interrupted by itself.
+pub const PROBE_REENTRY: &str = "probe_reentry";
+
+/// The class of stacks that had more frames than the kernel records.
+pub const STACK_TRUNCATED: &str = "stack_truncated";
+
+/// The class of records of the ring buffer that the daemon could not read.
+pub const UNDECODABLE: &str = "undecodable";
+
+/// Everything that could not be recorded so far, by class; classes without a loss are there with 0.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Losses {
+    pub at_ns: u64,
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// A window in which the kernel counted the runs and the run time of every program. Outside of such windows
+/// the statistics are off, because they cost every program on the host.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct ProbeWindow {
+    pub from_ns: u64,
+    pub to_ns: u64,
+    pub programs: Vec<ProgramRuns>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct ProgramRuns {
+    pub program: String,
+    pub runs: u64,
+    pub run_ns: u64,
+}
