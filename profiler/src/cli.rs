@@ -7,7 +7,7 @@ use clap::{
     builder::{NonEmptyStringValueParser, PossibleValuesParser},
 };
 
-use crate::attach::Settings;
+use crate::{attach::Settings, bench::System, matrix::Preset};
 
 /// Says where the time of a storage transfer goes: network, disk or CPU, from the kernel's own counts.
 #[derive(Parser)]
@@ -97,30 +97,48 @@ pub struct Dump {
     pub kind: Vec<String>,
 }
 
-/// Run real transfers between real clients on this host, profile them, and print the report
+/// Run a matrix of real transfers between real clients on this host, profile them, and print the report
 ///
-/// Each node gets a network namespace of its own. Everything that is made is removed again.
+/// Each node gets a network namespace of its own. Everything that is made is removed again, except the results.
 #[derive(Args)]
-#[command(after_help = "Example:\n  profiler bench --preset quick -o results/before-the-change")]
+#[command(after_help = "Examples:
+  profiler bench --preset quick -o results/before-the-change
+  profiler bench --preset this-host --plan
+  profiler bench --matrix night.toml -o results/night --keep none
+  profiler bench --matrix night.toml -o results/night --resume
+
+A matrix file:
+  systems = [\"transmission\"]
+  swarms = [{ nodes = 2, seeders = [1] }, { nodes = 8, seeders = [1, 2, 4] }]
+  file_sizes = [\"100MiB\", \"1GiB\"]
+  repetitions = 3                # of each configuration [default: 1]
+  timeout = \"30m\"              # for one run [default: 30m]
+  [link]                         # of every node; without it, veth pairs as they are
+  rate_bits_per_s = 100_000_000  # each way
+  delay = \"5ms\"                # one way; delay and loss need a kernel with netem
+  loss_percent = 0.1")]
 pub struct Bench {
     /// What to run
     #[arg(long, value_enum, default_value_t = Preset::Quick)]
     pub preset: Preset,
-    /// Folder for the capture and the reports [default: results/TIME-PRESET]
+    /// A matrix file instead of a preset
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    pub matrix: Option<PathBuf>,
+    /// Only this system of the matrix, or another one than it names; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub system: Vec<System>,
+    /// Print each configuration with the disk, memory and time it is estimated to need, and run nothing
+    #[arg(long)]
+    pub plan: bool,
+    /// Folder for the results [default: results/TIME-NAME]
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Directory on the disk that the nodes use; needs three times the size of the file
+    /// Directory on the disk that the nodes use; needs a copy of the file for each node
     #[arg(long, value_name = "DIR", default_value_os_t = crate::bench::Options::default().scratch)]
     pub scratch: PathBuf,
     /// How the report is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Preset {
-    /// One seeder, one leecher, 100 MiB, Transmission
-    Quick,
 }
 
 /// Print the completion script of a shell

@@ -65,6 +65,10 @@ fn run(command: Command) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Bench(args) if args.plan => {
+            io::stdout().write_all(measure::plan(&args)?.as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Bench(args) => {
             let stop = stop_on_signals()?;
             let results = measure::run(&args, &stop)?;

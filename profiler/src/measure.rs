@@ -15,13 +15,16 @@ use crate::{
     attach::Settings,
     bench::{self, AppMilestone, Configuration, NodeProcess, Observer, Swarm, System, TransferRequest},
     capture::{Checksum, Label, Milestone, Polling, Record, Run, Transfer},
-    cli::{self, Preset},
+    cli,
     clock::filename_time,
     display::Display,
+    matrix::{self, Matrix, Verdict},
     record::stride_bytes,
     recording::{self, Recording, Subject},
     report,
 };
+
+mod room;
 
 /// Name of the capture inside the folder of results.
 pub const CAPTURE: &str = "run.capture";
@@ -32,12 +35,24 @@ pub struct Results {
     pub capture: PathBuf,
 }
 
-/// Runs a preset, and leaves its capture and reports in the folder of results.
+/// What would be run, for people.
+pub fn plan(args: &cli::Bench) -> Result<String> {
+    let (_, matrix) = matrix_of(args)?;
+    let room = room::room(&matrix.systems, &args.scratch)?;
+    Ok(matrix::table(&matrix::plan(&matrix, &room), &matrix, &room))
+}
+
+/// Runs a matrix of one run, and leaves its capture and reports in the folder of results.
 pub fn run(args: &cli::Bench, stop: &AtomicBool) -> Result<Results> {
-    let (name, configuration) = match args.preset {
-        Preset::Quick => ("quick", bench::quick()),
-    };
-    let folder = args.output.clone().unwrap_or_else(|| default_folder(name));
+    let (name, matrix) = matrix_of(args)?;
+    let room = room::room(&matrix.systems, &args.scratch)?;
+    let plan = matrix::plan(&matrix, &room);
+    let [planned] = &plan[..] else { bail!("several configurations: see --plan") };
+    if let Verdict::Skipped(obstacle) = &planned.verdict {
+        bail!("{}: {}", planned.cell, obstacle.reason);
+    }
+    let configuration = planned.cell.run(1, matrix.link.as_ref());
+    let folder = args.output.clone().unwrap_or_else(|| default_folder(&name));
     if folder.join(CAPTURE).exists() {
         bail!("{} holds a run already: `-o DIR` names another folder", folder.display());
     }
@@ -47,6 +62,21 @@ pub fn run(args: &cli::Bench, stop: &AtomicBool) -> Result<Results> {
     write(&folder.join("report.txt"), &report::text::render(&report))?;
     write(&folder.join("report.json"), &report::json::render(&report))?;
     Ok(Results { folder, capture })
+}
+
+/// The matrix that was asked for, and its name.
+fn matrix_of(args: &cli::Bench) -> Result<(String, Matrix)> {
+    let (name, mut matrix) = match &args.matrix {
+        Some(path) => {
+            let stem = path.file_stem().unwrap_or(path.as_os_str());
+            (stem.to_string_lossy().into_owned(), matrix::read(path)?)
+        }
+        None => (args.preset.name().to_owned(), args.preset.matrix()?),
+    };
+    if !args.system.is_empty() {
+        matrix.systems.clone_from(&args.system);
+    }
+    Ok((name, matrix))
 }
 
 /// Runs one configuration and records it; gives the capture's path.

@@ -50,12 +50,22 @@ pub fn make(paths: &[PathBuf], size_bytes: u64, seed: u64, stop: &AtomicBool) ->
     Ok(checksum::hex(sha256))
 }
 
-/// An error if `folder` has no room for `copies` of the file.
-pub fn require_space(folder: &Path, copies: u32, size_bytes: u64) -> Result<()> {
+/// What a run with so many copies of the file takes on the disk.
+pub fn needed_space_bytes(copies: u32, size_bytes: u64) -> u64 {
+    u64::from(copies) * size_bytes + SLACK_BYTES
+}
+
+/// What is free in `folder` for programs.
+pub fn free_bytes(folder: &Path) -> Result<u64> {
     let file_system =
         statvfs(folder).with_context(|| format!("find the scratch directory {}", folder.display()))?;
-    let free_bytes = file_system.f_bavail * file_system.f_frsize;
-    let needed_bytes = u64::from(copies) * size_bytes + SLACK_BYTES;
+    Ok(file_system.f_bavail * file_system.f_frsize)
+}
+
+/// An error if `folder` has no room for `copies` of the file.
+pub fn require_space(folder: &Path, copies: u32, size_bytes: u64) -> Result<()> {
+    let free_bytes = free_bytes(folder)?;
+    let needed_bytes = needed_space_bytes(copies, size_bytes);
     ensure!(
         needed_bytes <= free_bytes,
         "the run needs {} MiB in {}, where {} MiB are free: make room, or choose another scratch directory",

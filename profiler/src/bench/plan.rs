@@ -4,13 +4,14 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::link::Link;
 use super::observer::Role;
 
-/// The file of the quick preset, and the smallest of the published matrix: 100 MiB.
-const QUICK_FILE_SIZE_BYTES: u64 = 100 << 20;
-
 /// One cell of the matrix, and which of its repetitions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Configuration {
     pub system: System,
     /// Seeders and leechers together.
@@ -19,10 +20,13 @@ pub struct Configuration {
     pub file_size_bytes: u64,
     /// Counts from 1. Each repetition transfers data of its own.
     pub repetition: u32,
+    /// Without it, the nodes' links are as fast as the host makes them.
+    pub link: Option<Link>,
 }
 
 /// A storage system that the benchmark can drive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, ValueEnum, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
 pub enum System {
     Transmission,
 }
@@ -42,17 +46,6 @@ pub struct NodePlan {
     pub label: String,
 }
 
-/// The smallest run that says something: one seeder, one leecher, 100 MiB.
-pub fn quick() -> Configuration {
-    Configuration {
-        system: System::Transmission,
-        nodes: 2,
-        seeders: 1,
-        file_size_bytes: QUICK_FILE_SIZE_BYTES,
-        repetition: 1,
-    }
-}
-
 impl Configuration {
     /// Every node, seeders first; each role counts from 1.
     pub fn node_plans(&self) -> Vec<NodePlan> {
@@ -70,7 +63,15 @@ mod tests {
 
     #[track_caller]
     fn check(nodes: u32, seeders: u32, labels: &str) {
-        let plans = Configuration { nodes, seeders, ..quick() }.node_plans();
+        let configuration = Configuration {
+            system: System::Transmission,
+            nodes,
+            seeders,
+            file_size_bytes: 1,
+            repetition: 1,
+            link: None,
+        };
+        let plans = configuration.node_plans();
         let found: Vec<_> = plans.iter().map(|plan| plan.label.as_str()).collect();
         assert_eq!(found.join(" "), labels);
         assert!(plans.iter().all(|plan| plan.label.starts_with(match plan.role {
@@ -84,11 +85,5 @@ mod tests {
         check(2, 1, "seeder-1 leecher-1");
         check(4, 2, "seeder-1 seeder-2 leecher-1 leecher-2");
         check(4, 1, "seeder-1 leecher-1 leecher-2 leecher-3");
-    }
-
-    #[test]
-    fn quick_is_100_mib_from_one_to_one() {
-        assert_eq!(quick().file_size_bytes, 104_857_600);
-        check(quick().nodes, quick().seeders, "seeder-1 leecher-1");
     }
 }

@@ -84,6 +84,9 @@ pub fn prepare(
         wait::check_stop(stop)?;
         observer.step(&format!("starting {}", plan.label));
         let host = hosts::make_host(&run.namespace_prefix(), &plan.label, number, &hub)?;
+        if let Some(link) = &configuration.link {
+            hosts::limit(&host, &hub, &plan.label, link)?;
+        }
         nodes.push(node::start(driver, plan, host, run.folder(), stop)?);
     }
     for node in nodes.iter_mut().filter(|node| node.process.role == Role::Seeder) {

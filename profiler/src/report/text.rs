@@ -1,7 +1,7 @@
 //! The report for people: every number that can be checked stands there exactly, beside the readable one.
 
 mod budgets;
-mod cells;
+pub(crate) mod cells;
 mod tables;
 
 use super::{About, Agreement, Overhead, Report, Trust, Verdict};

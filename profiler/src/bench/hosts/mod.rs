@@ -5,11 +5,13 @@
 
 pub mod links;
 pub mod namespace;
+mod shaping;
 
 use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
 
+use super::link::Link;
 use namespace::Namespace;
 
 /// Private (RFC 1918), and less often in use than the first networks of the range. Only seen inside the
@@ -38,4 +40,9 @@ pub fn make_host(prefix: &str, label: &str, number: u32, hub: &Host) -> Result<H
     links::plug_in(&hub.namespace, label, &namespace, address, PREFIX_LENGTH)
         .with_context(|| format!("set up the network of {label}"))?;
     Ok(Host { namespace, address })
+}
+
+/// Limits the link of a node that is plugged in as `label`.
+pub fn limit(host: &Host, hub: &Host, label: &str, link: &Link) -> Result<()> {
+    shaping::shape(host, hub, label, link).with_context(|| format!("limit the link of {label}"))
 }

@@ -1,0 +1,26 @@
+//! What this host has to offer to a matrix.
+
+use std::{path::Path, thread};
+
+use anyhow::{Context as _, Result};
+use procfs::Current as _;
+
+use crate::{
+    bench::{self, System},
+    matrix::Room,
+};
+
+/// `scratch` decides which disk counts.
+pub fn room(systems: &[System], scratch: &Path) -> Result<Room> {
+    let memory = procfs::Meminfo::current().context("read /proc/meminfo")?;
+    let missing = systems.iter().filter_map(|&system| {
+        let reason = bench::programs(system).err()?;
+        Some((system, format!("{reason:#}")))
+    });
+    Ok(Room {
+        disk_bytes: bench::free_bytes(scratch)?,
+        memory_bytes: memory.mem_available.unwrap_or(memory.mem_free),
+        cpus: thread::available_parallelism().context("count the CPUs")?.get() as u32,
+        missing: missing.collect(),
+    })
+}
