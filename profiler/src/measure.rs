@@ -56,7 +56,7 @@ pub fn run(args: &cli::Bench, stop: &AtomicBool) -> Result<Results> {
     if folder.join(CAPTURE).exists() {
         bail!("{} holds a run already: `-o DIR` names another folder", folder.display());
     }
-    let options = bench::Options { scratch: args.scratch.clone() };
+    let options = bench::Options { scratch: args.scratch.clone(), logs: None };
     let capture = run_one(&configuration, &options, &folder, stop)?;
     let report = report::of_capture(&capture)?;
     write(&folder.join("report.txt"), &report::text::render(&report))?;

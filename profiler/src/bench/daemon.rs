@@ -20,6 +20,7 @@ use rustix::thread::{
 };
 
 use super::hosts::namespace::Namespace;
+use super::logs;
 use super::program::{Program, User};
 use super::wait::{self, Interrupted};
 
@@ -48,7 +49,7 @@ impl Daemon {
         home: &Path,
     ) -> Result<Self> {
         let name = format!("{} of {label}", program.name);
-        let log = home.join("log");
+        let log = home.join(logs::LOG);
         let output = File::create(&log).with_context(|| format!("create {}", log.display()))?;
         let mut command = Command::new(program.find()?);
         command

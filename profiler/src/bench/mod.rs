@@ -11,6 +11,7 @@
 //!
 //! All nodes share this machine: its CPUs, its disk, and a network without delay or loss.
 
+mod ceilings;
 mod checksum;
 mod daemon;
 mod dataset;
@@ -18,6 +19,7 @@ mod drivers;
 pub mod hosts;
 mod leftovers;
 mod link;
+mod logs;
 mod milestones;
 mod node;
 mod observer;
@@ -35,12 +37,14 @@ mod transfer;
 mod wait;
 mod watch;
 
+pub use ceilings::{Ceilings, measure as measure_ceilings};
+pub use checksum::sha256_of_file;
 pub use link::Link;
 pub use observer::{AppMilestone, NodeProcess, Observer, Role, TransferRequest};
 pub use payload::{free_bytes, needed_space_bytes};
 pub use plan::{Configuration, System};
 pub use poll::Polling;
 pub use programs::programs;
-pub use swarm::{FileCheck, Options, Swarm, prepare};
+pub use swarm::{FileCheck, Options, Swarm, prepare, require_root};
 pub use wait::Interrupted;
 pub use watch::Transfer;

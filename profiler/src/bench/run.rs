@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 
 use super::hosts::namespace;
-use super::processes;
+use super::{logs, processes};
 
 const RECORDS: &str = "/run/xferprof";
 const PREFIX: &str = "xferprof-";
@@ -25,6 +25,8 @@ const PREFIX: &str = "xferprof-";
 pub struct Run {
     id: String,
     folder: PathBuf,
+    /// Where its daemons' logs go if the run is dropped, and not removed in order.
+    logs: Option<PathBuf>,
     /// Keeps the lock.
     _record: File,
     is_removed: bool,
@@ -48,7 +50,7 @@ impl Run {
         let id = format!("{:08x}", since_epoch.as_millis() as u32);
         let folder = base.join(format!("{PREFIX}{id}"));
         let record = write_record(&id, &folder).with_context(|| format!("record the run in {RECORDS}"))?;
-        let run = Self { id, folder, _record: record, is_removed: false };
+        let run = Self { id, folder, logs: None, _record: record, is_removed: false };
         // Other users must not reach daemons' settings and sockets.
         DirBuilder::new()
             .mode(0o700)
@@ -69,6 +71,11 @@ impl Run {
             runs.extend(adopt(&path).with_context(|| format!("read the record {}", path.display()))?);
         }
         Ok(runs)
+    }
+
+    /// Has the logs of the run's daemons copied into `folder` if the run fails: if it is dropped.
+    pub fn keep_logs_of_failure(&mut self, folder: PathBuf) {
+        self.logs = Some(folder);
     }
 
     pub fn id(&self) -> &str {
@@ -113,6 +120,9 @@ impl Drop for Run {
         if self.is_removed {
             return;
         }
+        if let Some(Err(error)) = self.logs.as_ref().map(|into| logs::keep(&self.folder, into)) {
+            eprintln!("benchmark run {}: its logs are not kept: {error:#}", self.id);
+        }
         if let Err(error) = self.remove_all() {
             eprintln!(
                 "benchmark run {}: not everything is removed, the next run will try again: {error:#}",
@@ -147,7 +157,7 @@ fn adopt(path: &Path) -> Result<Option<Run>> {
     record.read_to_end(&mut folder)?;
     let Some(id) = path.file_name().and_then(OsStr::to_str) else { bail!("its name is not a run's") };
     let folder = PathBuf::from(OsStr::from_bytes(&folder));
-    Ok(Some(Run { id: id.to_owned(), folder, _record: record, is_removed: false }))
+    Ok(Some(Run { id: id.to_owned(), folder, logs: None, _record: record, is_removed: false }))
 }
 
 /// Removes a run's folder, if there is one. A run that was killed before it wrote its record has none.

@@ -14,6 +14,7 @@ use super::node::{self, Node};
 use super::observer::{NodeProcess, Observer, Role};
 use super::plan::Configuration;
 use super::run::Run;
+use super::wait::Interrupted;
 use super::watch::Transfer;
 use super::{checksum, drivers, leftovers, payload, tracker, transfer, wait};
 
@@ -22,12 +23,14 @@ use super::{checksum, drivers, leftovers, payload, tracker, transfer, wait};
 pub struct Options {
     /// The run's folder is made here. It decides which disk the transfer uses.
     pub scratch: PathBuf,
+    /// Where the logs of nodes and tracker are copied to if the run fails.
+    pub logs: Option<PathBuf>,
 }
 
 impl Default for Options {
     /// /var/tmp: on a disk, where /tmp is often in memory.
     fn default() -> Self {
-        Self { scratch: PathBuf::from("/var/tmp") }
+        Self { scratch: PathBuf::from("/var/tmp"), logs: None }
     }
 }
 
@@ -35,7 +38,7 @@ impl Default for Options {
 pub struct Swarm {
     // In the order in which they are dropped: programs first, then what they were using.
     nodes: Vec<Node>,
-    _tracker: Daemon,
+    tracker: Daemon,
     hub: Host,
     dataset: Dataset,
     run: Run,
@@ -50,6 +53,15 @@ pub struct FileCheck {
     pub is_equal: bool,
 }
 
+/// An error for users who may not make what the benchmark needs.
+pub fn require_root() -> Result<()> {
+    ensure!(
+        geteuid().is_root(),
+        "the benchmark makes network namespaces, which needs root: start it with sudo"
+    );
+    Ok(())
+}
+
 /// Makes hosts, data, tracker and nodes. When it returns, the seeders have checked their file and are known
 /// to the tracker, and the leechers are up and know of no file yet.
 ///
@@ -60,16 +72,16 @@ pub fn prepare(
     observer: &mut dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Swarm> {
-    ensure!(
-        geteuid().is_root(),
-        "the benchmark makes network namespaces, which needs root: start it with sudo"
-    );
+    require_root()?;
     leftovers::remove(observer)?;
     let driver = drivers::driver(configuration.system);
     driver.program().find()?;
     tracker::PROGRAM.find()?;
     payload::require_space(&options.scratch, configuration.nodes, configuration.file_size_bytes)?;
-    let run = Run::begin(&options.scratch)?;
+    let mut run = Run::begin(&options.scratch)?;
+    if let Some(logs) = &options.logs {
+        run.keep_logs_of_failure(logs.clone());
+    }
 
     observer.step(&format!("making {} MiB of random data", configuration.file_size_bytes >> 20));
     let announce_url = tracker::announce_url(hosts::HUB_ADDRESS);
@@ -93,7 +105,7 @@ pub fn prepare(
         observer.step(&format!("{} checks its file", node.process.label));
         node.seed(&dataset.torrent, stop)?;
     }
-    Ok(Swarm { nodes, _tracker: tracker, hub, dataset, run })
+    Ok(Swarm { nodes, tracker, hub, dataset, run })
 }
 
 impl Swarm {
@@ -114,7 +126,13 @@ impl Swarm {
 
     /// Has every leecher download the file, all at once, and returns when the last one has it.
     pub fn transfer(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Vec<Transfer>> {
-        transfer::run(&mut self.nodes, &self.dataset, observer, stop)
+        self.tracker.check_running()?;
+        transfer::run(&mut self.nodes, &self.dataset, observer, stop).map_err(|error| {
+            match self.tracker.check_running() {
+                Err(ended) if !error.is::<Interrupted>() => error.context(ended),
+                _ => error,
+            }
+        })
     }
 
     /// Reads every received file. To be called when nothing is measured any more.
@@ -133,7 +151,7 @@ impl Swarm {
 
     /// Ends every program and removes everything that was made.
     pub fn finish(self) -> Result<()> {
-        let Self { nodes, _tracker: tracker, hub, dataset: _, run } = self;
+        let Self { nodes, tracker, hub, dataset: _, run } = self;
         drop((nodes, tracker, hub));
         run.remove().map(drop)
     }
