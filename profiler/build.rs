@@ -4,6 +4,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context as _, Result};
@@ -23,6 +24,8 @@ fn main() -> Result<()> {
         path.push(Path::new(&toolchain).join("bin"));
     }
     path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+
+    tell_commit(root);
 
     // aya-build compiles below OUT_DIR, and clippy, test and release builds have one each. In a folder that they
     // share, the probes are compiled once for all of them.
@@ -47,6 +50,21 @@ fn main() -> Result<()> {
     let object = shared.join(PROBES);
     fs::copy(&object, out.join(PROBES)).with_context(|| format!("copy {}", object.display()))?;
     Ok(())
+}
+
+/// Which commit the sources are of, if they are a clone. Read again at each commit and checkout.
+fn tell_commit(root: &Path) {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).current_dir(root).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    if let (Some(commit), Some(log)) =
+        (git(&["rev-parse", "HEAD"]), git(&["rev-parse", "--git-path", "logs/HEAD"]))
+    {
+        println!("cargo::rustc-env=PROFILER_GIT_COMMIT={commit}");
+        println!("cargo::rerun-if-changed={}", root.join(log).display());
+    }
 }
 
 /// The first line of setup's choice; the others only make cargo see when it changes.

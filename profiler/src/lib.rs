@@ -7,7 +7,8 @@
 //! 3. [`capture`] is the file: everything above writes it, everything below reads it.
 //! 4. [`timeline`] folds a capture, [`milestones`] are found in it, [`attribution`] says where the time between two of
 //!    them went, [`report`] says all of it, [`dump`] shows it raw.
-//! 5. [`matrix`] says which transfers are to be made, [`bench`] makes them, and [`measure`] records them.
+//! 5. [`matrix`] says which transfers are to be made, [`bench`] makes them, [`measure`] records them, and [`results`]
+//!    keeps what they come to.
 //!
 //! Only 1 and 2 need privileges; 3 and 4 are pure.
 
@@ -35,6 +36,7 @@ pub mod timeline;
 pub mod bench;
 pub mod matrix;
 pub mod measure;
+pub mod results;
 
 // The commands.
 pub mod child;

@@ -1,0 +1,135 @@
+//! What one complete run measured, from its report: what is kept of it for the summary of its configuration.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    attribution::shares::{NetworkDetail, Shares},
+    capture::{Direction, MilestoneName},
+    report::{Report, TransferReport, Verdict},
+    timeline::Timeline,
+};
+
+pub use super::served::Served;
+use super::{NodeRecord, served};
+
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct Measures {
+    pub transfers: Vec<TransferMeasures>,
+    /// Who sent how much to whom.
+    pub served: Vec<Served>,
+    pub cost: Cost,
+    /// Why the capture does not show everything; none if it does.
+    pub degraded: Vec<String>,
+    pub events_lost: u64,
+}
+
+/// One transfer. Seconds count from its request.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct TransferMeasures {
+    pub label: String,
+    pub direction: Direction,
+    pub app: Times,
+    pub kernel: Times,
+    pub app_bytes_per_s: Option<f64>,
+    pub kernel_bytes_per_s: Option<f64>,
+    /// Bytes on sockets over the file's size.
+    pub overhead_ratio: Option<f64>,
+    /// Bytes on devices over the file's size.
+    pub write_amplification_ratio: Option<f64>,
+    pub phases: Vec<PhaseMeasures>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq)]
+pub struct Times {
+    pub first_byte_s: Option<f64>,
+    pub p50_s: Option<f64>,
+    pub p90_s: Option<f64>,
+    pub p100_s: Option<f64>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct PhaseMeasures {
+    /// As in `request_to_first_byte`.
+    pub name: String,
+    pub wall_s: f64,
+    /// Missing where scheduling could not be recorded.
+    pub shares: Option<Shares<f64>>,
+    pub network_detail: Option<NetworkDetail<f64>>,
+}
+
+/// CPU time of the benchmark itself and of what it measures.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Of the recording.
+    pub duration_s: f64,
+    pub cpus: u32,
+    /// Daemon and probes; missing if it could not be measured.
+    pub profiler_cpu_s: Option<f64>,
+    /// Of the threads that ask the nodes for their progress.
+    pub driver_cpu_s: f64,
+    pub nodes_cpu_s: f64,
+    pub profiler_anon_rss_bytes: Option<u64>,
+}
+
+impl Cost {
+    /// Profiler and driver, as a part of what all CPUs of the host could do in the time.
+    pub fn share_of_host(&self) -> Option<f64> {
+        let capacity_s = self.duration_s * f64::from(self.cpus);
+        (capacity_s > 0.0).then_some((self.profiler_cpu_s? + self.driver_cpu_s) / capacity_s)
+    }
+}
+
+pub fn of(report: &Report, timeline: &Timeline, nodes: &[NodeRecord]) -> Measures {
+    let duration_s = report.capture.duration_s;
+    let overhead = &report.overhead;
+    let cpu = |fraction: Option<f64>| fraction.map(|fraction| fraction * duration_s);
+    let profiler_cpu_s = cpu(overhead.daemon_cpu_fraction)
+        .map(|daemon_s| daemon_s + cpu(overhead.probe_cpu_fraction).unwrap_or_default());
+    let labelled = report.processes.iter().filter(|process| process.role.is_some());
+    Measures {
+        transfers: report.transfers.iter().map(transfer).collect(),
+        served: served::of(timeline, nodes),
+        cost: Cost {
+            duration_s,
+            cpus: report.capture.host.cpus,
+            profiler_cpu_s,
+            driver_cpu_s: report.transfers.iter().filter_map(|t| Some(t.polling.as_ref()?.cpu_s)).sum(),
+            nodes_cpu_s: labelled.map(|process| process.time.cpu_ns as f64 / 1e9).sum(),
+            profiler_anon_rss_bytes: overhead.daemon_anon_rss_bytes,
+        },
+        degraded: match report.trust.verdict {
+            Verdict::Complete => Vec::new(),
+            Verdict::Degraded => report.trust.reasons.clone(),
+        },
+        events_lost: report.trust.events_lost.values().sum(),
+    }
+}
+
+fn transfer(transfer: &TransferReport) -> TransferMeasures {
+    let times = |at_s: fn(&crate::report::MilestoneReport) -> Option<f64>| {
+        let of = |name| transfer.milestones.iter().find(|m| m.name == name).and_then(at_s);
+        Times {
+            first_byte_s: of(MilestoneName::FirstByte),
+            p50_s: of(MilestoneName::P50),
+            p90_s: of(MilestoneName::P90),
+            p100_s: of(MilestoneName::P100),
+        }
+    };
+    let phases = transfer.phases.iter().map(|phase| PhaseMeasures {
+        name: format!("{}_to_{}", phase.from, phase.to),
+        wall_s: phase.wall_s,
+        shares: phase.budget.as_ref().map(|budget| budget.shares),
+        network_detail: phase.budget.as_ref().map(|budget| budget.network_detail),
+    });
+    TransferMeasures {
+        label: transfer.label.clone(),
+        direction: transfer.direction,
+        app: times(|milestone| milestone.app_s),
+        kernel: times(|milestone| milestone.kernel_s),
+        app_bytes_per_s: transfer.throughput.app_bytes_per_s,
+        kernel_bytes_per_s: transfer.throughput.kernel_bytes_per_s,
+        overhead_ratio: transfer.throughput.overhead_ratio,
+        write_amplification_ratio: transfer.throughput.write_amplification,
+        phases: phases.collect(),
+    }
+}

@@ -1,0 +1,51 @@
+//! Who sent how much to whom: TCP by the sockets' peers, datagrams by the destination of each send.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    capture::{Protocol, traffic::Way},
+    timeline::Timeline,
+};
+
+use super::NodeRecord;
+
+/// Bytes on sockets from one node to another, without control traffic; what the protocol adds is in them.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    pub from: String,
+    pub to: String,
+    pub bytes: u64,
+}
+
+/// In order of names. What went to other addresses than the nodes' is left out.
+pub fn of(timeline: &Timeline, nodes: &[NodeRecord]) -> Vec<Served> {
+    let labels: HashMap<IpAddr, &str> =
+        nodes.iter().map(|node| (node.address, node.label.as_str())).collect();
+    let mut bytes = BTreeMap::<(String, String), u64>::new();
+    let mut add = |from: &str, to: IpAddr, sent_bytes: u64| {
+        if let Some(to) = labels.get(&to.to_canonical()) {
+            *bytes.entry((from.to_owned(), (*to).to_owned())).or_default() += sent_bytes;
+        }
+    };
+    for process in timeline.processes.values() {
+        let Some(label) = &process.label else { continue };
+        for socket in process.sockets.values().filter(|socket| !socket.control) {
+            if let Some(ends) = socket.ends.as_ref().filter(|ends| ends.protocol == Protocol::Tcp) {
+                add(&label.label, ends.peer.ip(), socket.tx_bytes);
+            }
+        }
+    }
+    for payload in timeline.events.payloads.iter().filter(|payload| payload.way == Way::Sent) {
+        let process = timeline.processes.get(&payload.process);
+        let label = process.and_then(|process| process.label.as_ref());
+        if let (Some(label), Some(destination)) = (label, payload.destination) {
+            add(&label.label, destination.ip(), payload.bytes);
+        }
+    }
+    bytes.into_iter().map(|((from, to), bytes)| Served { from, to, bytes }).collect()
+}
