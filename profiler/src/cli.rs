@@ -130,6 +130,15 @@ pub struct Bench {
     /// Print each configuration with the disk, memory and time it is estimated to need, and run nothing
     #[arg(long)]
     pub plan: bool,
+    /// Continue the results in the folder that -o names: finished runs stay, interrupted ones are repeated
+    ///
+    /// Refused if profiler, programs, kernel, host or matrix are others than those that the results were begun with.
+    /// A run that failed is finished; to repeat it, remove its folder first.
+    #[arg(long, requires = "output")]
+    pub resume: bool,
+    /// Which captures stay in the results; those of failed runs always do
+    #[arg(long, value_enum, default_value_t = Keep::Captures)]
+    pub keep: Keep,
     /// Folder for the results [default: results/TIME-NAME]
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -139,6 +148,27 @@ pub struct Bench {
     /// How the report is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Keep {
+    /// All
+    Captures,
+    /// The first repetition's of each configuration
+    First,
+    /// None
+    None,
+}
+
+impl Keep {
+    /// Whether the capture of a complete run is kept. `repetition` counts from 1.
+    pub fn keeps(self, repetition: u32) -> bool {
+        match self {
+            Self::Captures => true,
+            Self::First => repetition == 1,
+            Self::None => false,
+        }
+    }
 }
 
 /// Print the completion script of a shell

@@ -1,57 +1,82 @@
-//! Progress on standard error: a line that changes on a terminal, plain lines elsewhere.
+//! Progress on standard error: lines that change on a terminal, plain lines elsewhere.
 
 use std::{
     cell::RefCell,
     collections::BTreeMap,
     io::{IsTerminal as _, Write as _, stderr},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::matrix::in_words;
 
 /// How often a spinner moves.
 const TICK: Duration = Duration::from_millis(100);
+/// More transfers than this share one line.
+const MOST_BARS: usize = 16;
 
 /// What a run does at the moment.
 pub struct Display {
     /// `None` where nobody would see it change.
-    bar: Option<ProgressBar>,
+    terminal: Option<Terminal>,
     /// Tenths of each transfer that were told of in plain lines.
     told: RefCell<BTreeMap<String, u64>>,
 }
 
+/// Which run of a matrix it is.
+pub struct Turn {
+    /// Counts from 1.
+    pub number: usize,
+    pub of: usize,
+    pub what: String,
+    /// An estimate for this run and those after it.
+    pub left: Duration,
+}
+
+struct Terminal {
+    lines: MultiProgress,
+    turn: ProgressBar,
+    step: ProgressBar,
+    /// By label, in the order in which they began.
+    transfers: RefCell<BTreeMap<String, ProgressBar>>,
+}
+
 impl Display {
     pub fn new() -> Self {
-        let bar = stderr().is_terminal().then(|| {
-            let style =
-                ProgressStyle::with_template("{spinner} {elapsed:>4} {wide_msg}").expect("a valid template");
-            let bar = ProgressBar::new_spinner().with_style(style);
-            bar.enable_steady_tick(TICK);
-            bar
-        });
-        Self { bar, told: RefCell::default() }
+        Self { terminal: stderr().is_terminal().then(Terminal::new), told: RefCell::default() }
+    }
+
+    /// A run of a matrix begins.
+    pub fn turn(&self, turn: Turn) {
+        let Turn { number, of, what, left } = turn;
+        let ends_at = humantime::format_rfc3339_seconds(SystemTime::now() + left).to_string();
+        let line = format!("run {number} of {of}: {what}; about {} to go, until {ends_at}", in_words(left));
+        self.told.borrow_mut().clear();
+        match &self.terminal {
+            Some(terminal) => terminal.turn.set_message(line),
+            None => tell(&line),
+        }
     }
 
     /// A named step begins.
     pub fn step(&self, step: &str) {
-        match &self.bar {
-            Some(bar) => bar.set_message(step.to_owned()),
+        match &self.terminal {
+            Some(terminal) => terminal.say(step.to_owned()),
             None => tell(step),
         }
     }
 
     /// A transfer has come so far.
     pub fn progress(&self, label: &str, bytes: u64, of: u64) {
-        let message = || {
-            format!("{label}: {} of {} ({} %)", HumanBytes(bytes), HumanBytes(of), bytes * 100 / of.max(1))
-        };
-        match &self.bar {
-            Some(bar) => bar.set_message(message()),
+        match &self.terminal {
+            Some(terminal) => terminal.progress(label, bytes, of),
             None => {
                 let tenth = bytes * 10 / of.max(1);
                 let before = self.told.borrow_mut().insert(label.to_owned(), tenth);
                 if before.is_none_or(|before| tenth > before) {
-                    tell(&message());
+                    let percent = bytes * 100 / of.max(1);
+                    tell(&format!("{label}: {} of {} ({percent} %)", HumanBytes(bytes), HumanBytes(of)));
                 }
             }
         }
@@ -59,14 +84,66 @@ impl Display {
 
     /// A message that changes often; nothing where it cannot.
     pub fn status(&self, message: impl FnOnce() -> String) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(message());
+        if let Some(terminal) = &self.terminal {
+            terminal.say(message());
         }
     }
 
+    /// A line that stays.
+    pub fn note(&self, line: &str) {
+        match &self.terminal {
+            Some(terminal) => terminal.lines.suspend(|| tell(line)),
+            None => tell(line),
+        }
+    }
+
+    /// Nothing is under way any more, until the next turn or step.
     pub fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        if let Some(terminal) = &self.terminal {
+            for (_, bar) in std::mem::take(&mut *terminal.transfers.borrow_mut()) {
+                terminal.lines.remove(&bar);
+            }
+            terminal.turn.set_message("");
+            terminal.step.set_message("");
+            let _ = terminal.lines.clear();
+            // What still ticks would be drawn over the report.
+            terminal.lines.set_draw_target(ProgressDrawTarget::hidden());
+        }
+    }
+}
+
+impl Terminal {
+    fn new() -> Self {
+        let lines = MultiProgress::new();
+        let style = |template| ProgressStyle::with_template(template).expect("a valid template");
+        let turn = lines.add(ProgressBar::new_spinner().with_style(style("{wide_msg}")));
+        let step =
+            lines.add(ProgressBar::new_spinner().with_style(style("{spinner} {elapsed:>4} {wide_msg}")));
+        step.enable_steady_tick(TICK);
+        Self { lines, turn, step, transfers: RefCell::default() }
+    }
+
+    fn say(&self, message: String) {
+        if self.lines.is_hidden() {
+            self.lines.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.step.set_message(message);
+    }
+
+    fn progress(&self, label: &str, bytes: u64, of: u64) {
+        let mut transfers = self.transfers.borrow_mut();
+        if let Some(bar) = transfers.get(label) {
+            bar.set_position(bytes);
+        } else if transfers.len() < MOST_BARS {
+            let style =
+                ProgressStyle::with_template("  {prefix:>12} {bar:40} {percent:>3} % of {total_bytes}");
+            let bar = ProgressBar::new(of).with_style(style.expect("a valid template"));
+            let bar = self.lines.add(bar.with_prefix(label.to_owned()));
+            bar.set_position(bytes);
+            transfers.insert(label.to_owned(), bar);
+        } else {
+            let percent = bytes * 100 / of.max(1);
+            self.step.set_message(format!("{label}: {percent} % of {}", HumanBytes(of)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Parses, dispatches, and turns the outcome into an exit status.
 
 use std::{
+    fs,
     io::{self, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::Path,
@@ -19,7 +20,9 @@ use profiler::{
     capture::{self, Ending},
     cli::{Cli, Command, Format},
     display::tell,
-    doctor, dump, measure, record, report,
+    doctor, dump,
+    measure::{self, Finished},
+    record, report,
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -71,10 +74,10 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Bench(args) => {
             let stop = stop_on_signals()?;
-            let results = measure::run(&args, &stop)?;
-            print_report(&results.capture, args.format)?;
-            tell(&format!("capture and reports are in {}", results.folder.display()));
-            Ok(ExitCode::SUCCESS)
+            let finished = measure::run(&args, &stop)?;
+            print_results(&finished, args.format)?;
+            tell(&format!("the results are in {}", finished.results.path.display()));
+            Ok(failures(&finished))
         }
         Command::Completions(args) => {
             let mut script = Vec::new();
@@ -92,6 +95,34 @@ fn print_report(capture: &Path, format: Format) -> Result<()> {
         Format::Json => report::json::render(&report),
     };
     Ok(io::stdout().write_all(text.as_bytes())?)
+}
+
+/// The report of the only run, or the summary of all.
+fn print_results(finished: &Finished, format: Format) -> Result<()> {
+    let mut out = io::stdout();
+    match (&finished.only_run, format) {
+        (Some(folder), Format::Text) => out.write_all(&fs::read(folder.join("report.txt"))?)?,
+        (Some(folder), Format::Json) => out.write_all(&fs::read(folder.join("report.json"))?)?,
+        (None, Format::Text) => out.write_all(finished.report.as_bytes())?,
+        (None, Format::Json) => {
+            serde_json::to_writer_pretty(&mut out, &finished.summaries)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lists the runs that failed.
+fn failures(finished: &Finished) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for summary in &finished.summaries {
+        for failure in &summary.failures {
+            let folder = finished.results.run(&summary.cell, failure.repetition);
+            tell(&format!("failed: {}: {}", folder.display(), failure.reason));
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
 }
 
 /// As a shell tells it: a command that a signal ended counts as 128 and the signal.

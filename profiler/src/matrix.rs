@@ -17,5 +17,5 @@ mod size;
 pub use cell::{Cell, cells};
 pub use estimate::{Needs, needs};
 pub use file::{Matrix, Swarm, parse, read};
-pub use plan::{Obstacle, Planned, Room, Verdict, plan, table};
+pub use plan::{Obstacle, Planned, Room, Verdict, in_words, plan, table};
 pub use preset::Preset;

@@ -14,6 +14,8 @@ mod disk;
 mod faults;
 #[path = "kernel/files.rs"]
 mod files;
+#[path = "kernel/matrix.rs"]
+mod matrix;
 #[path = "kernel/owners.rs"]
 mod owners;
 #[path = "kernel/processes.rs"]

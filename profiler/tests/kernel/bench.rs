@@ -20,8 +20,11 @@ fn the_quick_benchmark_tells_a_consistent_story_and_leaves_nothing() {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for file in ["run.capture", "report.txt", "report.json"] {
+    for file in ["manifest.json", "summary.csv", "report.md"] {
         assert!(folder.join(file).exists(), "{file}");
+    }
+    for file in ["run.capture", "run.json", "report.txt", "report.json"] {
+        assert!(folder.join("transmission-2n-1s-100MiB/1").join(file).exists(), "{file}");
     }
 
     let transfer = &report["transfers"][0];
@@ -85,7 +88,7 @@ fn check_failure(output: &Output, message_has: &[&str]) {
 }
 
 #[track_caller]
-fn check_nothing_is_left() {
+pub fn check_nothing_is_left() {
     let is_ours = |path: &str| {
         let entries = fs::read_dir(path).into_iter().flatten().flatten();
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("xferprof")).count()

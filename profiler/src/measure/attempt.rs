@@ -1,0 +1,87 @@
+//! One run with everything that is kept of it, whether it is complete or fails.
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Instant, SystemTime},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    bench::{self, Interrupted},
+    capture, cli,
+    display::Display,
+    matrix::{Cell, Matrix},
+    report,
+    results::{Folder, Measures, RunRecord, Status, folder, measures},
+    timeline::Timeline,
+};
+
+use super::{CAPTURE, deadline, one};
+
+const LOGS: &str = "logs";
+
+/// Runs a cell once into its folder, which is empty. An error is the user's wish to stop, or results that cannot be
+/// written: the run is then unfinished. Any other failure of the run is in the record.
+pub fn run(
+    results: &Folder,
+    matrix: &Matrix,
+    (cell, repetition): (Cell, u32),
+    args: &cli::Bench,
+    display: &Display,
+    stop: &AtomicBool,
+) -> Result<RunRecord> {
+    let folder = results.clear_run(&cell, repetition)?;
+    let capture = folder.join(CAPTURE);
+    let configuration = cell.run(repetition, matrix.link.as_ref());
+    let options = bench::Options { scratch: args.scratch.clone(), logs: Some(folder.join(LOGS)) };
+    let (started_at, started) = (SystemTime::now(), Instant::now());
+    let mut nodes = Vec::new();
+    let outcome = deadline::within(matrix.timeout, stop, |stop| {
+        one::run(&configuration, &options, &capture, display, stop, &mut nodes)
+    });
+    let duration_s = started.elapsed().as_secs_f64();
+    display.clear();
+    if stop.load(Ordering::Relaxed) && outcome.is_err() {
+        return Err(Interrupted.into());
+    }
+
+    let reports = capture.exists().then(|| report_on(&folder, &capture, &nodes));
+    let (measures, outcome) = match (outcome, reports) {
+        (Ok(()), Some(reports)) => match reports {
+            Ok(measures) => (Some(measures), Ok(())),
+            Err(error) => (None, Err(error.context("read the capture"))),
+        },
+        (outcome, _) => (None, outcome),
+    };
+    let capture_bytes = fs::metadata(&capture).ok().map(|metadata| metadata.len());
+    let capture_kept = capture_bytes.is_some() && (outcome.is_err() || args.keep.keeps(repetition));
+    if capture_bytes.is_some() && !capture_kept {
+        fs::remove_file(&capture).with_context(|| format!("remove {}", capture.display()))?;
+    }
+    let record = RunRecord {
+        cell,
+        repetition,
+        status: if outcome.is_ok() { Status::Complete } else { Status::Failed },
+        reason: outcome.err().map(|error| format!("{error:#}")),
+        started_at: humantime::format_rfc3339_millis(started_at).to_string(),
+        duration_s,
+        nodes,
+        capture_bytes,
+        capture_kept,
+        measures,
+    };
+    results.finish_run(&record)?;
+    Ok(record)
+}
+
+/// Writes the reports of a run, and gives what of it is summed up.
+fn report_on(folder: &Path, capture: &Path, nodes: &[crate::results::NodeRecord]) -> Result<Measures> {
+    let timeline = Timeline::from_capture(&mut capture::read(capture)?)?;
+    let report = report::build(&timeline);
+    folder::write(&folder.join("report.txt"), report::text::render(&report).as_bytes())?;
+    folder::write(&folder.join("report.json"), report::json::render(&report).as_bytes())?;
+    Ok(measures::of(&report, &timeline, nodes))
+}

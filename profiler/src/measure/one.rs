@@ -1,0 +1,118 @@
+//! One run: made, recorded, verified and removed.
+//!
+//! The order matters: the nodes are targets before they transfer anything, and the probes are detached before
+//! the files are read again for their checksums.
+
+use std::{path::Path, sync::atomic::AtomicBool};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    attach::Settings,
+    bench::{self, Configuration, NodeProcess, Swarm, System},
+    capture::{Checksum, Label, Polling, Record, Run},
+    display::Display,
+    record::stride_bytes,
+    recording::{self, Recording, Subject},
+    results::NodeRecord,
+};
+
+use super::observers::{Rehearsal, Witness};
+
+/// Runs a configuration once and records it into `capture`. What is known of the nodes is put into `nodes` as soon as
+/// they are up, also if the run fails after that.
+pub fn run(
+    configuration: &Configuration,
+    options: &bench::Options,
+    capture: &Path,
+    display: &Display,
+    stop: &AtomicBool,
+    nodes: &mut Vec<NodeRecord>,
+) -> Result<()> {
+    let mut swarm = bench::prepare(configuration, options, &mut Rehearsal(display), stop)?;
+    nodes.extend(swarm.nodes().map(|node| record_of(configuration.system, node)));
+    display.step("attaching the probes");
+    let recording = recording::start(capture, &settings(configuration, &swarm), &subject(configuration))?;
+    for node in swarm.nodes() {
+        register(&recording, configuration.system, node)?;
+    }
+    let transfers = swarm.transfer(&mut Witness { recording: &recording, display }, stop);
+    display.step("detaching the probes");
+    let mut detached = recording.detach()?;
+    let transfers = match transfers {
+        Ok(transfers) => transfers,
+        Err(error) => {
+            detached.complete(&format!("the benchmark failed: {error:#}"))?;
+            return Err(error);
+        }
+    };
+    for transfer in &transfers {
+        detached.out.push(&Record::Polling(Polling {
+            label: transfer.label.clone(),
+            polls: transfer.polling.polls,
+            cpu_ns: transfer.polling.cpu_ns,
+        }))?;
+    }
+
+    display.step("comparing checksums");
+    let checks = swarm.verify(stop)?;
+    for check in &checks {
+        detached.out.push(&Record::Checksum(Checksum {
+            label: check.label.clone(),
+            sent_sha256: swarm.sha256().to_owned(),
+            received_sha256: check.sha256.clone(),
+        }))?;
+    }
+    detached.complete("the transfers were complete")?;
+    if let Some(check) = checks.iter().find(|check| !check.is_equal) {
+        bail!("{} received another file than was sent: its checksum differs", check.label);
+    }
+    display.step("removing nodes and networks");
+    swarm.finish()
+}
+
+fn record_of(system: System, node: &NodeProcess) -> NodeRecord {
+    NodeRecord {
+        label: node.label.clone(),
+        role: node.role.to_string(),
+        address: node.address,
+        program: format!("{system} {}", node.version),
+    }
+}
+
+fn settings(configuration: &Configuration, swarm: &Swarm) -> Settings {
+    let mut control_ports: Vec<u16> =
+        swarm.nodes().flat_map(|node| node.control_ports.iter().copied()).collect();
+    control_ports.push(swarm.tracker_address().port());
+    control_ports.sort_unstable();
+    control_ports.dedup();
+    Settings {
+        stride_bytes: stride_bytes(Some(configuration.file_size_bytes)),
+        control_ports,
+        ..Settings::default()
+    }
+}
+
+fn subject(configuration: &Configuration) -> Subject {
+    Subject {
+        targets: "the nodes of the benchmark".to_owned(),
+        size_bytes: Some(configuration.file_size_bytes),
+        run: Some(Run {
+            system: configuration.system.to_string(),
+            nodes: configuration.nodes,
+            seeders: configuration.seeders,
+            file_size_bytes: configuration.file_size_bytes,
+            repetition: configuration.repetition,
+        }),
+    }
+}
+
+fn register(recording: &Recording, system: System, node: &NodeProcess) -> Result<()> {
+    let process = recording.register(node.pid).with_context(|| format!("profile {}", node.label))?;
+    recording.push(Record::Label(Label {
+        process,
+        label: node.label.clone(),
+        role: node.role.to_string(),
+        program: Some(format!("{system} {}", node.version)),
+    }))
+}

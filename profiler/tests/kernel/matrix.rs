@@ -1,0 +1,186 @@
+//! A matrix goes on: after a run that failed, and after a benchmark that was killed.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::bench::check_nothing_is_left;
+
+const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
+
+/// Each transfer takes 11 s, most of it until its first byte.
+const MATRIX: &str = r#"
+systems = ["transmission"]
+swarms = [{ nodes = 2, seeders = [1] }]
+file_sizes = ["7MiB", "8MiB", "9MiB"]
+timeout = "2m"
+[link]
+rate_bits_per_s = 400_000_000
+"#;
+
+#[test]
+fn a_failed_run_and_a_killed_benchmark_leave_a_complete_set_of_results() {
+    let bench = Bench::new(MATRIX);
+    let mut profiler = bench.start(&[]);
+    kill_leecher(&bench.run("7MiB"));
+    // The failed run is finished, and the next one begins.
+    wait_for("7 MiB failed", || bench.record("7MiB").is_some());
+    wait_for("8 MiB is complete", || bench.record("8MiB").is_some());
+    let complete = fs::read(bench.run("8MiB").join("run.json")).unwrap();
+    wait_for("9 MiB is recorded", || bench.run("9MiB").join("run.capture").exists());
+    profiler.kill().unwrap();
+    profiler.wait().unwrap();
+    assert!(bench.record("9MiB").is_none(), "an interrupted run is not finished");
+
+    let output = bench.resume();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "a run failed: {message}");
+    assert!(message.contains("failed: ") && message.contains("transmission-2n-1s-7MiB/1"), "{message}");
+    assert!(message.contains("removed what the killed run"), "{message}");
+    assert_eq!(fs::read(bench.run("8MiB").join("run.json")).unwrap(), complete, "it was not repeated");
+
+    let failed = bench.record("7MiB").unwrap();
+    assert_eq!(failed["status"], "failed");
+    let reason = failed["reason"].as_str().unwrap();
+    assert!(reason.contains("leecher-1 ended early") && reason.contains("signal: 9"), "{reason}");
+    assert!(failed["duration_s"].as_f64().unwrap() > 0.0);
+    for evidence in ["run.capture", "report.txt", "logs/leecher-1.log", "logs/seeder-1.log"] {
+        assert!(bench.run("7MiB").join(evidence).exists(), "{evidence}");
+    }
+    for size in ["8MiB", "9MiB"] {
+        let record = bench.record(size).unwrap();
+        assert_eq!(record["status"], "complete");
+        assert_eq!(record["capture_kept"], false, "--keep none");
+        assert!(!bench.run(size).join("run.capture").exists());
+        let transfer = &record["measures"]["transfers"][0];
+        assert!(transfer["kernel"]["p100_s"].as_f64().unwrap() > 0.0);
+        let served = &record["measures"]["served"];
+        let payload = served.as_array().unwrap().iter().find(|pair| pair["from"] == "seeder-1").unwrap();
+        assert!(payload["bytes"].as_u64().unwrap() > 7 << 20, "{served}");
+    }
+    check_summary(&bench);
+    check_nothing_is_left();
+}
+
+#[track_caller]
+fn check_summary(bench: &Bench) {
+    let mut table = csv::Reader::from_path(bench.results().join("summary.csv")).unwrap();
+    let head = table.headers().unwrap().clone();
+    let column = |name: &str| head.iter().position(|found| found == name).unwrap();
+    let rows: Vec<_> = table.records().map(Result::unwrap).collect();
+    let values = |name: &str| rows.iter().map(|row| row[column(name)].to_owned()).collect::<Vec<_>>();
+    assert_eq!(values("file_size_bytes"), ["7340032", "8388608", "9437184"]);
+    assert_eq!(values("runs_complete"), ["0", "1", "1"]);
+    assert_eq!(values("runs_failed"), ["1", "0", "0"]);
+    assert!(values("transfer_bottleneck")[0].is_empty() && !values("transfer_bottleneck")[1].is_empty());
+
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(bench.results().join("manifest.json")).unwrap()).unwrap();
+    let ceilings = &manifest["ceilings"];
+    let tcp_bytes_per_s = ceilings["tcp_bytes_per_s"].as_f64().unwrap();
+    // The link's 50 MB/s, with frames; the first of them are a burst.
+    assert!((30e6..52e6).contains(&tcp_bytes_per_s), "{ceilings}");
+    assert!(ceilings["disk_write_bytes_per_s"].as_f64().unwrap() > 1e6, "{ceilings}");
+    let report = fs::read_to_string(bench.results().join("report.md")).unwrap();
+    assert!(report.contains("2 of 3 runs complete") && report.contains("What failed"), "{report}");
+}
+
+#[test]
+fn a_run_that_takes_too_long_fails() {
+    let bench = Bench::new(
+        &MATRIX
+            .replace("\"2m\"", "\"55s\"")
+            .replace("\"7MiB\", \"8MiB\", \"9MiB\"", "\"200MiB\"")
+            .replace("400_000_000", "8_000_000_000"),
+    );
+    let refused = bench.start(&[]).wait_with_output().unwrap();
+    assert!(!refused.status.success());
+    let message = bench.message();
+    assert!(message.contains("nothing of the matrix") && message.contains("its limit is 55s"), "{message}");
+    assert!(!bench.results().exists());
+}
+
+#[test]
+fn a_kernel_without_netem_is_named() {
+    let bench = Bench::new(&MATRIX.replace("rate_bits_per_s = 400_000_000", "delay = \"5ms\""));
+    let output = bench.start(&[]).wait_with_output().unwrap();
+    let message = bench.message();
+    // Where the kernel has it, the matrix runs.
+    assert!(output.status.success() || message.contains("CONFIG_NET_SCH_NETEM"), "{message}");
+    check_nothing_is_left();
+}
+
+/// A benchmark of a matrix file, in a folder that is removed.
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(matrix: &str) -> Self {
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        fs::write(folder.path().join("matrix.toml"), matrix).unwrap();
+        Self { folder }
+    }
+
+    fn results(&self) -> PathBuf {
+        self.folder.path().join("results")
+    }
+
+    fn run(&self, size: &str) -> PathBuf {
+        self.results().join(format!("transmission-2n-1s-{size}/1"))
+    }
+
+    /// How a run ended, once it has.
+    fn record(&self, size: &str) -> Option<Value> {
+        let json = fs::read(self.run(size).join("run.json")).ok()?;
+        Some(serde_json::from_slice(&json).unwrap())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(PROFILER);
+        command.args(["bench", "--keep", "none", "--matrix"]).arg(self.folder.path().join("matrix.toml"));
+        command.arg("-o").arg(self.results());
+        command
+    }
+
+    fn start(&self, arguments: &[&str]) -> Child {
+        let log = File::create(self.folder.path().join("log")).unwrap();
+        let out = log.try_clone().unwrap();
+        self.command().args(arguments).stdout(out).stderr(log).spawn().unwrap()
+    }
+
+    fn message(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    fn resume(&self) -> Output {
+        self.command().arg("--resume").output().unwrap()
+    }
+}
+
+/// Kills the leecher of a run, once the run is recorded.
+fn kill_leecher(run: &Path) {
+    wait_for("a leecher is recorded", || run.join("run.capture").exists());
+    // The probes are attached, and the transfer has begun.
+    thread::sleep(Duration::from_secs(3));
+    let mut processes = procfs::process::all_processes().unwrap().flatten();
+    let is_leecher = |words: Vec<String>| words.iter().any(|word| word.ends_with("/leecher-1"));
+    let leecher = processes.find(|process| process.cmdline().is_ok_and(is_leecher)).unwrap();
+    // SAFETY: only sends a signal.
+    assert_eq!(unsafe { libc::kill(leecher.pid, libc::SIGKILL) }, 0);
+}
+
+#[track_caller]
+fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(90), "not after 90 s: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
