@@ -104,6 +104,7 @@ pub struct Dump {
 #[command(after_help = "Examples:
   profiler bench --preset quick -o results/before-the-change
   profiler bench --preset this-host --plan
+  profiler bench --system codex --codex-bin ~/nim-codex/build/codex
   profiler bench --matrix night.toml -o results/night --keep none
   profiler bench --matrix night.toml -o results/night --resume
 
@@ -127,6 +128,9 @@ pub struct Bench {
     /// Only this system of the matrix, or another one than it names; may be repeated
     #[arg(long, value_name = "NAME")]
     pub system: Vec<System>,
+    /// The node program of Codex [default: codex or storage in PATH]
+    #[arg(long, value_name = "PATH")]
+    pub codex_bin: Option<PathBuf>,
     /// Print each configuration with the disk, memory and time it is estimated to need, and run nothing
     #[arg(long)]
     pub plan: bool,

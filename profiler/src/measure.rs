@@ -5,6 +5,7 @@ mod deadline;
 mod observers;
 mod one;
 mod room;
+mod upload;
 
 use std::{
     path::{Path, PathBuf},
@@ -40,7 +41,7 @@ pub struct Finished {
 /// What would be run, for people.
 pub fn plan(args: &cli::Bench) -> Result<String> {
     let (_, matrix) = matrix_of(args)?;
-    let room = room::room(&matrix.systems, &args.scratch)?;
+    let room = room::room(&matrix.systems, args)?;
     Ok(matrix::table(&matrix::plan(&matrix, &room), &matrix, &room))
 }
 
@@ -48,9 +49,9 @@ pub fn plan(args: &cli::Bench) -> Result<String> {
 pub fn run(args: &cli::Bench, stop: &AtomicBool) -> Result<Finished> {
     bench::require_root()?;
     let (name, matrix) = matrix_of(args)?;
-    let room = room::room(&matrix.systems, &args.scratch)?;
+    let room = room::room(&matrix.systems, args)?;
     let plan = matrix::plan(&matrix, &room);
-    let now = manifest::of(&name, &matrix, &plan, &args.scratch, stop)?;
+    let now = manifest::of(&name, &matrix, &plan, &args.scratch, args.codex_bin.as_deref(), stop)?;
     let display = Display::new();
     let results =
         if args.resume { resume(args, &now)? } else { begin(args, now, &matrix, &plan, &display, stop)? };

@@ -132,7 +132,9 @@ impl<'a> Counts<'a> {
             .totals
             .as_ref()
             .and_then(|totals| match direction {
-                Direction::Download => Some((totals.peer_rx_last_ns?, totals.peer_rx_bytes)),
+                Direction::Download | Direction::Intake => {
+                    Some((totals.peer_rx_last_ns?, totals.peer_rx_bytes))
+                }
                 Direction::Upload => Some((totals.peer_tx_last_ns?, totals.peer_tx_bytes)),
             })
             .filter(|(_, bytes)| recorded.is_none_or(|point| *bytes > counts.cumulative(point)))
@@ -168,7 +170,7 @@ impl<'a> Counts<'a> {
 
     fn cumulative(&self, point: &Point) -> u64 {
         match self.direction {
-            Direction::Download => point.rx_bytes,
+            Direction::Download | Direction::Intake => point.rx_bytes,
             Direction::Upload => point.tx_bytes,
         }
     }

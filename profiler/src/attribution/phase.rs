@@ -69,7 +69,7 @@ pub fn of_thread(evidence: &Evidence, thread: ThreadIndex, from_ns: u64, to_ns: 
 /// The records that cut a phase, the last one at or after its end.
 fn strides(evidence: &Evidence, phase: Phase) -> Vec<Progress> {
     let count = |record: &Progress| match phase.direction {
-        Direction::Download => record.rx_bytes,
+        Direction::Download | Direction::Intake => record.rx_bytes,
         Direction::Upload => record.tx_bytes,
     };
     let mut strides = Vec::new();

@@ -1,4 +1,4 @@
-//! What a run transfers: one random file with its checksum and its torrent, in the folder of every seeder.
+//! What a run transfers: one random file with its checksum, and for BitTorrent its torrent.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,22 +8,29 @@ use anyhow::{Context, Result};
 
 use super::observer::Role;
 use super::plan::Configuration;
-use super::{node, payload, torrent};
+use super::torrent::{self, Torrent};
+use super::{node, payload};
 
 const FILE_NAME: &str = "payload.bin";
 const TORRENT_NAME: &str = "payload.torrent";
 
 #[derive(Clone, Debug)]
 pub struct Dataset {
+    pub file: PathBuf,
     pub file_size_bytes: u64,
     /// In hexadecimal, as `sha256sum` prints it.
     pub sha256: String,
-    pub torrent: PathBuf,
-    pub info_hash: String,
+    /// For systems that meet at a tracker.
+    pub torrent: Option<Torrent>,
 }
 
-/// Makes the file for every seeder, and its torrent.
-pub fn make(
+/// Makes a file that clients upload to nodes.
+pub fn make(configuration: &Configuration, run_folder: &Path, stop: &AtomicBool) -> Result<Dataset> {
+    write(&[run_folder.join(FILE_NAME)], configuration, stop)
+}
+
+/// Makes the file in the folder of every seeder, and its torrent.
+pub fn make_with_torrent(
     configuration: &Configuration,
     run_folder: &Path,
     announce_url: String,
@@ -35,15 +42,19 @@ pub fn make(
         fs::create_dir_all(&data).with_context(|| format!("make the folder {}", data.display()))?;
         copies.push(data.join(FILE_NAME));
     }
-    let first = copies.first().context("the configuration has no seeder")?;
-    let file_size_bytes = configuration.file_size_bytes;
-    let sha256 = payload::make(&copies, file_size_bytes, u64::from(configuration.repetition), stop)?;
-    let torrent = run_folder.join(TORRENT_NAME);
-    let info_hash = torrent::make(first, announce_url, &torrent, stop)?;
-    Ok(Dataset { file_size_bytes, sha256, torrent, info_hash })
+    let dataset = write(&copies, configuration, stop)?;
+    let torrent = torrent::make(&dataset.file, announce_url, &run_folder.join(TORRENT_NAME), stop)?;
+    Ok(Dataset { torrent: Some(torrent), ..dataset })
 }
 
 /// Where a node that downloads the file puts it.
 pub fn received_file(run_folder: &Path, label: &str) -> PathBuf {
     node::data(run_folder, label).join(FILE_NAME)
+}
+
+fn write(copies: &[PathBuf], configuration: &Configuration, stop: &AtomicBool) -> Result<Dataset> {
+    let file = copies.first().context("the configuration has no seeder")?.clone();
+    let file_size_bytes = configuration.file_size_bytes;
+    let sha256 = payload::make(copies, file_size_bytes, u64::from(configuration.repetition), stop)?;
+    Ok(Dataset { file, file_size_bytes, sha256, torrent: None })
 }

@@ -2,10 +2,10 @@
 //! milestones by the clients' own word.
 //!
 //! ```text
-//! prepare ─► nodes ─► transfer ─► verify ─► finish
+//! prepare ─► [upload] ─► offer ─► nodes ─► transfer ─► verify ─► finish
 //! ```
 //!
-//! The caller starts its recorder between `prepare` and `transfer`, and stops it before `verify`, which reads
+//! The caller starts its recorder between `offer` and `transfer` (and another one around `upload`), and stops it before `verify`, which reads
 //! the files. Whatever a run makes is removed by [`Swarm::finish`], or when the [`Swarm`] is dropped by an
 //! error or a panic, or, if the run is killed, by the next one.
 //!
@@ -30,7 +30,9 @@ mod processes;
 mod program;
 mod programs;
 pub mod run;
+mod stream;
 mod swarm;
+mod task;
 mod torrent;
 mod tracker;
 mod transfer;
@@ -43,8 +45,8 @@ pub use link::Link;
 pub use observer::{AppMilestone, NodeProcess, Observer, Role, TransferRequest};
 pub use payload::{free_bytes, needed_space_bytes};
 pub use plan::{Configuration, System};
-pub use poll::Polling;
 pub use programs::programs;
 pub use swarm::{FileCheck, Options, Swarm, prepare, require_root};
+pub use task::Polling;
 pub use wait::Interrupted;
 pub use watch::Transfer;

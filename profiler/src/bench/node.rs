@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::thread;
@@ -11,20 +12,22 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::daemon::Daemon;
-use super::drivers::{Control, Driver};
+use super::dataset::Dataset;
+use super::drivers::{Control, Driver, Place};
 use super::hosts::Host;
 use super::observer::NodeProcess;
 use super::plan::NodePlan;
 
 const UP_LIMIT: Duration = Duration::from_secs(30);
-/// Checking a file takes the time to read and hash it: 5 GiB from a slow disk.
-const SEEDING_LIMIT: Duration = Duration::from_secs(600);
+/// Checking a file takes the time to read and hash it, an upload the time to write it: 5 GiB on a slow disk.
+const OFFER_LIMIT: Duration = Duration::from_secs(600);
+const CONNECTED_LIMIT: Duration = Duration::from_secs(60);
 
 pub struct Node {
     pub process: NodeProcess,
     pub daemon: Daemon,
     pub host: Host,
-    pub driver: &'static dyn Driver,
+    pub driver: Arc<dyn Driver>,
 }
 
 /// Where a node keeps its settings and its log.
@@ -37,19 +40,22 @@ pub fn data(run_folder: &Path, label: &str) -> PathBuf {
     home(run_folder, label).join("data")
 }
 
-/// Starts a client on a host, and waits until it answers.
+/// Starts a client on a host, and waits until it answers. `contact` is that of the first node, if nodes meet
+/// there and this is another.
 pub fn start(
-    driver: &'static dyn Driver,
+    driver: &Arc<dyn Driver>,
     plan: NodePlan,
     host: Host,
     run_folder: &Path,
+    contact: Option<&str>,
     stop: &AtomicBool,
 ) -> Result<Node> {
     let NodePlan { role, label } = plan;
     let home = home(run_folder, &label);
     let data = data(run_folder, &label);
     fs::create_dir_all(&data).with_context(|| format!("make the folder {}", data.display()))?;
-    let arguments = driver.configure(&home, &data)?;
+    let place = Place { home: &home, data: &data, address: host.address, contact };
+    let arguments = driver.configure(&place)?;
     let daemon = Daemon::start(&driver.program(), arguments, &label, &host.namespace, &home)?;
     let process = NodeProcess {
         pid: daemon.pid(),
@@ -57,25 +63,33 @@ pub fn start(
         role,
         control_ports: driver.control_ports(),
         address: IpAddr::V4(host.address),
+        upload_port: driver.upload_port(),
         peer_port: driver.peer_port(),
         version: String::new(),
     };
-    let mut node = Node { process, daemon, host, driver };
+    let mut node = Node { process, daemon, host, driver: Arc::clone(driver) };
     node.process.version = node.ask("answers", UP_LIMIT, stop, |control| Ok(control.version().ok()))?;
     Ok(node)
 }
 
 impl Node {
-    /// Gives the node the torrent whose file it has, and waits until it serves it.
-    pub fn seed(&mut self, torrent: &Path, stop: &AtomicBool) -> Result<()> {
-        let torrent = torrent.to_owned();
-        let mut is_added = false;
-        self.ask("seeds its file", SEEDING_LIMIT, stop, move |control| {
-            if !is_added {
-                control.add(&torrent)?;
-                is_added = true;
-            }
-            Ok(control.is_seeding()?.then_some(()))
+    /// Has the node serve the file, and returns by what others ask for it.
+    pub fn offer(&mut self, dataset: &Dataset, stop: &AtomicBool) -> Result<String> {
+        let dataset = dataset.clone();
+        self.ask("serves the file", OFFER_LIMIT, stop, move |control| {
+            control.offer(&dataset, &mut |_| Ok(()))
+        })
+    }
+
+    /// By what others find this node.
+    pub fn contact(&mut self, stop: &AtomicBool) -> Result<String> {
+        self.ask("tells its contact", UP_LIMIT, stop, |control| control.contact().map(Some))
+    }
+
+    /// Waits until the node knows others.
+    pub fn connect(&mut self, stop: &AtomicBool) -> Result<()> {
+        self.ask("finds other nodes", CONNECTED_LIMIT, stop, |control| {
+            Ok(control.is_connected()?.then_some(()))
         })
     }
 

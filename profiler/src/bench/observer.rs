@@ -32,8 +32,10 @@ pub struct NodeProcess {
     /// The node's name in reports: `leecher-1`.
     pub label: String,
     pub role: Role,
-    /// Ports on which the benchmark itself talks to the node: no payload.
+    /// Ports on which the benchmark itself talks to the node, and nodes look for each other: no payload.
     pub control_ports: Vec<u16>,
+    /// The one of them that takes uploads, whose traffic is then the payload.
+    pub upload_port: Option<u16>,
     pub address: IpAddr,
     pub peer_port: u16,
     /// What the running program says of itself: `3.00 (bb6b5a062e)`.

@@ -29,12 +29,14 @@ pub struct Configuration {
 #[serde(rename_all = "kebab-case")]
 pub enum System {
     Transmission,
+    Codex,
 }
 
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Transmission => "transmission",
+            Self::Codex => "codex",
         })
     }
 }

@@ -1,19 +1,22 @@
 //! A swarm that is ready for its transfer: made, used and removed in steps that the caller puts in order.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::geteuid;
 
 use super::daemon::Daemon;
 use super::dataset::{self, Dataset};
+use super::drivers::Meeting;
 use super::hosts::{self, Host};
 use super::node::{self, Node};
 use super::observer::{NodeProcess, Observer, Role};
 use super::plan::Configuration;
 use super::run::Run;
+use super::task::{Job, Outcome};
 use super::wait::Interrupted;
 use super::watch::Transfer;
 use super::{checksum, drivers, leftovers, payload, tracker, transfer, wait};
@@ -25,12 +28,14 @@ pub struct Options {
     pub scratch: PathBuf,
     /// Where the logs of nodes and tracker are copied to if the run fails.
     pub logs: Option<PathBuf>,
+    /// The program of Codex, if it is not in PATH.
+    pub codex_bin: Option<PathBuf>,
 }
 
 impl Default for Options {
     /// /var/tmp: on a disk, where /tmp is often in memory.
     fn default() -> Self {
-        Self { scratch: PathBuf::from("/var/tmp"), logs: None }
+        Self { scratch: PathBuf::from("/var/tmp"), logs: None, codex_bin: None }
     }
 }
 
@@ -38,9 +43,13 @@ impl Default for Options {
 pub struct Swarm {
     // In the order in which they are dropped: programs first, then what they were using.
     nodes: Vec<Node>,
-    tracker: Daemon,
+    tracker: Option<Daemon>,
     hub: Host,
     dataset: Dataset,
+    /// By what leechers ask for the file, once it is offered.
+    reference: Option<String>,
+    /// Checksums of what was received and not kept, by label.
+    received: BTreeMap<String, String>,
     run: Run,
 }
 
@@ -62,8 +71,7 @@ pub fn require_root() -> Result<()> {
     Ok(())
 }
 
-/// Makes hosts, data, tracker and nodes. When it returns, the seeders have checked their file and are known
-/// to the tracker, and the leechers are up and know of no file yet.
+/// Makes hosts, data, tracker and nodes. When it returns, the nodes are up, and none knows of the file yet.
 ///
 /// The calling thread has to live as long as the swarm: the kernel kills the swarm's programs when it ends.
 pub fn prepare(
@@ -74,24 +82,37 @@ pub fn prepare(
 ) -> Result<Swarm> {
     require_root()?;
     leftovers::remove(observer)?;
-    let driver = drivers::driver(configuration.system);
+    let driver = drivers::driver(configuration.system, options.codex_bin.as_deref())?;
     driver.program().find()?;
-    tracker::PROGRAM.find()?;
-    payload::require_space(&options.scratch, configuration.nodes, configuration.file_size_bytes)?;
+    if driver.meeting() == Meeting::Tracker {
+        tracker::PROGRAM.find()?;
+    }
+    // What is uploaded is there once more than the nodes have it.
+    let copies = configuration.nodes + u32::from(driver.upload_port().is_some());
+    payload::require_space(&options.scratch, copies, configuration.file_size_bytes)?;
     let mut run = Run::begin(&options.scratch)?;
     if let Some(logs) = &options.logs {
         run.keep_logs_of_failure(logs.clone());
     }
 
     observer.step(&format!("making {} MiB of random data", configuration.file_size_bytes >> 20));
-    let announce_url = tracker::announce_url(hosts::HUB_ADDRESS);
-    let dataset = dataset::make(configuration, run.folder(), announce_url, stop)?;
+    let dataset = match driver.meeting() {
+        Meeting::Tracker => {
+            let announce_url = tracker::announce_url(hosts::HUB_ADDRESS);
+            dataset::make_with_torrent(configuration, run.folder(), announce_url, stop)?
+        }
+        Meeting::FirstNode => dataset::make(configuration, run.folder(), stop)?,
+    };
 
-    observer.step("making the network and starting the tracker");
+    observer.step("making the network");
     let hub = hosts::make_hub(&run.namespace_prefix())?;
-    let tracker = tracker::start(&hub, &dataset.info_hash, &run.folder().join("tracker"), stop)?;
+    let tracker = match &dataset.torrent {
+        Some(torrent) => Some(tracker::start(&hub, &torrent.info_hash, &run.folder().join("tracker"), stop)?),
+        None => None,
+    };
 
-    let mut nodes = Vec::new();
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut contact = None;
     for (number, plan) in (1..).zip(configuration.node_plans()) {
         wait::check_stop(stop)?;
         observer.step(&format!("starting {}", plan.label));
@@ -99,13 +120,16 @@ pub fn prepare(
         if let Some(link) = &configuration.link {
             hosts::limit(&host, &hub, &plan.label, link)?;
         }
-        nodes.push(node::start(driver, plan, host, run.folder(), stop)?);
+        let mut node = node::start(&driver, plan, host, run.folder(), contact.as_deref(), stop)?;
+        if driver.meeting() == Meeting::FirstNode {
+            match contact {
+                None => contact = Some(node.contact(stop)?),
+                Some(_) => node.connect(stop)?,
+            }
+        }
+        nodes.push(node);
     }
-    for node in nodes.iter_mut().filter(|node| node.process.role == Role::Seeder) {
-        observer.step(&format!("{} checks its file", node.process.label));
-        node.seed(&dataset.torrent, stop)?;
-    }
-    Ok(Swarm { nodes, tracker, hub, dataset, run })
+    Ok(Swarm { nodes, tracker, hub, dataset, reference: None, received: BTreeMap::new(), run })
 }
 
 impl Swarm {
@@ -114,9 +138,14 @@ impl Swarm {
         self.nodes.iter().map(|node| &node.process)
     }
 
-    /// Where nodes find each other: traffic with this address is no payload.
-    pub fn tracker_address(&self) -> SocketAddr {
-        tracker::address(self.hub.address)
+    /// Where nodes find each other, if at a tracker: traffic with this address is no payload.
+    pub fn tracker_address(&self) -> Option<SocketAddr> {
+        self.tracker.as_ref().map(|_| tracker::address(self.hub.address))
+    }
+
+    /// Whether the file gets into the swarm by an upload.
+    pub fn takes_uploads(&self) -> bool {
+        self.nodes().any(|node| node.upload_port.is_some())
     }
 
     /// SHA-256 of the file that is transferred.
@@ -124,25 +153,63 @@ impl Swarm {
         &self.dataset.sha256
     }
 
-    /// Has every leecher download the file, all at once, and returns when the last one has it.
-    pub fn transfer(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Vec<Transfer>> {
-        self.tracker.check_running()?;
-        transfer::run(&mut self.nodes, &self.dataset, observer, stop).map_err(|error| {
-            match self.tracker.check_running() {
-                Err(ended) if !error.is::<Interrupted>() => error.context(ended),
-                _ => error,
-            }
-        })
+    /// Uploads the file to the first seeder. Only in systems that have uploads; [`offer`](Self::offer) then
+    /// leaves that seeder alone.
+    pub fn upload(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Transfer> {
+        let job = Job::Upload(self.dataset.clone());
+        let transfers = self.run(&[0], &job, observer, stop)?;
+        let transfer = transfers.into_iter().next().context("the upload left no result")?;
+        match &transfer.outcome {
+            Outcome::Offered { reference } => self.reference = Some(reference.clone()),
+            Outcome::Stored | Outcome::Received { .. } => bail!("the upload was followed as a download"),
+        }
+        Ok(transfer)
     }
 
-    /// Reads every received file. To be called when nothing is measured any more.
+    /// Has every seeder serve the file. When it returns, the leechers know of no file yet.
+    pub fn offer(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<()> {
+        let seeders = self.nodes.iter_mut().filter(|node| node.process.role == Role::Seeder);
+        for node in seeders.skip(usize::from(self.reference.is_some())) {
+            let label = &node.process.label;
+            observer.step(&format!("{label} takes the file"));
+            let reference = node.offer(&self.dataset, stop)?;
+            let first = self.reference.get_or_insert_with(|| reference.clone());
+            ensure!(
+                *first == reference,
+                "{} serves the file as {reference}, other seeders as {first}",
+                node.process.label
+            );
+        }
+        Ok(())
+    }
+
+    /// Has every leecher download the file, all at once, and returns when the last one has it.
+    pub fn transfer(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Vec<Transfer>> {
+        let reference = self.reference.clone().context("no seeder serves the file yet")?;
+        let roles = self.nodes().map(|node| node.role).enumerate();
+        let leechers: Vec<_> =
+            roles.filter(|(_, role)| *role == Role::Leecher).map(|(index, _)| index).collect();
+        let job = Job::Download { reference };
+        let transfers = self.run(&leechers, &job, observer, stop)?;
+        for transfer in &transfers {
+            if let Outcome::Received { sha256 } = &transfer.outcome {
+                self.received.insert(transfer.label.clone(), sha256.clone());
+            }
+        }
+        Ok(transfers)
+    }
+
+    /// Reads every received file, unless it was read when it was received. To be called when nothing is
+    /// measured any more.
     pub fn verify(&self, stop: &AtomicBool) -> Result<Vec<FileCheck>> {
         let leechers = self.nodes().filter(|node| node.role == Role::Leecher);
         let checks = leechers.map(|node| {
             let label = node.label.clone();
-            let file = dataset::received_file(self.run.folder(), &label);
-            let sha256 = checksum::sha256_of_file(&file, stop)
-                .with_context(|| format!("verify the file of {label}"))?;
+            let sha256 = match self.received.get(&label) {
+                Some(sha256) => sha256.clone(),
+                None => checksum::sha256_of_file(&dataset::received_file(self.run.folder(), &label), stop)
+                    .with_context(|| format!("verify the file of {label}"))?,
+            };
             let is_equal = sha256 == self.dataset.sha256;
             Ok(FileCheck { label, sha256, is_equal })
         });
@@ -151,8 +218,30 @@ impl Swarm {
 
     /// Ends every program and removes everything that was made.
     pub fn finish(self) -> Result<()> {
-        let Self { nodes, tracker, hub, dataset: _, run } = self;
+        let Self { nodes, tracker, hub, dataset: _, reference: _, received: _, run } = self;
         drop((nodes, tracker, hub));
         run.remove().map(drop)
+    }
+
+    /// The same job on several nodes; a tracker that ended is the cause of whatever fails.
+    fn run(
+        &mut self,
+        node_indices: &[usize],
+        job: &Job,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<Vec<Transfer>> {
+        self.check_tracker()?;
+        let file_size_bytes = self.dataset.file_size_bytes;
+        transfer::run(&mut self.nodes, node_indices, job, file_size_bytes, observer, stop).map_err(|error| {
+            match self.check_tracker() {
+                Err(ended) if !error.is::<Interrupted>() => error.context(ended),
+                _ => error,
+            }
+        })
+    }
+
+    fn check_tracker(&mut self) -> Result<()> {
+        self.tracker.as_mut().map_or(Ok(()), Daemon::check_running)
     }
 }

@@ -14,8 +14,16 @@ const PIECE_LENGTH_BYTES: i64 = 256 << 10;
 /// Hashing is bound by the CPU: 5 GiB take less than a minute on one slow core.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// Writes the torrent file of `payload` to `path`, and returns its info-hash in hexadecimal.
-pub fn make(payload: &Path, announce_url: String, path: &Path, stop: &AtomicBool) -> Result<String> {
+#[derive(Clone, Debug)]
+pub struct Torrent {
+    /// Of the torrent file.
+    pub path: String,
+    /// In hexadecimal.
+    pub info_hash: String,
+}
+
+/// Writes the torrent file of `payload` to `path`.
+pub fn make(payload: &Path, announce_url: String, path: &Path, stop: &AtomicBool) -> Result<Torrent> {
     let context = || format!("make the torrent of {}", payload.display());
     // On threads of its own, because it reads the whole file.
     let build = TorrentBuilder::new(payload, PIECE_LENGTH_BYTES)
@@ -30,5 +38,6 @@ pub fn make(payload: &Path, announce_url: String, path: &Path, stop: &AtomicBool
     let torrent = build.get_output().with_context(context)?;
     let info_hash = torrent.info_hash();
     torrent.write_into_file(path).with_context(|| format!("write {}", path.display()))?;
-    Ok(info_hash)
+    let path = path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?.to_owned();
+    Ok(Torrent { path, info_hash })
 }

@@ -10,9 +10,10 @@ use anyhow::{Context, Result};
 
 use super::daemon::Daemon;
 use super::hosts::Host;
-use super::program::{Program, User};
+use super::program::{Program, Source, User};
 
-pub const PROGRAM: Program = Program { name: "opentracker", package: "opentracker", user: User::Nobody };
+pub const PROGRAM: Program =
+    Program { name: "opentracker", source: Source::Package("opentracker"), user: User::Nobody };
 
 const PORT: u16 = 6969;
 const WHITELIST: &str = "whitelist";

@@ -1,4 +1,4 @@
-//! One transfer while it is under way: its polling thread, and what is known of it so far.
+//! One transfer while it is under way: its thread, and what is known of it so far.
 
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -6,11 +6,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::dataset::Dataset;
 use super::milestones::{self, Sample};
 use super::node::Node;
 use super::observer::{AppMilestone, Observer, TransferRequest};
-use super::poll::{self, Event, Polling, Task};
+use super::task::{self, Event, Finished, Job, Outcome, Polling, Task};
 use crate::capture::Direction;
 
 /// One transfer, as seen by the thread that runs them all.
@@ -18,12 +17,13 @@ pub struct Watch {
     pub label: String,
     pid: u32,
     pub node_index: usize,
+    direction: Direction,
     pub file_size_bytes: u64,
     start: Sender<()>,
     requested_ns: u64,
     pub last: Sample,
     pub last_advance: Instant,
-    pub polling: Option<Polling>,
+    pub finished: Option<Finished>,
 }
 
 /// A transfer that was completed.
@@ -34,49 +34,55 @@ pub struct Transfer {
     /// When the application's answer that showed the whole file had arrived.
     pub completed_ns: u64,
     pub polling: Polling,
+    pub outcome: Outcome,
 }
 
 impl Watch {
-    /// Starts the polling thread of a leecher. The thread is not waited for: it ends with its transfer, or at
+    /// Starts the thread of a transfer. The thread is not waited for: it ends with its transfer, or at
     /// its first word after the channel is closed, or when its node is killed.
     pub fn begin(
         node_index: usize,
         node: &Node,
-        dataset: &Dataset,
+        job: &Job,
+        file_size_bytes: u64,
         tell: impl Fn(Event) -> Result<()> + Send + 'static,
     ) -> Result<Self> {
-        let file_size_bytes = dataset.file_size_bytes;
         let task = Task {
             control: node.driver.control(),
             namespace: node.host.namespace.try_clone()?,
-            torrent: dataset.torrent.clone(),
+            job: job.clone(),
             file_size_bytes,
         };
         let (start, started) = mpsc::channel();
         let label = node.process.label.clone();
         thread::Builder::new()
-            .name(format!("poll {label}"))
-            .spawn(move || poll::follow(task, &started, tell))
-            .context("start a polling thread")?;
+            .name(format!("follow {label}"))
+            .spawn(move || task::follow(task, &started, tell))
+            .context("start the thread of a transfer")?;
         Ok(Self {
             label,
             pid: node.process.pid,
             node_index,
+            direction: match job {
+                // The node receives either way.
+                Job::Upload(_) => Direction::Intake,
+                Job::Download { .. } => Direction::Download,
+            },
             file_size_bytes,
             start,
             requested_ns: 0,
             last: Sample::default(),
             last_advance: Instant::now(),
-            polling: None,
+            finished: None,
         })
     }
 
-    /// Lets the polling thread ask for the transfer. Until then it waits.
+    /// Lets the thread ask for the transfer. Until then it waits.
     pub fn start(&self) -> Result<()> {
-        self.start.send(()).with_context(|| format!("start the download to {}", self.label))
+        self.start.send(()).with_context(|| format!("start the transfer of {}", self.label))
     }
 
-    /// The polling thread asked for the transfer.
+    /// The thread asked for the transfer.
     pub fn requested(&mut self, at_ns: u64, observer: &mut dyn Observer) -> Result<()> {
         self.requested_ns = at_ns;
         self.last = Sample { requested_ns: at_ns, answered_ns: at_ns, bytes: 0 };
@@ -84,13 +90,13 @@ impl Watch {
         observer.transfer_requested(&TransferRequest {
             label: self.label.clone(),
             pid: self.pid,
-            direction: Direction::Download,
+            direction: self.direction,
             file_size_bytes: self.file_size_bytes,
             requested_ns: at_ns,
         })
     }
 
-    /// The polling thread has an answer: tells the observer of the milestones that it shows.
+    /// The thread has news: tells the observer of the milestones that it shows.
     pub fn sampled(&mut self, sample: Sample, observer: &mut dyn Observer) -> Result<()> {
         for passed in milestones::passed(&self.last, &sample, self.file_size_bytes) {
             observer.milestone(&AppMilestone {
@@ -108,13 +114,15 @@ impl Watch {
         Ok(())
     }
 
-    /// The result, if the polling thread saw the transfer to its end.
+    /// The result, if the thread saw the transfer to its end.
     pub fn completed(self) -> Option<Transfer> {
+        let Finished { polling, outcome } = self.finished?;
         Some(Transfer {
             label: self.label,
             requested_ns: self.requested_ns,
             completed_ns: self.last.answered_ns,
-            polling: self.polling?,
+            polling,
+            outcome,
         })
     }
 }

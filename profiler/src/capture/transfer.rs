@@ -19,8 +19,12 @@ pub struct Label {
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
+    /// The process receives the payload from its peers.
     Download,
+    /// The process sends the payload to its peers.
     Upload,
+    /// The process receives the payload from a client that uploads it.
+    Intake,
 }
 
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::{Instant, SystemTime},
@@ -19,7 +20,7 @@ use crate::{
     timeline::Timeline,
 };
 
-use super::{CAPTURE, deadline, one};
+use super::{CAPTURE, deadline, one, upload};
 
 const LOGS: &str = "logs";
 
@@ -36,7 +37,11 @@ pub fn run(
     let folder = results.clear_run(&cell, repetition)?;
     let capture = folder.join(CAPTURE);
     let configuration = cell.run(repetition, matrix.link.as_ref());
-    let options = bench::Options { scratch: args.scratch.clone(), logs: Some(folder.join(LOGS)) };
+    let options = bench::Options {
+        scratch: args.scratch.clone(),
+        logs: Some(folder.join(LOGS)),
+        codex_bin: args.codex_bin.clone(),
+    };
     let (started_at, started) = (SystemTime::now(), Instant::now());
     let mut nodes = Vec::new();
     let outcome = deadline::within(matrix.timeout, stop, |stop| {
@@ -59,7 +64,8 @@ pub fn run(
     let capture_bytes = fs::metadata(&capture).ok().map(|metadata| metadata.len());
     let capture_kept = capture_bytes.is_some() && (outcome.is_err() || args.keep.keeps(repetition));
     if capture_bytes.is_some() && !capture_kept {
-        fs::remove_file(&capture).with_context(|| format!("remove {}", capture.display()))?;
+        remove(&capture)?;
+        remove(&folder.join(upload::CAPTURE))?;
     }
     let record = RunRecord {
         cell,
@@ -84,4 +90,14 @@ fn report_on(folder: &Path, capture: &Path, nodes: &[crate::results::NodeRecord]
     folder::write(&folder.join("report.txt"), report::text::render(&report).as_bytes())?;
     folder::write(&folder.join("report.json"), report::json::render(&report).as_bytes())?;
     Ok(measures::of(&report, &timeline, nodes))
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }

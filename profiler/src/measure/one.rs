@@ -10,14 +10,17 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     attach::Settings,
     bench::{self, Configuration, NodeProcess, Swarm, System},
-    capture::{Checksum, Label, Polling, Record, Run},
+    capture::{Checksum, Label, Polling, Record, Run, Writer},
     display::Display,
     record::stride_bytes,
     recording::{self, Recording, Subject},
     results::NodeRecord,
 };
 
-use super::observers::{Rehearsal, Witness};
+use super::{
+    observers::{Rehearsal, Witness},
+    upload,
+};
 
 /// Runs a configuration once and records it into `capture`. What is known of the nodes is put into `nodes` as soon as
 /// they are up, also if the run fails after that.
@@ -31,6 +34,7 @@ pub fn run(
 ) -> Result<()> {
     let mut swarm = bench::prepare(configuration, options, &mut Rehearsal(display), stop)?;
     nodes.extend(swarm.nodes().map(|node| record_of(configuration.system, node)));
+    upload::offer(&mut swarm, configuration, capture, display, stop)?;
     display.step("attaching the probes");
     let recording = recording::start(capture, &settings(configuration, &swarm), &subject(configuration))?;
     for node in swarm.nodes() {
@@ -47,11 +51,7 @@ pub fn run(
         }
     };
     for transfer in &transfers {
-        detached.out.push(&Record::Polling(Polling {
-            label: transfer.label.clone(),
-            polls: transfer.polling.polls,
-            cpu_ns: transfer.polling.cpu_ns,
-        }))?;
+        record_polling(&mut detached.out, transfer)?;
     }
 
     display.step("comparing checksums");
@@ -80,10 +80,10 @@ fn record_of(system: System, node: &NodeProcess) -> NodeRecord {
     }
 }
 
-fn settings(configuration: &Configuration, swarm: &Swarm) -> Settings {
+pub fn settings(configuration: &Configuration, swarm: &Swarm) -> Settings {
     let mut control_ports: Vec<u16> =
         swarm.nodes().flat_map(|node| node.control_ports.iter().copied()).collect();
-    control_ports.push(swarm.tracker_address().port());
+    control_ports.extend(swarm.tracker_address().map(|address| address.port()));
     control_ports.sort_unstable();
     control_ports.dedup();
     Settings {
@@ -93,7 +93,7 @@ fn settings(configuration: &Configuration, swarm: &Swarm) -> Settings {
     }
 }
 
-fn subject(configuration: &Configuration) -> Subject {
+pub fn subject(configuration: &Configuration) -> Subject {
     Subject {
         targets: "the nodes of the benchmark".to_owned(),
         size_bytes: Some(configuration.file_size_bytes),
@@ -107,12 +107,20 @@ fn subject(configuration: &Configuration) -> Subject {
     }
 }
 
-fn register(recording: &Recording, system: System, node: &NodeProcess) -> Result<()> {
+pub fn register(recording: &Recording, system: System, node: &NodeProcess) -> Result<()> {
     let process = recording.register(node.pid).with_context(|| format!("profile {}", node.label))?;
     recording.push(Record::Label(Label {
         process,
         label: node.label.clone(),
         role: node.role.to_string(),
         program: Some(format!("{system} {}", node.version)),
+    }))
+}
+
+pub fn record_polling(out: &mut Writer, transfer: &bench::Transfer) -> Result<()> {
+    out.push(&Record::Polling(Polling {
+        label: transfer.label.clone(),
+        polls: transfer.polling.polls,
+        cpu_ns: transfer.polling.cpu_ns,
     }))
 }

@@ -1,24 +1,25 @@
 //! What this host has to offer to a matrix.
 
-use std::{path::Path, thread};
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use procfs::Current as _;
 
 use crate::{
     bench::{self, System},
+    cli,
     matrix::Room,
 };
 
-/// `scratch` decides which disk counts.
-pub fn room(systems: &[System], scratch: &Path) -> Result<Room> {
+/// The scratch directory decides which disk counts.
+pub fn room(systems: &[System], args: &cli::Bench) -> Result<Room> {
     let memory = procfs::Meminfo::current().context("read /proc/meminfo")?;
     let missing = systems.iter().filter_map(|&system| {
-        let reason = bench::programs(system).err()?;
+        let reason = bench::programs(system, args.codex_bin.as_deref()).err()?;
         Some((system, format!("{reason:#}")))
     });
     Ok(Room {
-        disk_bytes: bench::free_bytes(scratch)?,
+        disk_bytes: bench::free_bytes(&args.scratch)?,
         memory_bytes: memory.mem_available.unwrap_or(memory.mem_free),
         cpus: thread::available_parallelism().context("count the CPUs")?.get() as u32,
         missing: missing.collect(),

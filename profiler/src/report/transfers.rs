@@ -125,7 +125,7 @@ pub(super) fn find(timeline: &Timeline) -> Vec<FoundTransfer<'_>> {
                 timed,
                 found: process.map(|process| milestones::find(timed, process)),
                 device_writes: process
-                    .filter(|_| timed.transfer.direction == Direction::Download && timeline.knows_owners())
+                    .filter(|_| timed.transfer.direction != Direction::Upload && timeline.knows_owners())
                     .map(|process| device_writes(timeline, process)),
             }
         })

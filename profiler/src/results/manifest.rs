@@ -80,13 +80,14 @@ pub fn of(
     matrix: &Matrix,
     plan: &[Planned],
     scratch: &Path,
+    codex_bin: Option<&Path>,
     stop: &AtomicBool,
 ) -> Result<Manifest> {
     let environment = environment::read()?;
     let mut programs = BTreeMap::new();
     for system in &matrix.systems {
         // A system whose program is missing is skipped.
-        for (name, path) in bench::programs(*system).unwrap_or_default() {
+        for (name, path) in bench::programs(*system, codex_bin).unwrap_or_default() {
             let sha256 = bench::sha256_of_file(&path, stop)?;
             programs.insert(name.to_owned(), Program { path, sha256 });
         }

@@ -3,33 +3,65 @@
 //! A driver knows its system's program and protocol; where nodes run, when they start and what is measured is
 //! not its business.
 
+mod codex;
 mod transmission;
 
 use std::ffi::OsString;
+use std::io::Read;
+use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::dataset::Dataset;
+use super::milestones::Sample;
 use super::plan::System;
 use super::program::Program;
 
 /// What is particular to a system.
-pub trait Driver {
+pub trait Driver: Send + Sync {
     /// The program that each node runs.
     fn program(&self) -> Program;
 
-    /// Ports on which nodes are controlled, inside their namespace.
+    /// How its nodes find each other.
+    fn meeting(&self) -> Meeting;
+
+    /// Ports on which nodes are controlled and find each other, inside their namespace.
     fn control_ports(&self) -> Vec<u16>;
+
+    /// The control port that takes the file from a client, if the system has uploads. Seeders of a system
+    /// that has none find the file in their folder.
+    fn upload_port(&self) -> Option<u16>;
 
     /// The port on which nodes talk to each other, over TCP and UDP.
     fn peer_port(&self) -> u16;
 
-    /// Writes a node's settings into its folder `home`, and returns the arguments to start its program with.
-    /// The node is to keep the payload in the folder `data`.
-    fn configure(&self, home: &Path, data: &Path) -> Result<Vec<OsString>>;
+    /// Writes a node's settings, and returns the arguments to start its program with.
+    fn configure(&self, place: &Place) -> Result<Vec<OsString>>;
 
     /// Control over one node, for a thread inside the node's namespace.
     fn control(&self) -> Box<dyn Control>;
+}
+
+/// How the nodes of a system find each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meeting {
+    /// Through a tracker, which runs in the hub.
+    Tracker,
+    /// Through the first node, whose contact the others are started with.
+    FirstNode,
+}
+
+/// What a node is started with.
+pub struct Place<'a> {
+    /// For settings.
+    pub home: &'a Path,
+    /// For the payload.
+    pub data: &'a Path,
+    pub address: Ipv4Addr,
+    /// The first node's, for all others of a system that meets there.
+    pub contact: Option<&'a str>,
 }
 
 /// The control connection to one node. It is made at the first request, and again when it was lost, by the
@@ -38,18 +70,40 @@ pub trait Control: Send {
     /// The program's version by its own word. Fails as long as the node is not up yet.
     fn version(&mut self) -> Result<String>;
 
-    /// Gives the node a torrent to seed, if the file is there already, or to download.
-    fn add(&mut self, torrent: &Path) -> Result<()>;
+    /// By what others find this node, in a system whose nodes meet at the first one.
+    fn contact(&mut self) -> Result<String>;
 
-    /// Whether the node has checked the whole file, and is known to the tracker.
-    fn is_seeding(&mut self) -> Result<bool>;
+    /// Whether the node knows others, in a system whose nodes meet at the first one.
+    fn is_connected(&mut self) -> Result<bool>;
 
-    /// Payload bytes that the application says are there, pieces in progress included.
+    /// Has the node serve the file, and returns by what others ask for it, once it is served: until then to be
+    /// called again. An upload is one call, and tells how much of the file the node has taken.
+    fn offer(
+        &mut self,
+        dataset: &Dataset,
+        tell: &mut dyn FnMut(Sample) -> Result<()>,
+    ) -> Result<Option<String>>;
+
+    /// Asks the node for the file.
+    fn download(&mut self, reference: &str) -> Result<Download>;
+
+    /// Payload bytes that the application says are there, pieces in progress included, of a download that is
+    /// polled.
     fn bytes_there(&mut self) -> Result<u64>;
 }
 
-pub fn driver(system: System) -> &'static dyn Driver {
+/// How a download is followed.
+pub enum Download {
+    /// The node puts the file into its folder, and is asked how far it is.
+    Polled,
+    /// The node hands the file over, in order, as it arrives.
+    Streamed(Box<dyn Read>),
+}
+
+/// The driver of a system. `codex_bin` is the program of Codex, if it is not in PATH.
+pub fn driver(system: System, codex_bin: Option<&Path>) -> Result<Arc<dyn Driver>> {
     match system {
-        System::Transmission => &transmission::Transmission,
+        System::Codex => Ok(Arc::new(codex::Codex::find(codex_bin)?)),
+        System::Transmission => Ok(Arc::new(transmission::Transmission)),
     }
 }

@@ -17,6 +17,7 @@ pub fn transfer(transfer: &TransferReport) -> String {
     let verb = match transfer.direction {
         Direction::Download => "download",
         Direction::Upload => "upload",
+        Direction::Intake => "upload into the node",
     };
     let since = match transfer.requested {
         "recorded" => "its request",

@@ -8,13 +8,14 @@ mod rpc;
 use std::ffi::OsString;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{Control, Driver};
-use crate::bench::program::{Program, User};
+use super::{Control, Download, Driver, Meeting, Place};
+use crate::bench::dataset::Dataset;
+use crate::bench::milestones::Sample;
+use crate::bench::program::{Program, Source, User};
 use rpc::Rpc;
 
 const RPC_PORT: u16 = 9091;
@@ -30,20 +31,29 @@ pub struct Transmission;
 
 impl Driver for Transmission {
     fn program(&self) -> Program {
-        Program { name: "transmission-daemon", package: "transmission-daemon", user: User::Root }
+        let package = "transmission-daemon";
+        Program { name: package, source: Source::Package(package), user: User::Root }
+    }
+
+    fn meeting(&self) -> Meeting {
+        Meeting::Tracker
     }
 
     fn control_ports(&self) -> Vec<u16> {
         vec![RPC_PORT]
     }
 
+    fn upload_port(&self) -> Option<u16> {
+        None
+    }
+
     fn peer_port(&self) -> u16 {
         PEER_PORT
     }
 
-    fn configure(&self, home: &Path, data: &Path) -> Result<Vec<OsString>> {
+    fn configure(&self, place: &Place) -> Result<Vec<OsString>> {
         let settings = json!({
-            "download-dir": data,
+            "download-dir": place.data,
             "incomplete-dir-enabled": false,
             "rpc-bind-address": Ipv4Addr::LOCALHOST,
             "rpc-port": RPC_PORT,
@@ -53,18 +63,19 @@ impl Driver for Transmission {
             "lpd-enabled": false,
             "pex-enabled": false,
         });
-        let path = home.join(SETTINGS);
+        let path = place.home.join(SETTINGS);
         fs::write(&path, settings.to_string()).with_context(|| format!("write {}", path.display()))?;
-        Ok(vec!["--foreground".into(), "--config-dir".into(), home.into()])
+        Ok(vec!["--foreground".into(), "--config-dir".into(), place.home.into()])
     }
 
     fn control(&self) -> Box<dyn Control> {
-        Box::new(Node { rpc: Rpc::new(RPC_PORT) })
+        Box::new(Node { rpc: Rpc::new(RPC_PORT), is_offered: false })
     }
 }
 
 struct Node {
     rpc: Rpc,
+    is_offered: bool,
 }
 
 impl Control for Node {
@@ -73,16 +84,31 @@ impl Control for Node {
         text(&session, "version")
     }
 
-    fn add(&mut self, torrent: &Path) -> Result<()> {
-        self.rpc.call("torrent-add", json!({ "filename": torrent })).map(drop)
+    fn contact(&mut self) -> Result<String> {
+        bail!("the nodes meet at a tracker")
     }
 
-    fn is_seeding(&mut self) -> Result<bool> {
-        let torrent = self.torrent(&["status", "leftUntilDone", "trackerStats", "error", "errorString"])?;
-        let is_complete =
-            number(&torrent, "status")? == STATUS_SEEDING && number(&torrent, "leftUntilDone")? == 0;
-        let is_announced = torrent["trackerStats"][0]["lastAnnounceSucceeded"] == json!(true);
-        Ok(is_complete && is_announced)
+    fn is_connected(&mut self) -> Result<bool> {
+        bail!("the nodes meet at a tracker")
+    }
+
+    /// The torrent's file name, once the node has checked the whole file, and is known to the tracker.
+    fn offer(
+        &mut self,
+        dataset: &Dataset,
+        _tell: &mut dyn FnMut(Sample) -> Result<()>,
+    ) -> Result<Option<String>> {
+        let torrent = dataset.torrent.as_ref().context("there is no torrent")?;
+        if !self.is_offered {
+            self.add(&torrent.path)?;
+            self.is_offered = true;
+        }
+        Ok(self.is_seeding()?.then(|| torrent.path.clone()))
+    }
+
+    fn download(&mut self, reference: &str) -> Result<Download> {
+        self.add(reference)?;
+        Ok(Download::Polled)
     }
 
     /// Counted anew for each answer, block by block (16 KiB), whether or not the block's piece is complete. A
@@ -95,6 +121,19 @@ impl Control for Node {
 }
 
 impl Node {
+    /// Gives the node a torrent to seed, if the file is there already, or to download.
+    fn add(&mut self, torrent: &str) -> Result<()> {
+        self.rpc.call("torrent-add", json!({ "filename": torrent })).map(drop)
+    }
+
+    fn is_seeding(&mut self) -> Result<bool> {
+        let torrent = self.torrent(&["status", "leftUntilDone", "trackerStats", "error", "errorString"])?;
+        let is_complete =
+            number(&torrent, "status")? == STATUS_SEEDING && number(&torrent, "leftUntilDone")? == 0;
+        let is_announced = torrent["trackerStats"][0]["lastAnnounceSucceeded"] == json!(true);
+        Ok(is_complete && is_announced)
+    }
+
     /// The wanted fields of the node's only torrent.
     fn torrent(&mut self, fields: &[&str]) -> Result<Value> {
         let mut answer = self.rpc.call("torrent-get", json!({ "fields": fields }))?;

@@ -1,0 +1,142 @@
+//! Codex, later Logos Storage: `codex` or `storage`, controlled over REST. No package has it: the user names the
+//! program, or has it in PATH.
+//!
+//! Nodes keep their defaults, but for what keeps the swarm closed. The file goes in through a client's upload,
+//! and comes out of the leecher's in-order stream, whose network the node fetches through.
+
+mod era;
+mod intake;
+mod rest;
+#[cfg(test)]
+mod stub;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Control, Download, Driver, Meeting, Place};
+use crate::bench::dataset::Dataset;
+use crate::bench::milestones::Sample;
+use crate::bench::program::{Program, Source, User, in_path};
+use era::Listen;
+use rest::{Limits, Rest};
+
+/// As in the public harness.
+const REST_PORT: u16 = 6891;
+const PEER_PORT: u16 = 6892;
+const DISCOVERY_PORT: u16 = 6890;
+
+pub struct Codex {
+    program: Program,
+    listen: Listen,
+}
+
+impl Codex {
+    /// A driver of the node program at `path`, or else in PATH.
+    pub fn find(path: Option<&Path>) -> Result<Self> {
+        let found = ["codex", "storage"].into_iter().find_map(|name| Some((name, in_path(name)?)));
+        let (name, path): (_, PathBuf) = match path {
+            Some(path) => ("codex", path.to_owned()),
+            None => found.context(
+                "neither codex nor storage is in PATH: build a node from its repository (codex-storage/nim-codex, \
+                 later logos-storage/logos-storage-nim), and put it into PATH or name it with `--codex-bin PATH`",
+            )?,
+        };
+        let program = Program { name, source: Source::File(path), user: User::Root };
+        let listen = Listen::of(&program.find()?)?;
+        Ok(Self { program, listen })
+    }
+}
+
+impl Driver for Codex {
+    fn program(&self) -> Program {
+        self.program.clone()
+    }
+
+    fn meeting(&self) -> Meeting {
+        Meeting::FirstNode
+    }
+
+    fn control_ports(&self) -> Vec<u16> {
+        vec![REST_PORT, DISCOVERY_PORT]
+    }
+
+    fn upload_port(&self) -> Option<u16> {
+        Some(REST_PORT)
+    }
+
+    fn peer_port(&self) -> u16 {
+        PEER_PORT
+    }
+
+    fn configure(&self, place: &Place) -> Result<Vec<OsString>> {
+        // The node refuses a data directory that others may read.
+        fs::set_permissions(place.data, Permissions::from_mode(0o700))
+            .with_context(|| format!("close {} to others", place.data.display()))?;
+        let data = place.data.to_str().with_context(|| format!("{} is not UTF-8", place.data.display()))?;
+        let mut arguments = vec![
+            format!("--data-dir={data}"),
+            format!("--api-bindaddr={}", Ipv4Addr::LOCALHOST),
+            format!("--api-port={REST_PORT}"),
+            // Without an address, the node asks the router for one.
+            format!("--nat=extip:{}", place.address),
+            format!("--disc-port={DISCOVERY_PORT}"),
+        ];
+        arguments.extend(self.listen.arguments(place.address, PEER_PORT));
+        arguments.extend(place.contact.map(|contact| format!("--bootstrap-node={contact}")));
+        Ok(arguments.into_iter().map(OsString::from).collect())
+    }
+
+    fn control(&self) -> Box<dyn Control> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, REST_PORT));
+        Box::new(Node { rest: Rest::new(address, Limits::default()), listen: self.listen })
+    }
+}
+
+struct Node {
+    rest: Rest,
+    listen: Listen,
+}
+
+impl Control for Node {
+    fn version(&mut self) -> Result<String> {
+        let (base, info) = self.rest.debug_info()?;
+        era::version(base, self.listen, &info)
+    }
+
+    /// The node's signed peer record.
+    fn contact(&mut self) -> Result<String> {
+        let record = self.rest.text_or_field("spr", "spr")?;
+        ensure!(record.starts_with("spr:"), "the node's peer record is none: {record:?}");
+        Ok(record)
+    }
+
+    /// Whether its table of peers has one. What comes by without a table is taken as connected.
+    fn is_connected(&mut self) -> Result<bool> {
+        let (_, info) = self.rest.debug_info()?;
+        Ok(info["table"]["nodes"].as_array().is_none_or(|nodes| !nodes.is_empty()))
+    }
+
+    fn offer(
+        &mut self,
+        dataset: &Dataset,
+        tell: &mut dyn FnMut(Sample) -> Result<()>,
+    ) -> Result<Option<String>> {
+        intake::upload(&mut self.rest, &dataset.file, tell).map(Some)
+    }
+
+    fn download(&mut self, reference: &str) -> Result<Download> {
+        let stream = self.rest.stream(reference)?;
+        Ok(Download::Streamed(Box::new(stream)))
+    }
+
+    fn bytes_there(&mut self) -> Result<u64> {
+        anyhow::bail!("a node of Codex is not polled")
+    }
+}
