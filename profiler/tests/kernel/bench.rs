@@ -65,6 +65,20 @@ fn a_missing_client_is_named_with_the_way_out() {
 }
 
 #[test]
+fn a_missing_node_of_codex_is_named_with_the_way_to_get_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = |arguments: &[&str]| {
+        let mut command = Command::new(PROFILER);
+        command.args(["bench", "--system", "codex"]).args(arguments);
+        command.env("PATH", folder.path()).current_dir(folder.path()).output().unwrap()
+    };
+    check_failure(&bench(&[]), &["neither codex nor storage is in PATH", "--codex-bin", "repository"]);
+    check_failure(&bench(&["--codex-bin", "/nowhere/codex"]), &["/nowhere/codex is no file"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
+    check_nothing_is_left();
+}
+
+#[test]
 fn a_disk_without_room_is_named_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
     // A file system with nothing free.

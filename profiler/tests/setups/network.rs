@@ -185,6 +185,7 @@ fn exchange(talk: Talk, direction: Direction, bytes: impl Fn(&Talk) -> usize) ->
     let opposite = match direction {
         Direction::Download => Direction::Upload,
         Direction::Upload => Direction::Download,
+        Direction::Intake => panic!("nobody uploads here"),
     };
     let mut stage = Stage::new();
     let answerer = Program::Answerer(Answerer { talk: talk.clone() });

@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
@@ -42,7 +42,8 @@ impl Codex {
     pub fn find(path: Option<&Path>) -> Result<Self> {
         let found = ["codex", "storage"].into_iter().find_map(|name| Some((name, in_path(name)?)));
         let (name, path): (_, PathBuf) = match path {
-            Some(path) => ("codex", path.to_owned()),
+            // Nodes start in folders of their own.
+            Some(path) => ("codex", path::absolute(path).context("find the program of Codex")?),
             None => found.context(
                 "neither codex nor storage is in PATH: build a node from its repository (codex-storage/nim-codex, \
                  later logos-storage/logos-storage-nim), and put it into PATH or name it with `--codex-bin PATH`",
