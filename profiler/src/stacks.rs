@@ -24,7 +24,8 @@ const DEEPEST: usize = 127;
 
 pub struct Stacks {
     map: StackTraceMap<MapData>,
-    symbolizer: Symbolizer,
+    /// Of the kernel, whose symbols are read once.
+    kernel: Symbolizer,
     /// Stacks that are not in the capture yet; of user stacks a thread that had it.
     wanted: BTreeMap<u32, Option<u32>>,
     written: HashSet<u32>,
@@ -36,7 +37,7 @@ impl Stacks {
     pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
         Ok(Self {
             map: ebpf.take_map("STACKS").context("the object has no STACKS")?.try_into()?,
-            symbolizer: Symbolizer::builder().enable_inlined_fns(false).enable_code_info(false).build(),
+            kernel: symbolizer(),
             wanted: BTreeMap::new(),
             written: HashSet::new(),
             truncated: 0,
@@ -56,12 +57,15 @@ impl Stacks {
 
     /// Writes the stacks that spans have named since the last time.
     pub fn write(&mut self, out: &mut Writer) -> Result<()> {
+        // Of processes: what it has read of their programs and libraries is not kept, because that is memory for each
+        // process, and new stacks become rare.
+        let processes = symbolizer();
         for (id, thread) in std::mem::take(&mut self.wanted) {
             let trace = self.map.get(&id, 0).context("read a stack")?;
             let addresses: Vec<u64> = trace.frames().iter().map(|frame| frame.ip).collect();
             let frames = match thread {
-                Some(tid) => self.name(&Source::Process(of_thread(tid)), &addresses),
-                None => without_probe(self.name(&Source::Kernel(Kernel::default()), &addresses)),
+                Some(tid) => name(&processes, &Source::Process(of_thread(tid)), &addresses),
+                None => without_probe(name(&self.kernel, &Source::Kernel(Kernel::default()), &addresses)),
             };
             let truncated = addresses.len() >= DEEPEST;
             self.truncated += u64::from(truncated);
@@ -69,16 +73,20 @@ impl Stacks {
         }
         Ok(())
     }
+}
 
-    /// Innermost first; an address stands for itself where it has no name, and where its process is gone.
-    fn name(&self, source: &Source, addresses: &[u64]) -> Vec<String> {
-        let named = self.symbolizer.symbolize(source, Input::AbsAddr(addresses)).unwrap_or_default();
-        let name = |(place, address): (usize, &u64)| match named.get(place) {
-            Some(Symbolized::Sym(symbol)) => symbol.name.to_string(),
-            _ => format!("{address:#x}"),
-        };
-        addresses.iter().enumerate().map(name).collect()
-    }
+fn symbolizer() -> Symbolizer {
+    Symbolizer::builder().enable_inlined_fns(false).enable_code_info(false).build()
+}
+
+/// Innermost first; an address stands for itself where it has no name, and where its process is gone.
+fn name(symbolizer: &Symbolizer, source: &Source, addresses: &[u64]) -> Vec<String> {
+    let named = symbolizer.symbolize(source, Input::AbsAddr(addresses)).unwrap_or_default();
+    let name = |(place, address): (usize, &u64)| match named.get(place) {
+        Some(Symbolized::Sym(symbol)) => symbol.name.to_string(),
+        _ => format!("{address:#x}"),
+    };
+    addresses.iter().enumerate().map(name).collect()
 }
 
 /// Without the frames of the tracepoint and of the program on it.
