@@ -7,10 +7,11 @@
 //! 3. [`capture`] is the file: everything above writes it, everything below reads it.
 //! 4. [`timeline`] folds a capture, [`milestones`] are found in it, [`attribution`] says where the time between two of
 //!    them went, [`report`] says all of it, [`dump`] shows it raw.
-//! 5. [`matrix`] says which transfers are to be made, [`bench`] makes them, [`measure`] records them, and [`results`]
+//! 5. [`packets`] reads packet captures, as a witness of a capture's socket bytes.
+//! 6. [`matrix`] says which transfers are to be made, [`bench`] makes them, [`measure`] records them, and [`results`]
 //!    keeps what they come to.
 //!
-//! Only 1 and 2 need privileges; 3 and 4 are pure.
+//! Only 1 and 2 need privileges; 3 to 5 are pure.
 
 // What touches the kernel.
 pub mod attach;
@@ -31,6 +32,9 @@ pub mod dump;
 pub mod milestones;
 pub mod report;
 pub mod timeline;
+
+// An independent witness.
+pub mod packets;
 
 // Transfers to profile.
 pub mod bench;

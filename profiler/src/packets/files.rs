@@ -1,0 +1,157 @@
+//! The frames of a pcap or pcapng file, one by one, in bounded memory.
+
+use std::io::Read;
+
+use anyhow::{Result, bail};
+use pcap_parser::{
+    Block, InterfaceDescriptionBlock, Linktype, PcapBlockOwned, PcapError, create_reader,
+    traits::PcapNGPacketBlock as _,
+};
+
+/// What is read at once: more would leave the processor's caches.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// A longer block is damage: the longest frame that Linux captures is half a megabyte (BIG TCP).
+const BLOCK_LIMIT_BYTES: usize = 16 << 20;
+
+/// A file with more interfaces is damaged, or hostile.
+const INTERFACE_LIMIT: usize = 1 << 16;
+
+/// A frame as it was captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Wall clock, ns since 1970; `None` in pcapng's simple packets.
+    pub at_ns: Option<u64>,
+    /// Counts up over the file's interfaces; 0 in pcap.
+    pub interface: u32,
+    pub link: Linktype,
+    /// As much of it as the snap length left.
+    pub data: &'a [u8],
+    /// Its length before that.
+    pub wire_bytes: u32,
+}
+
+/// Calls `each` for every frame, in the file's order.
+///
+/// # Errors
+/// With the name and the offset in bytes: what is neither pcap nor pcapng, what is damaged or cut short. The frames
+/// before that were seen.
+pub fn for_each_frame(source: impl Read + Send, name: &str, mut each: impl FnMut(&Frame<'_>)) -> Result<()> {
+    let mut reader = match create_reader(BUFFER_BYTES, source) {
+        Ok(reader) => reader,
+        Err(PcapError::Eof) => bail!("{name} is empty: no packet capture"),
+        Err(PcapError::ReadError) => bail!("{name}: cannot be read at byte 0"),
+        Err(_) => bail!("{name} is no packet capture: byte 0 begins neither pcap nor pcapng"),
+    };
+    let mut interfaces = Interfaces::default();
+    loop {
+        let at = reader.consumed();
+        let fits = match reader.next() {
+            Ok((used, block)) => {
+                if let Err(problem) = interfaces.take(&block, &mut each) {
+                    bail!("{name}: damaged at byte {at}: {problem}");
+                }
+                reader.consume(used);
+                continue;
+            }
+            Err(PcapError::Eof) => return Ok(()),
+            Err(PcapError::Incomplete(_)) => true,
+            Err(PcapError::BufferTooSmall) => false,
+            Err(PcapError::UnexpectedEof) => bail!("{name}: cut short in the block at byte {at}"),
+            Err(PcapError::ReadError) => bail!("{name}: cannot be read at byte {at}"),
+            Err(_) => bail!("{name}: damaged at byte {at}: the block is not decodable"),
+        };
+        if fits {
+            if reader.refill().is_err() {
+                bail!("{name}: cannot be read at byte {at}");
+            }
+        } else if !reader.grow(BLOCK_LIMIT_BYTES) {
+            bail!("{name}: damaged at byte {at}: the block is too long");
+        }
+    }
+}
+
+/// What a frame needs to know of its interface.
+struct Interface {
+    link: Linktype,
+    /// Units of time per second.
+    resolution: u64,
+    offset_s: i64,
+}
+
+/// The interfaces of the current section, and how many those before it had.
+#[derive(Default)]
+struct Interfaces {
+    before: u32,
+    current: Vec<Interface>,
+}
+
+impl Interfaces {
+    fn take(
+        &mut self,
+        block: &PcapBlockOwned<'_>,
+        each: &mut impl FnMut(&Frame<'_>),
+    ) -> Result<(), &'static str> {
+        let (interface, ticks, data, wire_bytes) = match block {
+            PcapBlockOwned::LegacyHeader(header) => {
+                let resolution = if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
+                // The upper bits say whether frames end with a checksum.
+                let link = Linktype(header.network.0 & 0xffff);
+                self.current.push(Interface { link, resolution, offset_s: 0 });
+                return Ok(());
+            }
+            PcapBlockOwned::Legacy(packet) => {
+                let resolution = self.current.first().map_or(1_000_000, |interface| interface.resolution);
+                let ticks = u64::from(packet.ts_sec) * resolution + u64::from(packet.ts_usec);
+                (0, Some(ticks), packet.data, packet.origlen)
+            }
+            PcapBlockOwned::NG(Block::SectionHeader(_)) => {
+                self.before = self.before.saturating_add(self.current.len() as u32);
+                self.current.clear();
+                return Ok(());
+            }
+            PcapBlockOwned::NG(Block::InterfaceDescription(described)) => return self.describe(described),
+            PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
+                let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
+                (packet.if_id, Some(ticks), packet.packet_data(), packet.origlen)
+            }
+            PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
+                (0, None, packet.packet_data(), packet.origlen)
+            }
+            PcapBlockOwned::NG(_) => return Ok(()),
+        };
+        let described =
+            self.current.get(interface as usize).ok_or("a packet of an interface that is not described")?;
+        each(&Frame {
+            at_ns: ticks.and_then(|ticks| described.wall_ns(ticks)),
+            interface: self.before.saturating_add(interface),
+            link: described.link,
+            data,
+            wire_bytes,
+        });
+        Ok(())
+    }
+
+    fn describe(&mut self, described: &InterfaceDescriptionBlock<'_>) -> Result<(), &'static str> {
+        if self.before as usize + self.current.len() >= INTERFACE_LIMIT {
+            return Err("more interfaces than any host has");
+        }
+        let resolution = described.ts_resolution().filter(|resolution| *resolution > 0);
+        self.current.push(Interface {
+            link: described.linktype,
+            resolution: resolution.ok_or("an impossible resolution of time")?,
+            offset_s: described.ts_offset(),
+        });
+        Ok(())
+    }
+}
+
+impl Interface {
+    fn wall_ns(&self, ticks: u64) -> Option<u64> {
+        let ns = i128::from(ticks) * 1_000_000_000 / i128::from(self.resolution);
+        u64::try_from(ns + i128::from(self.offset_s) * 1_000_000_000).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;

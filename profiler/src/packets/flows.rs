@@ -1,0 +1,228 @@
+//! Payload of a packet capture by flow, from all of its files.
+//!
+//! A packet may be seen at several places: on several interfaces, leaving and arriving on a loopback interface, in
+//! the files of both hosts. Each place is counted for itself; a flow's count is the place's that saw most.
+//! Memory is bounded: flows beyond [`FLOW_LIMIT`] are counted only in [`Unread::flows_full`].
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    files::Frame,
+    headers::{self, Flow, Read, Segment, Transport},
+    link,
+    stream::{RANGE_LIMIT, Stream},
+};
+
+/// Connections and places that are told apart. With their ranges they stay below 64 MiB.
+pub const FLOW_LIMIT: usize = 1 << 16;
+
+/// Ranges that all streams together keep before each has to do with few.
+const RANGES_IN_ALL: usize = 1 << 18;
+const RANGES_IF_MANY: usize = 2;
+
+/// Packets whose payload is in no flow, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Unread {
+    /// Neither TCP nor UDP over IP, or a link of an unknown kind.
+    pub other: u64,
+    /// Later parts of fragmented packets. The first part of a datagram has the length of the whole; that of a TCP
+    /// segment has not.
+    pub later_fragments: u64,
+    /// Less was captured than the headers.
+    pub headless: u64,
+    /// There were too many flows.
+    pub flows_full: u64,
+}
+
+/// One direction of a connection, as the place that saw most of it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Total {
+    pub transport: Transport,
+    pub packets: u64,
+    /// Every byte once.
+    pub bytes: u64,
+    /// Bytes that sequence numbers say were there, in packets that are not in the file.
+    pub missing_bytes: u64,
+    /// Sent again.
+    pub again_bytes: u64,
+    /// Seen after bytes that follow them, for the first time.
+    pub late_bytes: u64,
+    pub syn: bool,
+    pub fin: bool,
+    pub rst: bool,
+    /// Wall clock, ns; `None` where no packet has a time.
+    pub first_ns: Option<u64>,
+    pub last_ns: Option<u64>,
+}
+
+/// Everything that is known of a packet capture.
+#[derive(Default)]
+pub struct Flows {
+    numbers: HashMap<Key, Place>,
+    counts: Vec<Count>,
+    /// The key of the packet before, which is often the next one's too.
+    latest: Option<(Key, Place)>,
+    files: u32,
+    ranges: usize,
+    pub packets: u64,
+    pub unread: Unread,
+    pub first_ns: Option<u64>,
+    pub last_ns: Option<u64>,
+}
+
+/// A flow at one place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    flow: Flow,
+    file: u32,
+    interface: u32,
+    interface_index: u32,
+    outgoing: bool,
+}
+
+/// How many connections of these addresses came before, and which count is the current one.
+#[derive(Clone, Copy)]
+struct Place {
+    generation: u32,
+    count: usize,
+}
+
+struct Count {
+    key: Key,
+    generation: u32,
+    stream: Stream,
+    packets: u64,
+    datagram_bytes: u64,
+    first_ns: Option<u64>,
+    last_ns: Option<u64>,
+}
+
+impl Flows {
+    /// What comes now is from another file.
+    pub fn next_file(&mut self) {
+        self.files += 1;
+        self.latest = None;
+    }
+
+    pub fn add(&mut self, frame: &Frame<'_>) {
+        self.packets += 1;
+        if let Some(at_ns) = frame.at_ns {
+            self.first_ns = Some(self.first_ns.map_or(at_ns, |first| first.min(at_ns)));
+            self.last_ns = self.last_ns.max(Some(at_ns));
+        }
+        let Some(carried) = link::ip_packet(frame) else {
+            self.unread.other += 1;
+            return;
+        };
+        match headers::read(&carried) {
+            Read::Segment(segment) => {
+                let key = Key {
+                    flow: segment.flow,
+                    file: self.files,
+                    interface: frame.interface,
+                    interface_index: carried.interface_index,
+                    outgoing: carried.outgoing,
+                };
+                self.count(key, &segment, frame.at_ns);
+            }
+            Read::LaterFragment => self.unread.later_fragments += 1,
+            Read::Other => self.unread.other += 1,
+            Read::Headless => self.unread.headless += 1,
+        }
+    }
+
+    /// Each flow's connections, in the order in which they were seen.
+    pub fn totals(&self) -> BTreeMap<Flow, Vec<Total>> {
+        let mut best = BTreeMap::<(Flow, u32), Total>::new();
+        for count in &self.counts {
+            let total = count.total();
+            let whole = |total: &Total| (total.bytes + total.missing_bytes, total.bytes, total.packets);
+            match best.get(&(count.key.flow, count.generation)) {
+                Some(other) if whole(other) >= whole(&total) => {}
+                _ => drop(best.insert((count.key.flow, count.generation), total)),
+            }
+        }
+        let mut totals = BTreeMap::<Flow, Vec<Total>>::new();
+        for ((flow, _), total) in best {
+            totals.entry(flow).or_default().push(total);
+        }
+        totals
+    }
+
+    fn count(&mut self, key: Key, segment: &Segment, at_ns: Option<u64>) {
+        let Some(count) = self.place(key, segment) else {
+            self.unread.flows_full += 1;
+            return;
+        };
+        let count = &mut self.counts[count];
+        count.packets += 1;
+        count.first_ns = count.first_ns.or(at_ns);
+        count.last_ns = at_ns.or(count.last_ns);
+        match &segment.tcp {
+            None => count.datagram_bytes += u64::from(segment.payload_bytes),
+            Some(tcp) => {
+                let before = count.stream.ranges();
+                let limit = if self.ranges < RANGES_IN_ALL { RANGE_LIMIT } else { RANGES_IF_MANY };
+                count.stream.add(segment, tcp, limit);
+                self.ranges = self.ranges + count.stream.ranges() - before;
+            }
+        }
+    }
+
+    /// Where a segment is counted; `None` if there is no place left.
+    fn place(&mut self, key: Key, segment: &Segment) -> Option<usize> {
+        let known = match self.latest {
+            Some((latest, place)) if latest == key => Some(place),
+            _ => self.numbers.get(&key).copied(),
+        };
+        let is_another =
+            |place: Place| segment.tcp.is_some_and(|tcp| self.counts[place.count].stream.is_another(&tcp));
+        let place = match known {
+            Some(place) if !is_another(place) => place,
+            _ if self.counts.len() >= FLOW_LIMIT => return None,
+            _ => {
+                let generation = known.map_or(0, |place| place.generation + 1);
+                self.counts.push(Count::new(key, generation));
+                let place = Place { generation, count: self.counts.len() - 1 };
+                self.numbers.insert(key, place);
+                place
+            }
+        };
+        self.latest = Some((key, place));
+        Some(place.count)
+    }
+}
+
+impl Count {
+    fn new(key: Key, generation: u32) -> Self {
+        Self {
+            key,
+            generation,
+            stream: Stream::default(),
+            packets: 0,
+            datagram_bytes: 0,
+            first_ns: None,
+            last_ns: None,
+        }
+    }
+
+    fn total(&self) -> Total {
+        let stream = &self.stream;
+        Total {
+            transport: self.key.flow.transport,
+            packets: self.packets,
+            bytes: stream.unique_bytes() + self.datagram_bytes,
+            missing_bytes: stream.missing_bytes(),
+            again_bytes: stream.again_bytes,
+            late_bytes: stream.late_bytes,
+            syn: stream.syn,
+            fin: stream.has_fin(),
+            rst: stream.rst,
+            first_ns: self.first_ns,
+            last_ns: self.last_ns,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! What an IP packet carries: its flow, its place in TCP's sequence, and the length of its payload by its headers.
+
+use std::net::{IpAddr, SocketAddr};
+
+use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, Ipv6HeaderSlice};
+
+use super::link::Carried;
+
+/// Both directions of a connection are two flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Flow {
+    pub transport: Transport,
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    Tcp,
+    Udp,
+}
+
+/// A TCP segment, or a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub flow: Flow,
+    pub payload_bytes: u32,
+    /// `None` for UDP.
+    pub tcp: Option<Tcp>,
+    /// The first part of a fragmented packet.
+    pub fragmented: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    pub sequence: u32,
+    pub syn: bool,
+    pub fin: bool,
+    pub rst: bool,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    Segment(Segment),
+    /// A later part of a fragmented packet: ports and lengths are in the first.
+    LaterFragment,
+    /// Neither TCP nor UDP.
+    Other,
+    /// The snap length, or damage, left less than the headers.
+    Headless,
+}
+
+pub fn read(packet: &Carried<'_>) -> Read {
+    let internet = match packet.data.first().map(|first| first >> 4) {
+        Some(4) => ipv4(packet),
+        _ => ipv6(packet),
+    };
+    let Some(internet) = internet else { return Read::Headless };
+    let segment = match internet.number {
+        IpNumber::TCP | IpNumber::UDP if internet.is_later_fragment => return Read::LaterFragment,
+        IpNumber::TCP => tcp(&internet),
+        IpNumber::UDP => udp(&internet),
+        _ => return Read::Other,
+    };
+    segment.map_or(Read::Headless, Read::Segment)
+}
+
+/// A packet without its IP headers.
+struct Internet<'a> {
+    source: IpAddr,
+    destination: IpAddr,
+    number: IpNumber,
+    data: &'a [u8],
+    /// Length of `data` before the snap length.
+    bytes: u32,
+    is_first_fragment: bool,
+    is_later_fragment: bool,
+}
+
+fn ipv4<'a>(packet: &Carried<'a>) -> Option<Internet<'a>> {
+    let header = Ipv4HeaderSlice::from_slice(packet.data).ok()?;
+    let header_bytes = header.slice().len();
+    // Packets that are still to be segmented may be longer than the field can say; it is 0 then (BIG TCP).
+    let total_bytes = match header.total_len() {
+        0 => packet.wire_bytes,
+        total => u32::from(total),
+    };
+    let offset = header.fragments_offset().value();
+    Some(Internet {
+        source: header.source_addr().into(),
+        destination: header.destination_addr().into(),
+        number: header.protocol(),
+        data: packet.data.get(header_bytes..)?,
+        bytes: total_bytes.checked_sub(header_bytes as u32)?,
+        is_first_fragment: offset == 0 && header.more_fragments(),
+        is_later_fragment: offset > 0,
+    })
+}
+
+fn ipv6<'a>(packet: &Carried<'a>) -> Option<Internet<'a>> {
+    let header = Ipv6HeaderSlice::from_slice(packet.data).ok()?;
+    let after = packet.data.get(header.slice().len()..)?;
+    // A jumbogram, as BIG TCP makes them.
+    let after_bytes = match header.payload_length() {
+        0 => packet.wire_bytes.checked_sub(header.slice().len() as u32)?,
+        bytes => u32::from(bytes),
+    };
+    let (extensions, number, data, problem) =
+        Ipv6ExtensionsSlice::from_slice_lax(header.next_header(), after);
+    if problem.is_some() {
+        return None;
+    }
+    let fragment = extensions.clone().into_iter().find_map(|extension| match extension {
+        Ipv6ExtensionSlice::Fragment(fragment) => Some(fragment),
+        _ => None,
+    });
+    let offset = fragment.as_ref().map_or(0, |fragment| fragment.fragment_offset().value());
+    Some(Internet {
+        source: header.source_addr().to_canonical(),
+        destination: header.destination_addr().to_canonical(),
+        number,
+        data,
+        bytes: after_bytes.checked_sub(extensions.slice().len() as u32)?,
+        is_first_fragment: offset == 0 && fragment.is_some_and(|fragment| fragment.more_fragments()),
+        is_later_fragment: offset > 0,
+    })
+}
+
+/// By hand, because a snap length may cut the options, which etherparse does not forgive.
+fn tcp(internet: &Internet<'_>) -> Option<Segment> {
+    let header = internet.data.first_chunk::<14>()?;
+    let header_bytes = u32::from(header[12] >> 4) * 4;
+    let flag = |bit: u8| header[13] & bit != 0;
+    Some(Segment {
+        flow: flow(internet, Transport::Tcp)?,
+        payload_bytes: internet.bytes.checked_sub(header_bytes)?,
+        tcp: Some(Tcp {
+            sequence: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
+            fin: flag(0x01),
+            syn: flag(0x02),
+            rst: flag(0x04),
+        }),
+        fragmented: internet.is_first_fragment,
+    })
+}
+
+/// The first fragment has the length of the whole datagram.
+fn udp(internet: &Internet<'_>) -> Option<Segment> {
+    const HEADER_BYTES: u32 = 8;
+    let length = u16::from_be_bytes(*internet.data.get(4..)?.first_chunk()?);
+    let bytes = if length == 0 { internet.bytes } else { u32::from(length) };
+    Some(Segment {
+        flow: flow(internet, Transport::Udp)?,
+        payload_bytes: bytes.checked_sub(HEADER_BYTES)?,
+        tcp: None,
+        fragmented: internet.is_first_fragment,
+    })
+}
+
+fn flow(internet: &Internet<'_>, transport: Transport) -> Option<Flow> {
+    let ports = internet.data.first_chunk::<4>()?;
+    Some(Flow {
+        transport,
+        source: SocketAddr::new(internet.source, u16::from_be_bytes([ports[0], ports[1]])),
+        destination: SocketAddr::new(internet.destination, u16::from_be_bytes([ports[2], ports[3]])),
+    })
+}
+
+#[cfg(test)]
+mod tests;
