@@ -23,6 +23,7 @@ pub enum Command {
     Record(Record),
     Report(Report),
     Dump(Dump),
+    Verify(Verify),
     Bench(Bench),
     Completions(Completions),
 }
@@ -95,6 +96,28 @@ pub struct Dump {
     /// Only records of this kind; may be repeated
     #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(crate::dump::kinds()))]
     pub kind: Vec<String>,
+}
+
+/// Compare socket byte counts of a capture with a packet capture of the same run; needs no root
+///
+/// Fails if the two differ by more than the tolerance on a connection of which both have all, or if nothing can be
+/// compared. Reads pcap and pcapng; a short snap length is enough.
+#[derive(Args)]
+#[command(after_help = "Example:
+  tcpdump -i any -s 128 -w run.pcap & profiler record -o run.capture -- curl -so /dev/null http://10.0.0.2/file
+  kill %1; wait; profiler verify run.capture --pcap run.pcap")]
+pub struct Verify {
+    #[arg(value_name = "CAPTURE")]
+    pub capture: PathBuf,
+    /// Packet capture of the same run; several are taken together
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub pcap: Vec<PathBuf>,
+    /// Difference that is no failure, in either direction of a socket
+    #[arg(long, value_name = "BYTES", value_parser = bytes, default_value_t = 0)]
+    pub tolerance: u64,
+    /// JSON instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Run a matrix of real transfers between real clients on this host, profile them, and print the report

@@ -7,7 +7,7 @@
 //! 3. [`capture`] is the file: everything above writes it, everything below reads it.
 //! 4. [`timeline`] folds a capture, [`milestones`] are found in it, [`attribution`] says where the time between two of
 //!    them went, [`report`] says all of it, [`dump`] shows it raw.
-//! 5. [`packets`] reads packet captures, as a witness of a capture's socket bytes.
+//! 5. [`packets`] reads packet captures, the witness that [`verify`] asks about a capture's socket bytes.
 //! 6. [`matrix`] says which transfers are to be made, [`bench`] makes them, [`measure`] records them, and [`results`]
 //!    keeps what they come to.
 //!
@@ -35,6 +35,7 @@ pub mod timeline;
 
 // An independent witness.
 pub mod packets;
+pub mod verify;
 
 // Transfers to profile.
 pub mod bench;

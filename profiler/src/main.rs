@@ -22,7 +22,7 @@ use profiler::{
     display::tell,
     doctor, dump,
     measure::{self, Finished},
-    record, report,
+    record, report, verify,
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -67,6 +67,16 @@ fn run(command: Command) -> Result<ExitCode> {
                 tell(&format!("{} was cut short after byte {offset}", args.capture.display()));
             }
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Verify(args) => {
+            let comparison = verify::run(&args.capture, &args.pcap, args.tolerance)?;
+            if args.json {
+                serde_json::to_writer_pretty(io::stdout(), &comparison)?;
+                println!();
+            } else {
+                print!("{}", verify::text::render(&comparison));
+            }
+            Ok(if comparison.agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Bench(args) if args.plan => {
             io::stdout().write_all(measure::plan(&args)?.as_bytes())?;

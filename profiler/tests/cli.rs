@@ -87,7 +87,7 @@ fn a_missing_privilege() {
 
 #[test]
 fn every_subcommand_shows_an_example() {
-    for command in ["doctor", "record", "report", "dump", "bench", "completions"] {
+    for command in ["doctor", "record", "report", "dump", "verify", "bench", "completions"] {
         let output = Command::new(PROFILER).args([command, "--help"]).output().unwrap();
         let help = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && help.contains("Example"), "{command}: {help}");

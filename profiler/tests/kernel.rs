@@ -30,3 +30,5 @@ mod spans;
 mod time;
 #[path = "kernel/traffic.rs"]
 mod traffic;
+#[path = "kernel/verify.rs"]
+mod verify;

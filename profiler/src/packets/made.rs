@@ -43,6 +43,10 @@ pub fn fin(from: &str, to: &str, sequence: u32) -> Vec<u8> {
     tcp(from, to, Tcp { sequence, syn: false, fin: true, rst: false }, 0)
 }
 
+pub fn rst(from: &str, to: &str, sequence: u32) -> Vec<u8> {
+    tcp(from, to, Tcp { sequence, syn: false, fin: false, rst: true }, 0)
+}
+
 pub fn udp(from: &str, to: &str, payload_bytes: usize) -> Vec<u8> {
     let (from, to) = ends(from, to);
     let mut packet = Vec::new();

@@ -53,18 +53,30 @@ pub fn record_others(work: impl FnOnce(&Recording)) -> Recorded {
     record_nobody(&Settings::default(), work)
 }
 
+/// Records this process into a capture that stays.
+pub fn record_to(path: &Path, work: impl FnOnce()) {
+    record_into(path, &Settings::default(), |recording| {
+        recording.register(std::process::id()).expect("register this process");
+        work();
+    });
+}
+
 fn record_nobody(settings: &Settings, work: impl FnOnce(&Recording)) -> Recorded {
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     // On a disk: /tmp may be memory, which has no direct I/O.
     let folder = tempfile::tempdir_in("/var/tmp").expect("make a folder");
     let path = folder.path().join("run.capture");
-    let recording = recording::start(&path, settings, &Subject::default()).expect("record, which needs root");
+    record_into(&path, settings, work);
+    Recorded { timeline: read(&path) }
+}
+
+fn record_into(path: &Path, settings: &Settings, work: impl FnOnce(&Recording)) {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let recording = recording::start(path, settings, &Subject::default()).expect("record, which needs root");
     work(&recording);
     recording
         .detach()
         .and_then(|detached| detached.complete("the test is over"))
         .expect("complete the capture");
-    Recorded { timeline: read(&path) }
 }
 
 pub fn read(path: &Path) -> Timeline {
