@@ -8,7 +8,7 @@ use pcap_parser::Linktype;
 use super::{files::for_each_frame, flows::Flows, headers::Tcp};
 
 /// The payload's bytes do not matter.
-const PAYLOAD: [u8; 65_000] = [7; 65_000];
+static PAYLOAD: [u8; 65_000] = [7; 65_000];
 
 pub const SECOND_NS: u64 = 1_000_000_000;
 
