@@ -16,7 +16,7 @@ use crate::{
     display::Display,
     matrix::{Cell, Matrix},
     report,
-    results::{Folder, Measures, RunRecord, Status, folder, measures},
+    results::{Folder, Measures, NodeRecord, RunRecord, Status, folder, measures},
     timeline::Timeline,
 };
 
@@ -83,13 +83,15 @@ pub fn run(
     Ok(record)
 }
 
-/// Writes the reports of a run, and gives what of it is summed up.
-fn report_on(folder: &Path, capture: &Path, nodes: &[crate::results::NodeRecord]) -> Result<Measures> {
+/// Writes the reports of a run, and gives what of it is summed up: its upload too, which has a report of its own.
+fn report_on(folder: &Path, capture: &Path, nodes: &[NodeRecord]) -> Result<Measures> {
     let timeline = Timeline::from_capture(&mut capture::read(capture)?)?;
     let report = report::build(&timeline);
     folder::write(&folder.join("report.txt"), report::text::render(&report).as_bytes())?;
     folder::write(&folder.join("report.json"), report::json::render(&report).as_bytes())?;
-    Ok(measures::of(&report, &timeline, nodes))
+    let measures = measures::of(&report, &timeline, nodes);
+    let upload = folder.join(upload::CAPTURE);
+    Ok(if upload.exists() { measures.with_upload(&report::of_capture(&upload)?) } else { measures })
 }
 
 /// Removes a file, if it is there.

@@ -1,5 +1,7 @@
 //! `report.md`: the results for people. Rates are in MiB/s, times in seconds, shares in percent.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
@@ -14,7 +16,8 @@ pub fn render(manifest: &Manifest, summaries: &[Summary]) -> String {
         section("What each configuration took", &times(&ran), TIMES),
         section("Where the time went", &phases(&ran), PHASES),
         section("Who served the leechers", &served(&ran), SERVED),
-        section("What the measuring cost", &cost(&ran), COST),
+        section("What the measuring cost", &cost(&ran), &cost_note(&ran)),
+        section("Why runs are degraded", &degraded(&ran), DEGRADED),
         section(
             "What failed",
             &failures(summaries),
@@ -30,8 +33,8 @@ const TIMES: &str = "Seconds since the request, by the kernel's count; median ov
 const PHASES: &str = "Means over all downloads. Shares of the phase's time; `bottleneck` is the largest, with the \
     largest part of the\nnetwork's.";
 const SERVED: &str = "Bytes on sockets between nodes, as their senders sent them; means over runs.";
-const COST: &str = "CPU time, means over runs. The share is of what all CPUs of the host could do in the time of the \
-    recording.";
+const DEGRADED: &str = "A degraded run is complete, and its report says what of it cannot be trusted. Each reason \
+    once, with the runs that\nhave it.";
 
 fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
     let Manifest { profiler, host, scratch, .. } = manifest;
@@ -52,6 +55,8 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
             )
         },
     );
+    let programs: BTreeSet<&str> =
+        summaries.iter().flat_map(|summary| &summary.programs).map(String::as_str).collect();
     Some(format!(
         "# Benchmark {}, {}\n\n\
          {complete} of {planned} runs complete, {degraded} of them degraded.\n\n\
@@ -59,6 +64,7 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
          - scratch disk: {}, {}\n\
          - links: {link}\n\
          - ceilings of the set-up: {ceilings}\n\
+         - nodes: {}\n\
          - profiler: {}, commit {}\n",
         manifest.name,
         manifest.started_at,
@@ -68,6 +74,7 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
         host.memory_bytes as f64 / MIB,
         scratch.path.display(),
         scratch.filesystem.as_deref().unwrap_or("not on a device"),
+        programs.into_iter().collect::<Vec<_>>().join(", "),
         profiler.version,
         profiler.git_commit.as_deref().unwrap_or("unknown"),
     ))
@@ -168,6 +175,36 @@ fn cost(ran: &[&Summary]) -> Table {
     table
 }
 
+/// With the share over all runs, to which each counts as long as it took.
+fn cost_note(ran: &[&Summary]) -> String {
+    let costs = ran.iter().filter_map(|summary| Some((f64::from(summary.runs_complete), summary.cost?)));
+    let (used_s, host_s) = costs.fold((0.0, 0.0), |(used_s, host_s), (runs, cost)| {
+        (used_s + runs * (cost.profiler_cpu_s + cost.driver_cpu_s), host_s + runs * cost.host_cpu_s)
+    });
+    format!(
+        "CPU time, means over runs. The share is of what all CPUs of the host could do in the time of the recording: \
+         {:.2} % over\nall runs.",
+        used_s / host_s * 100.0
+    )
+}
+
+fn degraded(ran: &[&Summary]) -> Table {
+    let mut table = markdown(&["configuration", "repetitions", "reason"]);
+    for summary in ran {
+        let mut runs_of = BTreeMap::<&str, BTreeSet<u32>>::new();
+        for run in &summary.degraded {
+            for reason in &run.reasons {
+                runs_of.entry(reason).or_default().insert(run.repetition);
+            }
+        }
+        for (reason, runs) in runs_of {
+            let runs: Vec<String> = runs.iter().map(u32::to_string).collect();
+            table.add_row([summary.cell.to_string(), runs.join(", "), one_line(reason)]);
+        }
+    }
+    table
+}
+
 fn failures(summaries: &[Summary]) -> Table {
     let mut table = markdown(&["configuration", "repetition", "after s", "reason"]);
     for summary in summaries {
@@ -234,12 +271,17 @@ mod tests {
         let mut manifest = sample();
         let reason = "a run needs 9 MiB".to_owned();
         manifest.skipped = vec![Skipped { cell: CELL, lack: "disk".to_owned(), reason }];
-        let runs = [run(1, [10.0, 20.0]), run(2, [10.0, 40.0]), failed(3)];
+        let mut runs = [run(1, [10.0, 20.0]), run(2, [10.0, 40.0]), failed(3)];
+        let lossy = runs[1].measures.as_mut().expect("complete");
+        lossy.degraded = vec!["3 × ring_full: records are missing".to_owned()];
         let text = render(&manifest, &[summary::of(CELL, 3, None, &runs)]);
         for part in [
             "2 of 3 runs complete",
             "Linux 6.18, 2 CPUs",
             "commit 95339ac",
+            "- nodes: transmission 3.00",
+            "the recording: 1.00 % over",
+            "| 2           | 3 × ring_full",
             "| transmission, 3 nodes, 1 seeding, 100B | 2/3",
             "network: peer_timer",
             "| request to first byte | 1.00",

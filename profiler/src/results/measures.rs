@@ -74,8 +74,23 @@ pub struct Cost {
 impl Cost {
     /// Profiler and driver, as a part of what all CPUs of the host could do in the time.
     pub fn share_of_host(&self) -> Option<f64> {
-        let capacity_s = self.duration_s * f64::from(self.cpus);
-        (capacity_s > 0.0).then_some((self.profiler_cpu_s? + self.driver_cpu_s) / capacity_s)
+        let host_s = self.host_cpu_s();
+        (host_s > 0.0).then_some((self.profiler_cpu_s? + self.driver_cpu_s) / host_s)
+    }
+
+    /// What all CPUs of the host could do in the time.
+    pub fn host_cpu_s(&self) -> f64 {
+        self.duration_s * f64::from(self.cpus)
+    }
+}
+
+impl Measures {
+    /// Adds what the report of the run's upload says.
+    pub fn with_upload(mut self, report: &Report) -> Self {
+        self.transfers.extend(report.transfers.iter().map(transfer));
+        self.degraded.extend(degraded(report).into_iter().map(|reason| format!("upload: {reason}")));
+        self.events_lost += events_lost(report);
+        self
     }
 }
 
@@ -97,12 +112,20 @@ pub fn of(report: &Report, timeline: &Timeline, nodes: &[NodeRecord]) -> Measure
             nodes_cpu_s: labelled.map(|process| process.time.cpu_ns as f64 / 1e9).sum(),
             profiler_anon_rss_bytes: overhead.daemon_anon_rss_bytes,
         },
-        degraded: match report.trust.verdict {
-            Verdict::Complete => Vec::new(),
-            Verdict::Degraded => report.trust.reasons.clone(),
-        },
-        events_lost: report.trust.events_lost.values().sum(),
+        degraded: degraded(report),
+        events_lost: events_lost(report),
     }
+}
+
+fn degraded(report: &Report) -> Vec<String> {
+    match report.trust.verdict {
+        Verdict::Complete => Vec::new(),
+        Verdict::Degraded => report.trust.reasons.clone(),
+    }
+}
+
+fn events_lost(report: &Report) -> u64 {
+    report.trust.events_lost.values().sum()
 }
 
 fn transfer(transfer: &TransferReport) -> TransferMeasures {

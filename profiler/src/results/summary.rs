@@ -1,5 +1,7 @@
 //! What the runs of one configuration come to: over its repetitions and its leechers.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::{
@@ -22,6 +24,10 @@ pub struct Summary {
     pub runs_complete: u32,
     /// Complete, but something was lost or could not be attached.
     pub runs_degraded: u32,
+    /// Why, run by run.
+    pub degraded: Vec<Degraded>,
+    /// What the nodes ran, by their own word: `transmission 3.00 (bb6b5a062e)`.
+    pub programs: BTreeSet<String>,
     pub failures: Vec<Failure>,
     /// Why it did not run at all.
     pub skipped: Option<String>,
@@ -41,6 +47,12 @@ pub struct Failure {
     pub repetition: u32,
     pub reason: String,
     pub after_s: f64,
+}
+
+#[derive(Serialize, Clone, Debug)]
+pub struct Degraded {
+    pub repetition: u32,
+    pub reasons: Vec<String>,
 }
 
 /// One phase, over all downloads.
@@ -68,7 +80,9 @@ pub struct CostSummary {
     pub profiler_cpu_s: f64,
     pub driver_cpu_s: f64,
     pub nodes_cpu_s: f64,
-    /// Profiler and driver, of what all CPUs could do meanwhile.
+    /// What all CPUs of the host could do meanwhile.
+    pub host_cpu_s: f64,
+    /// Profiler and driver, of that.
     pub share_of_host: f64,
     pub profiler_anon_rss_bytes: f64,
 }
@@ -82,7 +96,7 @@ type Metric = fn(&TransferMeasures) -> Option<f64>;
 pub const METRICS: [(&str, Direction, Metric); 13] = [
     ("download_app_bytes_per_s", Direction::Download, |t| t.app_bytes_per_s),
     ("download_kernel_bytes_per_s", Direction::Download, |t| t.kernel_bytes_per_s),
-    ("upload_app_bytes_per_s", Direction::Upload, |t| t.app_bytes_per_s),
+    ("upload_app_bytes_per_s", Direction::Intake, |t| t.app_bytes_per_s),
     ("app_first_byte_s", Direction::Download, |t| t.app.first_byte_s),
     ("app_p50_s", Direction::Download, |t| t.app.p50_s),
     ("app_p90_s", Direction::Download, |t| t.app.p90_s),
@@ -103,6 +117,7 @@ pub const PHASES: [&str; 5] =
 pub fn of(cell: Cell, runs_planned: u32, skipped: Option<String>, runs: &[RunRecord]) -> Summary {
     let measures: Vec<&Measures> = runs.iter().filter_map(|run| run.measures.as_ref()).collect();
     let failed = runs.iter().filter(|run| run.status == Status::Failed);
+    let degraded: Vec<Degraded> = runs.iter().filter_map(degraded).collect();
     let metrics = METRICS.map(|(name, direction, metric)| {
         let of_run = |run: &&Measures| {
             run.transfers.iter().filter(|t| t.direction == direction).filter_map(metric).collect()
@@ -113,7 +128,9 @@ pub fn of(cell: Cell, runs_planned: u32, skipped: Option<String>, runs: &[RunRec
         cell,
         runs_planned,
         runs_complete: runs.iter().filter(|run| run.status == Status::Complete).count() as u32,
-        runs_degraded: measures.iter().filter(|run| !run.degraded.is_empty()).count() as u32,
+        runs_degraded: degraded.len() as u32,
+        degraded,
+        programs: runs.iter().flat_map(|run| &run.nodes).map(|node| node.program.clone()).collect(),
         failures: failed
             .map(|run| Failure {
                 repetition: run.repetition,
@@ -140,6 +157,11 @@ impl Summary {
     pub fn phase(&self, name: &str) -> Option<&PhaseSummary> {
         self.phases.iter().find(|phase| phase.name == name)
     }
+}
+
+fn degraded(run: &RunRecord) -> Option<Degraded> {
+    let reasons = run.measures.as_ref()?.degraded.clone();
+    (!reasons.is_empty()).then_some(Degraded { repetition: run.repetition, reasons })
 }
 
 /// Weighted with the time that each transfer spent in it: the shares are of the phase's total time.
@@ -204,10 +226,18 @@ fn cost(measures: &[&Measures]) -> Option<CostSummary> {
     let means = mean_of(measures, |run| {
         let cost = &run.cost;
         let rss_bytes = cost.profiler_anon_rss_bytes? as f64;
-        Some([cost.profiler_cpu_s?, cost.driver_cpu_s, cost.nodes_cpu_s, cost.share_of_host()?, rss_bytes])
+        let (host_s, share) = (cost.host_cpu_s(), cost.share_of_host()?);
+        Some([cost.profiler_cpu_s?, cost.driver_cpu_s, cost.nodes_cpu_s, host_s, share, rss_bytes])
     });
-    means.map(|[profiler_cpu_s, driver_cpu_s, nodes_cpu_s, share_of_host, profiler_anon_rss_bytes]| {
-        CostSummary { profiler_cpu_s, driver_cpu_s, nodes_cpu_s, share_of_host, profiler_anon_rss_bytes }
+    means.map(|[profiler_cpu_s, driver_cpu_s, nodes_cpu_s, host_cpu_s, share_of_host, rss_bytes]| {
+        CostSummary {
+            profiler_cpu_s,
+            driver_cpu_s,
+            nodes_cpu_s,
+            host_cpu_s,
+            share_of_host,
+            profiler_anon_rss_bytes: rss_bytes,
+        }
     })
 }
 
@@ -227,7 +257,10 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         bench::System,
-        results::measures::{Cost, PhaseMeasures, Times},
+        results::{
+            NodeRecord,
+            measures::{Cost, PhaseMeasures, Times},
+        },
     };
 
     pub const CELL: Cell = Cell { system: System::Transmission, nodes: 3, seeders: 1, file_size_bytes: 100 };
@@ -261,7 +294,12 @@ pub(crate) mod tests {
             reason: None,
             started_at: String::new(),
             duration_s: 50.0,
-            nodes: Vec::new(),
+            nodes: vec![NodeRecord {
+                label: "leecher-1".to_owned(),
+                role: "leecher".to_owned(),
+                address: std::net::Ipv4Addr::LOCALHOST.into(),
+                program: "transmission 3.00".to_owned(),
+            }],
             capture_bytes: Some(1000),
             capture_kept: true,
             measures: Some(Measures {
@@ -302,9 +340,21 @@ pub(crate) mod tests {
         let p100 = summary.metric("app_p100_s").expect("measured");
         assert_eq!((p100.median, p100.min, p100.max, p100.mean), (25.0, 10.0, 40.0, 25.0));
         assert!(summary.metric("upload_app_bytes_per_s").is_none());
+        assert_eq!(summary.programs.iter().map(String::as_str).collect::<Vec<_>>(), ["transmission 3.00"]);
         let served = summary.served.expect("measured");
         assert_eq!((served.from_seeders_bytes, served.from_leechers_bytes), (160.0, 40.0));
         assert_eq!(summary.cost.expect("measured").share_of_host, 0.01);
+    }
+
+    #[test]
+    fn an_upload_has_a_rate_of_its_own() {
+        let mut with_upload = run(1, [10.0, 20.0]);
+        let upload = TransferMeasures { direction: Direction::Intake, ..transfer(4.0, 0.5) };
+        with_upload.measures.as_mut().expect("complete").transfers.push(upload);
+        let summary = of(CELL, 1, None, &[with_upload]);
+        assert_eq!(summary.metric("upload_app_bytes_per_s").expect("measured").mean, 25.0);
+        assert_eq!(summary.metric("app_p100_s").expect("measured").max, 20.0, "downloads stand apart");
+        assert_eq!(summary.phase("transfer").expect("measured").wall_s, 4.0);
     }
 
     #[test]
