@@ -52,7 +52,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Which commit the sources are of, if they are a clone. Read again at each commit and checkout.
+/// Which commit the sources are of, if they are a clone, and whether they were changed since. Read again at each
+/// commit, checkout and change.
 fn tell_commit(root: &Path) {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).current_dir(root).output().ok()?;
@@ -62,8 +63,12 @@ fn tell_commit(root: &Path) {
     if let (Some(commit), Some(log)) =
         (git(&["rev-parse", "HEAD"]), git(&["rev-parse", "--git-path", "logs/HEAD"]))
     {
-        println!("cargo::rustc-env=PROFILER_GIT_COMMIT={commit}");
-        println!("cargo::rerun-if-changed={}", root.join(log).display());
+        let sources = ["Cargo.lock", "profiler/src", "profiler-ebpf/src"];
+        let changes = git(&[&["status", "--porcelain", "--"], &sources[..]].concat());
+        let suffix = if changes.is_some_and(|changes| changes.is_empty()) { "" } else { " with changes" };
+        println!("cargo::rustc-env=PROFILER_GIT_COMMIT={commit}{suffix}");
+        let watched = sources.map(|source| root.join(source)).into_iter().chain([root.join(log)]);
+        watched.for_each(|path| println!("cargo::rerun-if-changed={}", path.display()));
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Manifest {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Profiler {
     pub version: String,
-    /// Of the sources that it was built from, where those were a clone.
+    /// Of the sources that it was built from, where those were a clone; `with changes` if they were not as committed.
     pub git_commit: Option<String>,
     /// Of its executable.
     pub sha256: String,
