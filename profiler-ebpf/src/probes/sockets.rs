@@ -41,7 +41,7 @@ const MSG_ERRQUEUE: i32 = 0x2000;
 const NOTHING_THERE: i32 = -11;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
+pub enum Direction {
     Rx,
     Tx,
 }
@@ -49,31 +49,31 @@ enum Direction {
 /// `sock_recv_length(struct sock *sk, int ret, int flags)`
 #[btf_tracepoint(function = "sock_recv_length")]
 pub fn sock_recv(ctx: BtfTracePointContext) -> i32 {
-    // MSG_PEEK leaves the bytes queued: they would count twice. MSG_ERRQUEUE gives back what was sent. The
-    // kernel reports the length for both (6.18).
-    if ctx.arg::<i32>(2) & (MSG_PEEK | MSG_ERRQUEUE) == 0 {
-        count(&ctx, Direction::Rx);
-    }
+    returned(ctx.arg(0), ctx.arg(1), ctx.arg(2), Direction::Rx);
     0
 }
 
 /// `sock_send_length(struct sock *sk, int ret, int flags)`
 #[btf_tracepoint(function = "sock_send_length")]
 pub fn sock_send(ctx: BtfTracePointContext) -> i32 {
-    count(&ctx, Direction::Tx);
+    returned(ctx.arg(0), ctx.arg(1), ctx.arg(2), Direction::Tx);
     0
 }
 
-/// Adds the result of a call to the totals of its process and of its socket.
+/// Adds the result of a call to the totals of its process and of its socket: at the call's end, in the caller's
+/// context. `sk` must be a pointer whose type the verifier knows.
 #[inline(always)]
-fn count(ctx: &BtfTracePointContext, direction: Direction) {
+pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
+    // MSG_PEEK leaves the bytes queued: they would count twice. MSG_ERRQUEUE gives back what was sent. The
+    // kernel reports the length for both (6.18).
+    if direction == Direction::Rx && flags & (MSG_PEEK | MSG_ERRQUEUE) != 0 {
+        return;
+    }
     let Some(process) = target::current() else { return };
-    let result: i32 = ctx.arg(1);
     if result <= 0 && (result != NOTHING_THERE || direction == Direction::Tx) {
         return;
     }
-    let sk: *const u8 = ctx.arg(0);
-    // SAFETY: argument 0 is a struct sock; slots and map values are live.
+    // SAFETY: the caller's sk is a struct sock; slots and map values are live.
     unsafe {
         // AF_UNIX and netlink fire the same tracepoints.
         let family: u16 = load(sk, Field::SockFamily);
