@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::geteuid;
@@ -17,6 +18,7 @@ use super::observer::{NodeProcess, Observer, Role};
 use super::plan::Configuration;
 use super::run::Run;
 use super::task::{Job, Outcome};
+use super::transfer::Actors;
 use super::wait::Interrupted;
 use super::watch::Transfer;
 use super::{checksum, drivers, leftovers, payload, tracker, transfer, wait};
@@ -30,12 +32,20 @@ pub struct Options {
     pub logs: Option<PathBuf>,
     /// The program of Codex, if it is not in PATH.
     pub codex_bin: Option<PathBuf>,
+    /// A transfer to which nothing comes for this long has failed.
+    pub stall_timeout: Duration,
 }
 
 impl Default for Options {
-    /// /var/tmp: on a disk, where /tmp is often in memory.
+    /// /var/tmp: on a disk, where /tmp is often in memory. A client that finds no peer asks the tracker again after
+    /// a minute or two: what takes longer hangs.
     fn default() -> Self {
-        Self { scratch: PathBuf::from("/var/tmp"), logs: None, codex_bin: None }
+        Self {
+            scratch: PathBuf::from("/var/tmp"),
+            logs: None,
+            codex_bin: None,
+            stall_timeout: Duration::from_secs(180),
+        }
     }
 }
 
@@ -50,6 +60,7 @@ pub struct Swarm {
     reference: Option<String>,
     /// Checksums of what was received and not kept, by label.
     received: BTreeMap<String, String>,
+    stall_timeout: Duration,
     run: Run,
 }
 
@@ -129,7 +140,16 @@ pub fn prepare(
         }
         nodes.push(node);
     }
-    Ok(Swarm { nodes, tracker, hub, dataset, reference: None, received: BTreeMap::new(), run })
+    Ok(Swarm {
+        nodes,
+        tracker,
+        hub,
+        dataset,
+        reference: None,
+        received: BTreeMap::new(),
+        stall_timeout: options.stall_timeout,
+        run,
+    })
 }
 
 impl Swarm {
@@ -218,7 +238,7 @@ impl Swarm {
 
     /// Ends every program and removes everything that was made.
     pub fn finish(self) -> Result<()> {
-        let Self { nodes, tracker, hub, dataset: _, reference: _, received: _, run } = self;
+        let Self { nodes, tracker, hub, run, .. } = self;
         drop((nodes, tracker, hub));
         run.remove().map(drop)
     }
@@ -233,7 +253,12 @@ impl Swarm {
     ) -> Result<Vec<Transfer>> {
         self.check_tracker()?;
         let file_size_bytes = self.dataset.file_size_bytes;
-        transfer::run(&mut self.nodes, node_indices, job, file_size_bytes, observer, stop).map_err(|error| {
+        let mut actors = Actors {
+            nodes: &mut self.nodes,
+            tracker: self.tracker.as_mut(),
+            stall_timeout: self.stall_timeout,
+        };
+        transfer::run(&mut actors, node_indices, job, file_size_bytes, observer, stop).map_err(|error| {
             match self.check_tracker() {
                 Err(ended) if !error.is::<Interrupted>() => error.context(ended),
                 _ => error,

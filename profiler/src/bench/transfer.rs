@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, anyhow, bail};
 
+use super::daemon::Daemon;
 use super::node::Node;
 use super::observer::Observer;
 use super::task::{Event, Job};
@@ -15,13 +16,19 @@ use super::watch::{Transfer, Watch};
 /// How long a wish to stop may go unheard.
 const STOP_LATENCY: Duration = Duration::from_millis(100);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
-/// A client that finds no peer asks the tracker again after a minute or two. Longer than that, it hangs.
-const STALL_LIMIT: Duration = Duration::from_secs(180);
+
+/// What must go on for the transfers to go on.
+pub struct Actors<'a> {
+    pub nodes: &'a mut [Node],
+    pub tracker: Option<&'a mut Daemon>,
+    /// A transfer to which nothing comes for this long has failed.
+    pub stall_timeout: Duration,
+}
 
 /// Starts the same job on several nodes together, tells the observer of the transfers, and returns when all
 /// are complete.
 pub fn run(
-    nodes: &mut [Node],
+    actors: &mut Actors,
     node_indices: &[usize],
     job: &Job,
     file_size_bytes: u64,
@@ -34,7 +41,7 @@ pub fn run(
         let tell = tell.clone();
         let number = watches.len();
         let tell = move |event| tell.send((number, event)).map_err(|_| anyhow!("nobody listens"));
-        watches.push(Watch::begin(node_index, &nodes[node_index], job, file_size_bytes, tell)?);
+        watches.push(Watch::begin(node_index, &actors.nodes[node_index], job, file_size_bytes, tell)?);
     }
     drop(tell);
 
@@ -52,28 +59,34 @@ pub fn run(
             Ok((number, Event::Requested { at_ns })) => watches[number].requested(at_ns, observer)?,
             Ok((number, Event::Sampled(sample))) => watches[number].sampled(sample, observer)?,
             Ok((number, Event::Ended(Ok(finished)))) => watches[number].finished = Some(finished),
-            Ok((number, Event::Ended(Err(error)))) => return Err(explain(&watches[number], nodes, error)),
+            Ok((number, Event::Ended(Err(error)))) => {
+                return Err(explain(&watches[number], actors.nodes, error));
+            }
             Err(RecvTimeoutError::Timeout) => (),
             Err(RecvTimeoutError::Disconnected) => bail!("the thread of a transfer ended without a word"),
         }
         if last_look.elapsed() >= BETWEEN_LOOKS {
             last_look = Instant::now();
-            look(&watches, nodes, observer)?;
+            look(&watches, actors, observer)?;
         }
     }
     Ok(watches.into_iter().filter_map(Watch::completed).collect())
 }
 
-/// Shows how far each transfer is, and finds nodes that have ended and transfers that hang.
-fn look(watches: &[Watch], nodes: &mut [Node], observer: &mut dyn Observer) -> Result<()> {
-    for node in nodes.iter_mut() {
-        node.daemon.check_running()?;
-    }
+/// Shows how far each transfer is, and finds programs that have ended and transfers that hang.
+fn look(watches: &[Watch], actors: &mut Actors, observer: &mut dyn Observer) -> Result<()> {
+    let nodes = actors.nodes.iter_mut().map(|node| &mut node.daemon);
+    nodes.chain(actors.tracker.as_deref_mut()).try_for_each(Daemon::check_running)?;
     for watch in watches.iter().filter(|watch| watch.finished.is_none()) {
         observer.progress(&watch.label, watch.last.bytes, watch.file_size_bytes);
-        if watch.last_advance.elapsed() > STALL_LIMIT {
-            let error = anyhow!("nothing came for {} s", STALL_LIMIT.as_secs());
-            return Err(explain(watch, nodes, error));
+        if watch.last_advance.elapsed() > actors.stall_timeout {
+            let error = anyhow!(
+                "nothing came for {}, at {} of {} bytes (`stall_timeout` in the matrix file)",
+                humantime::format_duration(actors.stall_timeout),
+                watch.last.bytes,
+                watch.file_size_bytes
+            );
+            return Err(explain(watch, actors.nodes, error));
         }
     }
     Ok(())

@@ -36,6 +36,14 @@ pub struct Matrix {
         serialize_with = "seconds"
     )]
     pub timeout: Duration,
+    /// A transfer to which nothing comes for this long has failed: as in `"30s"`.
+    #[serde(
+        default = "stall_timeout",
+        rename(serialize = "stall_timeout_s"),
+        deserialize_with = "duration",
+        serialize_with = "seconds"
+    )]
+    pub stall_timeout: Duration,
     /// What the network of every node is limited to; without it, veth pairs as they are.
     #[serde(default)]
     pub link: Option<Link>,
@@ -94,6 +102,10 @@ fn half_an_hour() -> Duration {
     Duration::from_secs(30 * 60)
 }
 
+fn stall_timeout() -> Duration {
+    crate::bench::Options::default().stall_timeout
+}
+
 /// A list that is not empty and repeats nothing.
 fn distinct<'de, D: Deserializer<'de>, T: DeserializeOwned + Debug>(from: D) -> Result<Vec<T>, D::Error> {
     let list = Vec::<T>::deserialize(from)?;
@@ -127,6 +139,7 @@ swarms = [{ nodes = 2, seeders = [1] }, { nodes = 8, seeders = [1, 2, 4] }]
 file_sizes = ["100MiB", 1000]
 repetitions = 3
 timeout = "90s"
+stall_timeout = "30s"
 
 [link]
 rate_bits_per_s = 100_000_000
@@ -141,6 +154,7 @@ loss_percent = 0.5
         assert_eq!(matrix.swarms[1], Swarm { nodes: 8, seeders: vec![1, 2, 4] });
         assert_eq!(matrix.file_sizes, [FileSize(104_857_600), FileSize(1000)]);
         assert_eq!((matrix.repetitions.get(), matrix.timeout), (3, Duration::from_secs(90)));
+        assert_eq!(matrix.stall_timeout, Duration::from_secs(30));
         let link = matrix.link.context("a link")?;
         assert_eq!(link.rate_bits_per_s, Some(100_000_000));
         assert_eq!(link.delay, Some(Duration::from_millis(5)));
@@ -152,7 +166,7 @@ loss_percent = 0.5
     fn a_manifest_has_its_units_in_the_names() -> Result<()> {
         let json = serde_json::to_value(parse(WHOLE, "whole.toml")?)?;
         assert_eq!(json["file_sizes_bytes"], serde_json::json!([104_857_600, 1000]));
-        assert_eq!(json["timeout_s"], 90.0);
+        assert_eq!((&json["timeout_s"], &json["stall_timeout_s"]), (&90.0.into(), &30.0.into()));
         assert_eq!(json["link"]["delay_s"], 0.005);
         Ok(())
     }
@@ -169,7 +183,7 @@ loss_percent = 0.5
 
     #[test]
     fn what_is_wrong_is_said_with_its_line_and_the_way_out() {
-        check("timeout", "time_out", &["bad.toml:6", "time_out", "timeout"]);
+        check("\ntimeout", "\ntime_out", &["bad.toml:6", "time_out", "timeout"]);
         check("[\"transmission\"]", "[\"napster\"]", &["bad.toml:2", "napster", "transmission"]);
         check("[\"transmission\"]", "[]", &["bad.toml:2", "at least one"]);
         check("seeders = [1]", "seeders = [2]", &["bad.toml:3", "2 seeders of 2 nodes", "at least one"]);
@@ -180,9 +194,10 @@ loss_percent = 0.5
         check("1000", "0", &["bad.toml:4", "at least one byte"]);
         check("repetitions = 3", "repetitions = 0", &["bad.toml:5", "nonzero"]);
         check("\"90s\"", "\"soon\"", &["bad.toml:6", "soon", "90s"]);
-        check("100_000_000", "0", &["bad.toml:9", "8,000"]);
-        check("\"5ms\"", "\"-1\"", &["bad.toml:10", "5ms"]);
-        check("0.5", "101.0", &["bad.toml:11", "from 0 to 100"]);
+        check("\"30s\"", "30", &["bad.toml:7", "string"]);
+        check("100_000_000", "0", &["bad.toml:10", "8,000"]);
+        check("\"5ms\"", "\"-1\"", &["bad.toml:11", "5ms"]);
+        check("0.5", "101.0", &["bad.toml:12", "from 0 to 100"]);
         check("swarms", "# swarms", &["bad.toml", "missing field `swarms`"]);
         check("repetitions = 3", "repetitions = ", &["bad.toml:5"]);
     }

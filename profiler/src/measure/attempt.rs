@@ -41,6 +41,7 @@ pub fn run(
         scratch: args.scratch.clone(),
         logs: Some(folder.join(LOGS)),
         codex_bin: args.codex_bin.clone(),
+        stall_timeout: matrix.stall_timeout,
     };
     let (started_at, started) = (SystemTime::now(), Instant::now());
     let mut nodes = Vec::new();

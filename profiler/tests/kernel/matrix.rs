@@ -1,8 +1,11 @@
 //! A matrix goes on: after a run that failed, and after a benchmark that was killed.
 
+#[path = "matrix/faults.rs"]
+mod faults;
+
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Output},
     thread,
     time::{Duration, Instant},
@@ -28,7 +31,8 @@ rate_bits_per_s = 400_000_000
 fn a_failed_run_and_a_killed_benchmark_leave_a_complete_set_of_results() {
     let bench = Bench::new(MATRIX);
     let mut profiler = bench.start(&[]);
-    kill_leecher(&bench.run("7MiB"));
+    faults::wait_until_recorded(&bench, "7MiB");
+    faults::kill(&faults::leecher(), libc::SIGKILL);
     // The failed run is finished, and the next one begins.
     wait_for("7 MiB failed", || bench.record("7MiB").is_some());
     wait_for("8 MiB is complete", || bench.record("8MiB").is_some());
@@ -45,14 +49,7 @@ fn a_failed_run_and_a_killed_benchmark_leave_a_complete_set_of_results() {
     assert!(message.contains("removed what the killed run"), "{message}");
     assert_eq!(fs::read(bench.run("8MiB").join("run.json")).unwrap(), complete, "it was not repeated");
 
-    let failed = bench.record("7MiB").unwrap();
-    assert_eq!(failed["status"], "failed");
-    let reason = failed["reason"].as_str().unwrap();
-    assert!(reason.contains("leecher-1 ended early") && reason.contains("signal: 9"), "{reason}");
-    assert!(failed["duration_s"].as_f64().unwrap() > 0.0);
-    for evidence in ["run.capture", "report.txt", "logs/leecher-1.log", "logs/seeder-1.log"] {
-        assert!(bench.run("7MiB").join(evidence).exists(), "{evidence}");
-    }
+    faults::check_failed(&bench, "7MiB", &["leecher-1 ended early", "signal: 9"]);
     for size in ["8MiB", "9MiB"] {
         let record = bench.record(size).unwrap();
         assert_eq!(record["status"], "complete");
@@ -162,18 +159,6 @@ impl Bench {
     fn resume(&self) -> Output {
         self.command().arg("--resume").output().unwrap()
     }
-}
-
-/// Kills the leecher of a run, once the run is recorded.
-fn kill_leecher(run: &Path) {
-    wait_for("a leecher is recorded", || run.join("run.capture").exists());
-    // The probes are attached, and the transfer has begun.
-    thread::sleep(Duration::from_secs(3));
-    let mut processes = procfs::process::all_processes().unwrap().flatten();
-    let is_leecher = |words: Vec<String>| words.iter().any(|word| word.ends_with("/leecher-1"));
-    let leecher = processes.find(|process| process.cmdline().is_ok_and(is_leecher)).unwrap();
-    // SAFETY: only sends a signal.
-    assert_eq!(unsafe { libc::kill(leecher.pid, libc::SIGKILL) }, 0);
 }
 
 #[track_caller]
