@@ -1,7 +1,8 @@
 //! Every map, in one place. Sizes are fixed at load: the daemon can change `max_entries`, nothing grows.
 
 use aya_ebpf::{
-    macros::map,
+    btf_maps::SkStorage,
+    macros::{btf_map, map},
     maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf, StackTrace},
 };
 use profiler_ebpf::abi::{
@@ -11,7 +12,7 @@ use profiler_ebpf::abi::{
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
     payload::Pending,
     sched::{Thread, ThreadKey},
-    sockets::{Socket, SocketBytes, SocketKey},
+    sockets::{SOCKET_USE_SLOTS, Socket, SocketKey, SocketUse},
     target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
     traffic::Traffic,
 };
@@ -41,16 +42,26 @@ pub static LAST_SERIAL: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 pub static COMMANDS: HashMap<[u8; 16], u32> = HashMap::with_max_entries(64, 0);
 
+/// What each process moved over each of its sockets.
 #[map]
-pub static SOCKET_BYTES: HashMap<SocketKey, SocketBytes> = HashMap::with_max_entries(16384, 0);
+pub static SOCKET_USES: Array<SocketUse> = Array::with_max_entries(SOCKET_USE_SLOTS, BPF_F_MMAPABLE);
+
+/// Elements of `SOCKET_USES` that are nobody's. The daemon fills it, and puts back those that it has recorded.
+#[map]
+pub static FREE_USES: Queue<u32> = Queue::with_max_entries(SOCKET_USE_SLOTS, 0);
+
+/// Where in `SOCKET_USES` a use stands.
+#[map]
+pub static USE_OF: HashMap<SocketKey, u32> = HashMap::with_max_entries(SOCKET_USE_SLOTS, 0);
 
 /// Sockets that targets used, by cookie.
 #[map]
 pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(16384, 0);
 
-/// Sockets that carry peer traffic, by cookie: those of `SOCKETS` without control traffic.
-#[map]
-pub static TRAFFIC: HashMap<u64, Traffic> = HashMap::with_max_entries(16384, 0);
+/// What is remembered of each socket of `SOCKETS`, as long as the kernel has it. Not by cookie: most sockets of a host
+/// are no target's, and to find nothing here costs a few ns (since 5.11 in tracepoints).
+#[btf_map]
+pub static TRAFFIC: SkStorage<Traffic> = SkStorage::new();
 
 /// When a connection was established, by cookie, until a target uses it: the owner of an accepted
 /// connection is not known before. Old entries make room for new ones.

@@ -5,9 +5,8 @@ use crate::abi::{
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
     payload::Pending,
     sched::{Thread, ThreadKey},
-    sockets::{Socket, SocketBytes, SocketKey},
+    sockets::{Socket, SocketKey},
     target::Process,
-    traffic::Traffic,
 };
 
 macro_rules! pod {
@@ -31,9 +30,7 @@ pod!(
     Pending,
     Process,
     Socket,
-    SocketBytes,
     SocketKey,
     Thread,
-    ThreadKey,
-    Traffic
+    ThreadKey
 );

@@ -1,7 +1,7 @@
 //! Loads the probes and attaches them, family by family. Whether a hook works is found out by trying; what
 //! does not is named, with the kernel's reason, and the rest goes on.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, ops::Range};
 
 use anyhow::{Context as _, Error, Result, bail};
 use aya::{
@@ -15,6 +15,7 @@ use aya::{
 };
 use profiler_ebpf::abi::{
     fields::Field,
+    sockets::SOCKET_USE_SLOTS,
     target::{CONTROL_PORTS, PID_LIMIT, PROCESS_SLOTS, SLOTS_PER_ELEMENT},
 };
 
@@ -90,7 +91,9 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .map_max_entries("EVENTS", settings.ring_buffer_bytes.get())
         .load(OBJECT)
         .context("load the probes' maps into the kernel")?;
-    fill_free_slots(&mut ebpf)?;
+    // Slot 0 means "no target" and "no use".
+    fill(&mut ebpf, "FREE_SLOTS", 1..PROCESS_SLOTS)?;
+    fill(&mut ebpf, "FREE_USES", 1..SOCKET_USE_SLOTS)?;
 
     let points = families::attach_points(OBJECT)?;
     let mut attached = Vec::new();
@@ -206,9 +209,8 @@ fn loaded<'e>(ebpf: &'e mut Ebpf, name: &str) -> Result<&'e mut aya::programs::P
     ebpf.program_mut(name).with_context(|| format!("the object has no program {name}"))
 }
 
-fn fill_free_slots(ebpf: &mut Ebpf) -> Result<()> {
-    let map = ebpf.map_mut("FREE_SLOTS").context("the object has no FREE_SLOTS")?;
+fn fill(ebpf: &mut Ebpf, queue: &str, mut slots: Range<u32>) -> Result<()> {
+    let map = ebpf.map_mut(queue).with_context(|| format!("the object has no {queue}"))?;
     let mut free = Queue::<_, u32>::try_from(map)?;
-    // Slot 0 means "no target".
-    (1..PROCESS_SLOTS).try_for_each(|slot| free.push(slot, 0)).context("fill FREE_SLOTS")
+    slots.try_for_each(|slot| free.push(slot, 0)).with_context(|| format!("fill {queue}"))
 }

@@ -18,6 +18,7 @@ pub mod attach;
 pub mod cost;
 pub mod drain;
 pub mod kernel;
+pub mod mapped;
 pub mod recording;
 pub mod ring;
 pub mod stacks;

@@ -2,6 +2,7 @@
 //! everything that /proc still has to add.
 
 mod inodes;
+mod sockets;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -18,9 +19,7 @@ use profiler_ebpf::abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey},
     loss::Loss,
     sched::{StateWord, Thread, ThreadKey, ThreadState},
-    sockets::{IPPROTO_UDP, Socket, SocketBytes, SocketKey},
     target::Process,
-    traffic::Traffic,
 };
 
 use crate::{
@@ -32,19 +31,17 @@ use crate::{
 };
 
 use inodes::Inodes;
+use sockets::Sockets;
 
 /// The maps that hold counters, and what of them is in the capture already.
 pub struct Sweep {
     threads: BpfHashMap<MapData, ThreadKey, Thread>,
-    sockets: BpfHashMap<MapData, u64, Socket>,
-    traffic: BpfHashMap<MapData, u64, Traffic>,
-    socket_bytes: BpfHashMap<MapData, SocketKey, SocketBytes>,
+    sockets: Sockets,
     devices: BpfHashMap<MapData, DeviceKey, DeviceIo>,
     credits: BpfHashMap<MapData, CreditKey, Credit>,
     inodes: Inodes,
     losses: PerCpuArray<MapData, u64>,
     written_threads: HashMap<ThreadKey, u64>,
-    written_sockets: HashMap<SocketKey, (u64, u64)>,
     written_processes: HashMap<u64, (u64, u64)>,
 }
 
@@ -53,15 +50,12 @@ impl Sweep {
     pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
         Ok(Self {
             threads: take(ebpf, "THREADS")?,
-            sockets: take(ebpf, "SOCKETS")?,
-            traffic: take(ebpf, "TRAFFIC")?,
-            socket_bytes: take(ebpf, "SOCKET_BYTES")?,
+            sockets: Sockets::new(ebpf)?,
             devices: take(ebpf, "DEVICES")?,
             credits: take(ebpf, "CREDITS")?,
             inodes: Inodes::new(take(ebpf, "INODE_USES")?, take(ebpf, "INODE_IO")?),
             losses: ebpf.take_map("LOSSES").context("the object has no LOSSES")?.try_into()?,
             written_threads: HashMap::new(),
-            written_sockets: HashMap::new(),
             written_processes: HashMap::new(),
         })
     }
@@ -75,7 +69,7 @@ impl Sweep {
         // has made its last count when its last thread has left its CPU for good.
         let ended: Vec<_> =
             exiting.into_iter().filter(|(_, p)| !alive.contains(&p.serial) || !exists(p.tgid)).collect();
-        self.write_sockets(out, &ended)?;
+        self.sockets.write(out, &ended)?;
         self.write_disks(out)?;
         self.inodes.write_if_due(out)?;
         for (slot, process) in &ended {
@@ -210,55 +204,6 @@ impl Sweep {
             remove(&mut self.threads, &key)?;
         }
         Ok(alive)
-    }
-
-    fn write_sockets(&mut self, out: &mut Writer, ended: &[(u32, Process)]) -> Result<()> {
-        // Ends first: once a socket is closed, its bytes are final.
-        let mut ends: HashMap<u64, Socket> = HashMap::new();
-        for entry in self.sockets.iter() {
-            let (cookie, socket) = entry?;
-            ends.insert(cookie, socket);
-        }
-        let mut used = HashSet::new();
-        let mut gone = Vec::new();
-        for entry in self.socket_bytes.iter() {
-            let (key, bytes) = entry?;
-            used.insert(key.cookie);
-            let socket = ends.get(&key.cookie);
-            let closed_ns = socket.map_or(0, |socket| socket.closed_ns);
-            let now = (bytes.rx_bytes + bytes.tx_bytes, closed_ns);
-            if self.written_sockets.insert(key, now) != Some(now) {
-                out.push(&Record::SocketTotals(decode::socket(now_ns(), &key, &bytes, socket)))?;
-            }
-            // A connection may outlive its process, and is kept until the kernel closes it. UDP has no such moment.
-            let is_udp = socket.is_none_or(|socket| socket.protocol == IPPROTO_UDP);
-            if closed_ns != 0 || is_udp && ended.iter().any(|(_, process)| process.serial == key.process) {
-                gone.push(key);
-            }
-        }
-        for (cookie, socket) in
-            ends.iter().filter(|(cookie, socket)| socket.closed_ns != 0 && !used.contains(cookie))
-        {
-            // A connection that nothing was sent over: begin and end are all there is.
-            let key = SocketKey { cookie: *cookie, process: socket.process };
-            let totals = decode::socket(now_ns(), &key, &SocketBytes::default(), Some(socket));
-            out.push(&Record::SocketTotals(totals))?;
-            self.forget_socket(cookie)?;
-        }
-        for key in gone {
-            self.written_sockets.remove(&key);
-            remove(&mut self.socket_bytes, &key)?;
-            let is_last_user = |socket: &Socket| socket.closed_ns != 0 || socket.process == key.process;
-            if ends.get(&key.cookie).is_some_and(is_last_user) {
-                self.forget_socket(&key.cookie)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn forget_socket(&mut self, cookie: &u64) -> Result<()> {
-        remove(&mut self.sockets, cookie)?;
-        remove(&mut self.traffic, cookie)
     }
 
     fn write_disks(&mut self, out: &mut Writer) -> Result<()> {

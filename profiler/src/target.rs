@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf,
-    maps::{HashMap, Map, MapData, Queue},
+    maps::{HashMap, MapData, Queue},
 };
-use memmap2::{MmapOptions, MmapRaw};
 use procfs::process::Process as ProcProcess;
 use profiler_ebpf::abi::target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT};
 
@@ -16,6 +15,7 @@ use crate::{
     attach::pid_max,
     capture::{ProcessSerial, ThreadIo},
     clock::now_ns,
+    mapped::MappedArray,
 };
 
 /// The table of targets that the probes look into, mapped into this process's memory.
@@ -212,32 +212,3 @@ fn children(pid: u32) -> Vec<u32> {
     let tasks = ProcProcess::new(pid as i32).and_then(|process| process.tasks());
     tasks.into_iter().flatten().flatten().flat_map(|task| task.children().unwrap_or_default()).collect()
 }
-
-/// An array map in this process's memory.
-struct MappedArray {
-    memory: MmapRaw,
-    element_bytes: usize,
-}
-
-impl MappedArray {
-    fn new(ebpf: &mut Ebpf, name: &str, element_bytes: usize) -> Result<Self> {
-        let map = ebpf.take_map(name).with_context(|| format!("the object has no {name}"))?;
-        let Map::Array(map) = map else { bail!("{name} is no array") };
-        let entries = map.info().with_context(|| format!("size of {name}"))?.max_entries();
-        let memory = MmapOptions::new()
-            .len(entries as usize * element_bytes)
-            .map_raw(&std::os::fd::AsFd::as_fd(map.fd()))
-            .with_context(|| format!("map {name} into memory"))?;
-        Ok(Self { memory, element_bytes })
-    }
-
-    fn at(&self, index: u32) -> *mut u8 {
-        let offset = index as usize * self.element_bytes;
-        assert!(offset < self.memory.len(), "element {index} is outside of its map");
-        // SAFETY: in bounds.
-        unsafe { self.memory.as_mut_ptr().add(offset) }
-    }
-}
-
-// SAFETY: the mapping is shared with the kernel anyway; this side writes only through `&mut self` or atomics.
-unsafe impl Send for MappedArray {}

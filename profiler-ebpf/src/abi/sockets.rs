@@ -1,7 +1,7 @@
 //! Sockets: who talks to whom, and how many payload bytes each process moved over each of them.
 
-/// A process's use of a socket: the key of `SOCKET_BYTES`. A socket that is inherited or passed to another
-/// process has an entry for each.
+/// A process's use of a socket. A socket that is inherited or passed to another process has an element of
+/// `SOCKET_USES` for each.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SocketKey {
@@ -23,12 +23,26 @@ pub struct SocketBytes {
     pub last_ns: u64,
     /// 1 if a port of the socket is one of `CONTROL_PORTS`.
     pub control: u8,
-    /// With the key (16 bytes) and the hash table's own 48, an entry is two cache lines (6.18): the two ends of a
-    /// loopback connection must not write to the same one.
-    pub _pad: [u8; 15],
+    pub _pad: [u8; 7],
 }
 
-const _: () = assert!(size_of::<SocketBytes>() == 64);
+const _: () = assert!(size_of::<SocketBytes>() == 56);
+
+/// One element of `SOCKET_USES`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SocketUse {
+    /// Without a cookie it is free.
+    pub key: SocketKey,
+    pub bytes: SocketBytes,
+    /// Two cache lines: the two ends of a loopback connection must not write to the same one.
+    pub _pad: [u64; 7],
+}
+
+const _: () = assert!(size_of::<SocketUse>() == 128);
+
+/// Uses of sockets that can be counted at one time. Element 0 is nobody's.
+pub const SOCKET_USE_SLOTS: u32 = 16384;
 
 /// A socket that a target used: its ends and, for TCP, its life. Addresses are in network byte order; an
 /// IPv4 address stands in the first four bytes.

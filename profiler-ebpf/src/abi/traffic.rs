@@ -1,7 +1,7 @@
-//! What the probes remember of a socket whose bytes they follow on their way.
+//! What the probes remember of a socket that a target has used, in the kernel's own storage for it.
 
-/// One entry per socket that carries peer traffic, by cookie. The probes of arrivals and of TCP's holding look at
-/// every socket of the host: what has no entry is none of theirs.
+/// Of each socket that a target has used. The probes of arrivals and of TCP's holding see every socket of the host:
+/// what has no storage is none of theirs.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Traffic {
@@ -13,8 +13,10 @@ pub struct Traffic {
     pub arrived: u32,
     /// What that record said, in short; 0 if there was none. See `probes/holding.rs`.
     pub holding: u32,
-    /// With the key and the hash table's own bytes two cache lines, as for sockets.
-    pub _pad: [u64; 6],
+    /// The element of `SOCKET_USES` that was used last; 0 for none. It may have been given back since.
+    pub use_slot: u32,
+    /// 1: it carries control traffic, which is not followed.
+    pub control: u32,
 }
 
-const _: () = assert!(size_of::<Traffic>() == 72);
+const _: () = assert!(size_of::<Traffic>() == 32);

@@ -14,14 +14,14 @@ use profiler_ebpf::abi::{
     arrival::{ARRIVAL_INTERVAL_NS, Arrival},
     event::Event as _,
     fields::Field,
-    sockets::{AF_INET, AF_INET6, IPPROTO_TCP},
+    sockets::IPPROTO_TCP,
     traffic::Traffic,
 };
 
 use crate::{
     emit::{emit, now_ns},
     kernel::load,
-    maps::TRAFFIC,
+    probes::traffic,
 };
 
 /// `sk_data_ready(const struct sock *sk)`
@@ -30,12 +30,7 @@ pub fn sock_arrive(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     // SAFETY: argument 0 is a struct sock; a live map value.
     unsafe {
-        let family: u16 = load(sk, Field::SockFamily);
-        if family != AF_INET && family != AF_INET6 {
-            return 0;
-        }
-        let cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
-        let Some(traffic) = TRAFFIC.get_ptr_mut(cookie) else { return 0 };
+        let Some(traffic) = traffic::followed(sk) else { return 0 };
         let protocol: u16 = load(sk, Field::SockProtocol);
         let now = now_ns();
         let (sequence, drained) =
@@ -45,7 +40,7 @@ pub fn sock_arrive(ctx: BtfTracePointContext) -> i32 {
             emit(Arrival {
                 kind: Arrival::KIND as u32,
                 sequence,
-                cookie,
+                cookie: bpf_get_socket_cookie(sk.cast_mut().cast()),
                 at_ns: now,
                 protocol,
                 ..Arrival::default()

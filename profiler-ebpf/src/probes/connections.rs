@@ -10,14 +10,14 @@ use profiler_ebpf::abi::{
     loss::Loss,
     sockets::{AF_INET, IPPROTO_TCP, Socket},
     target::CONTROL_PORTS as CONTROL_PORT_COUNT,
-    traffic::Traffic,
 };
 
 use crate::{
     atomic,
     emit::{lose, now_ns},
     kernel::{load, read_bytes},
-    maps::{ESTABLISHED, NO_EXIST, SOCKETS, TRAFFIC},
+    maps::{ESTABLISHED, NO_EXIST, SOCKETS},
+    probes::traffic,
     target,
 };
 
@@ -118,11 +118,10 @@ pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64) 
         if SOCKETS.insert(cookie, socket, NO_EXIST).is_err_and(|error| error != EXISTS) {
             lose(Loss::SocketTableFull);
         }
-        if control {
+        match traffic::begin(sk) {
             // Where its own port decides: a connecting socket has none yet when it is described first.
-            let _ = TRAFFIC.remove(cookie);
-        } else if TRAFFIC.insert(cookie, Traffic::default(), NO_EXIST).is_err_and(|error| error != EXISTS) {
-            lose(Loss::TrafficTableFull);
+            Some(traffic) => (*traffic).control = u32::from(control),
+            None => lose(Loss::TrafficTableFull),
         }
         control
     }

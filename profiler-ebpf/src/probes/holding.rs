@@ -16,7 +16,7 @@ use profiler_ebpf::abi::{
     traffic::Traffic,
 };
 
-use crate::{emit::emit, kernel::load, maps::TRAFFIC};
+use crate::{emit::emit, kernel::load, probes::traffic};
 
 /// Where `tcp_sock.nonagle` is: a bit field of four, so the number of its first bit. Set by the daemon.
 #[unsafe(no_mangle)]
@@ -36,34 +36,28 @@ pub fn tcp_segment(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     // SAFETY: argument 0 is a struct sock; a live map value.
     unsafe {
-        let cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
-        if let Some(traffic) = TRAFFIC.get_ptr_mut(cookie) {
-            note(sk, cookie, traffic, None);
+        if let Some(traffic) = traffic::followed(sk) {
+            let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();
+            if !tcp.is_null() {
+                note(sk, tcp, traffic, None);
+            }
         }
     }
     0
 }
 
-/// To be called after a send.
+/// To be called after a send, with the socket as `tcp_sock` too.
 #[inline(always)]
-pub unsafe fn sent(sk: *const u8, cookie: u64, now: u64) {
-    // SAFETY: the caller's sk is a struct sock; a live map value.
-    unsafe {
-        if let Some(traffic) = TRAFFIC.get_ptr_mut(cookie) {
-            note(sk, cookie, traffic, Some(now));
-        }
-    }
+pub unsafe fn sent(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, now: u64) {
+    // SAFETY: the caller's.
+    unsafe { note(sk, tcp, traffic, Some(now)) }
 }
 
 /// Records the socket's state if it says something new: since `at_ns`, or since TCP last looked.
 #[inline(always)]
-unsafe fn note(sk: *const u8, cookie: u64, traffic: *mut Traffic, at_ns: Option<u64>) {
-    // SAFETY: the caller's sk is a struct sock, its traffic a live map value.
+unsafe fn note(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, at_ns: Option<u64>) {
+    // SAFETY: the caller's sk is a struct sock, its tcp the same as tcp_sock, its traffic a live storage.
     unsafe {
-        let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();
-        if tcp.is_null() {
-            return;
-        }
         let (write_seq, snd_nxt): (u32, u32) = (load(tcp, Field::TcpWriteSeq), load(tcp, Field::TcpSndNxt));
         let known = (*traffic).holding;
         if write_seq == snd_nxt && known == KNOWN {
@@ -74,7 +68,7 @@ unsafe fn note(sk: *const u8, cookie: u64, traffic: *mut Traffic, at_ns: Option<
         let holding = Holding {
             kind: Holding::KIND as u32,
             write_seq,
-            cookie,
+            cookie: 0,
             // Two records of one time would be in no order.
             at_ns: at_ns.unwrap_or(tcp_clock_cache).max((*traffic).holding_ns + 1),
             tcp_clock_cache,
@@ -96,7 +90,7 @@ unsafe fn note(sk: *const u8, cookie: u64, traffic: *mut Traffic, at_ns: Option<
         if summary != known || holding.at_ns - (*traffic).holding_ns >= HOLDING_INTERVAL_NS {
             (*traffic).holding = summary;
             (*traffic).holding_ns = holding.at_ns;
-            emit(holding);
+            emit(Holding { cookie: bpf_get_socket_cookie(sk.cast_mut().cast()), ..holding });
         }
     }
 }

@@ -16,4 +16,6 @@ mod sched;
 mod sockets;
 mod span;
 mod stacks;
+mod traffic;
+mod uses;
 mod wait;

@@ -4,13 +4,13 @@
 //! `sched_switch` empties the slot. Traffic of control ports is left out: an event loop that answered a question
 //! about the transfer has not moved the transfer.
 
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_skc_to_tcp_sock};
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use profiler_ebpf::abi::{
     event::Event as _,
     fields::Field,
     payload::{Destination, Payload, Pending, SENT, TOGETHER_NS},
     sched::Thread,
-    sockets::{IPPROTO_TCP, IPPROTO_UDP},
+    sockets::IPPROTO_UDP,
 };
 
 use crate::{emit::emit, kernel::load, maps::PENDING, probes::destination};
@@ -18,6 +18,8 @@ use crate::{emit::emit, kernel::load, maps::PENDING, probes::destination};
 /// A send or receive that moved bytes.
 pub struct Call {
     pub sk: *const u8,
+    /// The same as `tcp_sock`; null for other protocols.
+    pub tcp: *const u8,
     pub cookie: u64,
     pub process: u64,
     pub protocol: u16,
@@ -58,15 +60,12 @@ pub unsafe fn moved(call: &Call) {
         }
         (*pending).payload.bytes += call.bytes;
         (*pending).payload.at_ns = call.at_ns;
-        if call.protocol == IPPROTO_TCP {
-            let tcp: *const u8 = bpf_skc_to_tcp_sock(call.sk.cast_mut().cast()).cast_const().cast();
-            if !tcp.is_null() {
-                (*pending).payload.sequence = match call.way {
-                    SENT => load(tcp, Field::TcpWriteSeq),
-                    _ => load(tcp, Field::TcpCopiedSeq),
-                };
-                (*pending).payload.arrived = load(tcp, Field::TcpRcvNxt);
-            }
+        if !call.tcp.is_null() {
+            (*pending).payload.sequence = match call.way {
+                SENT => load(call.tcp, Field::TcpWriteSeq),
+                _ => load(call.tcp, Field::TcpCopiedSeq),
+            };
+            (*pending).payload.arrived = load(call.tcp, Field::TcpRcvNxt);
         }
         (*pending).empty_calls = 0;
     }

@@ -3,29 +3,33 @@
 //! `sock_send_length` and `sock_recv_length` (6.3) see the result of every send and receive call, io_uring's
 //! too, in the context of the caller. Not seen: TCP splice from a socket, `tcp_read_sock`, zero-copy receive.
 
+use core::ptr::null;
+
 use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_socket_cookie},
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
+    },
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
 use profiler_ebpf::abi::{
     event::Event as _,
     fields::Field,
-    loss::Loss,
     payload::{RECEIVED, SENT},
     progress::{PROGRESS_INTERVAL_NS, Progress},
-    sockets::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, SocketBytes, SocketKey},
+    sockets::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, SocketKey, SocketUse},
     target::Process,
 };
 
 use crate::{
     atomic,
-    emit::{emit, lose, now_ns},
+    emit::{emit, now_ns},
     kernel::load,
-    maps::{NO_EXIST, SOCKET_BYTES},
     probes::{
-        connections, holding,
+        holding,
         payload::{self, Call},
+        traffic, uses,
     },
     target,
 };
@@ -73,7 +77,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
     if result <= 0 && (result != NOTHING_THERE || direction == Direction::Tx) {
         return;
     }
-    // SAFETY: the caller's sk is a struct sock; slots and map values are live.
+    // SAFETY: the caller's sk is a struct sock; slots, elements and storages are live.
     unsafe {
         // AF_UNIX and netlink fire the same tracepoints.
         let family: u16 = load(sk, Field::SockFamily);
@@ -100,62 +104,54 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         if direction == Direction::Rx {
             payload::received();
         }
-        if !count_socket(sk, cookie, protocol, serial, direction, bytes, now) {
-            count_peer(process, cookie, direction, bytes, now);
-            let way = if direction == Direction::Rx { RECEIVED } else { SENT };
-            if (protocol, direction) == (IPPROTO_TCP, Direction::Tx) {
-                holding::sent(sk, cookie, now);
-            }
-            payload::moved(&Call { sk, cookie, process: serial, protocol, way, bytes, at_ns: now });
+        let key = SocketKey { cookie, process: serial };
+        let mut traffic = traffic::of(sk);
+        let used = uses::known(traffic, &key).ok_or(false).or_else(|_| {
+            let found = uses::find(sk, &key, protocol);
+            traffic = traffic::of(sk);
+            found
+        });
+        let control = match used {
+            Ok(used) => add(used, direction, bytes, now),
+            Err(control) => control,
+        };
+        if control {
+            return;
         }
+        count_peer(process, cookie, direction, bytes, now);
+        let way = if direction == Direction::Rx { RECEIVED } else { SENT };
+        let tcp: *const u8 = match protocol {
+            IPPROTO_TCP => bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast(),
+            _ => null(),
+        };
+        if direction == Direction::Tx
+            && !tcp.is_null()
+            && let Some(traffic) = traffic
+        {
+            holding::sent(sk, tcp, traffic, now);
+        }
+        payload::moved(&Call { sk, tcp, cookie, process: serial, protocol, way, bytes, at_ns: now });
     }
 }
 
 /// Adds to the socket's own count; true if it carries control traffic.
 #[inline(always)]
-unsafe fn count_socket(
-    sk: *const u8,
-    cookie: u64,
-    protocol: u16,
-    process: u64,
-    direction: Direction,
-    bytes: u64,
-    now: u64,
-) -> bool {
-    let key = SocketKey { cookie, process };
-    // SAFETY: the caller's sk is a struct sock; map values are live.
+unsafe fn add(used: *mut SocketUse, direction: Direction, bytes: u64, now: u64) -> bool {
+    // SAFETY: the caller's element is live.
     unsafe {
-        let entry = match SOCKET_BYTES.get_ptr_mut(key) {
-            Some(entry) => entry,
-            None => {
-                let control = u8::from(connections::describe(sk, cookie, protocol, process));
-                // A second thread may insert at the same time: whoever comes late finds the entry.
-                let _ = SOCKET_BYTES.insert(
-                    key,
-                    SocketBytes { control, first_ns: now, ..SocketBytes::default() },
-                    NO_EXIST,
-                );
-                match SOCKET_BYTES.get_ptr_mut(key) {
-                    Some(entry) => entry,
-                    None => {
-                        lose(Loss::SocketTableFull);
-                        return control != 0;
-                    }
-                }
-            }
-        };
+        let counts = &raw mut (*used).bytes;
         match direction {
             Direction::Rx => {
-                atomic::add(&raw mut (*entry).rx_bytes, bytes);
-                atomic::add(&raw mut (*entry).rx_calls, 1);
+                atomic::add(&raw mut (*counts).rx_bytes, bytes);
+                atomic::add(&raw mut (*counts).rx_calls, 1);
             }
             Direction::Tx => {
-                atomic::add(&raw mut (*entry).tx_bytes, bytes);
-                atomic::add(&raw mut (*entry).tx_calls, 1);
+                atomic::add(&raw mut (*counts).tx_bytes, bytes);
+                atomic::add(&raw mut (*counts).tx_calls, 1);
             }
         }
-        (*entry).last_ns = now;
-        (*entry).control != 0
+        (*counts).last_ns = now;
+        (*counts).control != 0
     }
 }
 

@@ -1,0 +1,97 @@
+//! Which element of `SOCKET_USES` counts what a process moves over a socket.
+//!
+//! The socket's own storage says which was used last, so that a call needs no hash. The element says whose it is: what
+//! the storage knows may have been given back since, or may be another process's.
+
+use profiler_ebpf::abi::{
+    loss::Loss,
+    sockets::{SOCKET_USE_SLOTS, SocketBytes, SocketKey, SocketUse},
+    traffic::Traffic,
+};
+
+use crate::{
+    emit::{lose, now_ns},
+    maps::{FREE_USES, NO_EXIST, SOCKET_USES, USE_OF},
+    probes::{connections, traffic},
+};
+
+/// The element that the socket's storage knows, if it is this use's.
+#[inline(always)]
+pub unsafe fn known(traffic: Option<*mut Traffic>, key: &SocketKey) -> Option<*mut SocketUse> {
+    // SAFETY: the caller's storage is live.
+    unsafe { at((*traffic?).use_slot, key) }
+}
+
+/// Finds the element by its key, and makes it at the first use. Without a place for it, tells in `Err` whether the
+/// socket carries control traffic.
+#[inline(always)]
+pub unsafe fn find(sk: *const u8, key: &SocketKey, protocol: u16) -> Result<*mut SocketUse, bool> {
+    // SAFETY: the caller's sk is a struct sock.
+    let found = unsafe { slot_of(sk, key.cookie, key.process, protocol) };
+    // SAFETY: a slot that was just found, or none.
+    unsafe { at(found, key) }.ok_or(found == CONTROL)
+}
+
+/// Answers of [`slot_of`] where there is no place.
+const NO_PLACE: u32 = 0;
+const CONTROL: u32 = u32::MAX;
+
+#[inline(never)]
+unsafe fn slot_of(sk: *const u8, cookie: u64, process: u64, protocol: u16) -> u32 {
+    let key = SocketKey { cookie, process };
+    // SAFETY: the caller's sk is a struct sock; map values are live.
+    unsafe {
+        let slot = match USE_OF.get(key) {
+            Some(slot) => *slot,
+            None => {
+                let control = connections::describe(sk, cookie, protocol, process);
+                match first_use(key, control) {
+                    NO_PLACE => return if control { CONTROL } else { NO_PLACE },
+                    slot => slot,
+                }
+            }
+        };
+        if let Some(traffic) = traffic::of(sk) {
+            (*traffic).use_slot = slot;
+        }
+        slot
+    }
+}
+
+#[inline(always)]
+unsafe fn first_use(key: SocketKey, control: bool) -> u32 {
+    let slot = match FREE_USES.pop() {
+        Ok(Some(slot)) if slot != NO_PLACE && slot < SOCKET_USE_SLOTS => slot,
+        _ => {
+            lose(Loss::SocketTableFull);
+            return NO_PLACE;
+        }
+    };
+    let Some(element) = SOCKET_USES.get_ptr_mut(slot) else { return NO_PLACE };
+    // SAFETY: a live element, which nobody else knows yet.
+    unsafe {
+        (*element).bytes =
+            SocketBytes { control: u8::from(control), first_ns: now_ns(), ..SocketBytes::default() };
+        (*element).key = key;
+        if USE_OF.insert(key, slot, NO_EXIST).is_ok() {
+            return slot;
+        }
+        // A second thread was faster, or the table is full.
+        (*element).key = SocketKey::default();
+        let given_back = FREE_USES.push(slot, 0);
+        match USE_OF.get(key) {
+            Some(slot) if given_back.is_ok() => *slot,
+            _ => {
+                lose(Loss::SocketTableFull);
+                NO_PLACE
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn at(slot: u32, key: &SocketKey) -> Option<*mut SocketUse> {
+    let element = SOCKET_USES.get_ptr_mut(slot)?;
+    // SAFETY: a live element; 0 is never a key's.
+    unsafe { ((*element).key == *key).then_some(element) }
+}

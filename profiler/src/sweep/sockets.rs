@@ -1,0 +1,107 @@
+//! Sockets: what each process moved over them, their ends, and which of them the probes' tables can forget.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf,
+    maps::{HashMap as BpfHashMap, MapData, Queue},
+};
+use profiler_ebpf::abi::{
+    sockets::{IPPROTO_UDP, SOCKET_USE_SLOTS, Socket, SocketBytes, SocketKey, SocketUse},
+    target::Process,
+};
+
+use crate::{
+    capture::{Record, Writer},
+    clock::now_ns,
+    decode,
+    mapped::MappedArray,
+};
+
+use super::{remove, take};
+
+/// The maps of sockets, and what of them is in the capture already.
+pub struct Sockets {
+    ends: BpfHashMap<MapData, u64, Socket>,
+    uses: MappedArray,
+    use_of: BpfHashMap<MapData, SocketKey, u32>,
+    free_uses: Queue<MapData, u32>,
+    written: HashMap<SocketKey, (u64, u64)>,
+}
+
+impl Sockets {
+    /// Takes the maps out of the object; the probes keep theirs.
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self {
+            ends: take(ebpf, "SOCKETS")?,
+            uses: MappedArray::new(ebpf, "SOCKET_USES", size_of::<SocketUse>())?,
+            use_of: take(ebpf, "USE_OF")?,
+            free_uses: ebpf.take_map("FREE_USES").context("the object has no FREE_USES")?.try_into()?,
+            written: HashMap::new(),
+        })
+    }
+
+    /// Writes what changed, and forgets what has ended; `ended` are processes that made their last call.
+    pub fn write(&mut self, out: &mut Writer, ended: &[(u32, Process)]) -> Result<()> {
+        // Ends first: once a socket is closed, its bytes are final.
+        let ends: HashMap<u64, Socket> = self.ends.iter().collect::<Result<_, _>>()?;
+        let mut used = HashSet::new();
+        let mut gone = Vec::new();
+        for (slot, SocketUse { key, bytes, .. }) in uses(&self.uses) {
+            used.insert(key.cookie);
+            let socket = ends.get(&key.cookie);
+            let closed_ns = socket.map_or(0, |socket| socket.closed_ns);
+            let now = (bytes.rx_bytes + bytes.tx_bytes, closed_ns);
+            if self.written.get(&key) != Some(&now) {
+                out.push(&Record::SocketTotals(decode::socket(now_ns(), &key, &bytes, socket)))?;
+            }
+            // A connection may outlive its process, and is kept until the kernel closes it. UDP has no such moment.
+            let is_udp = socket.is_none_or(|socket| socket.protocol == IPPROTO_UDP);
+            if closed_ns != 0 || is_udp && ended.iter().any(|(_, process)| process.serial == key.process) {
+                gone.push((slot, key));
+            } else {
+                self.written.insert(key, now);
+            }
+        }
+        for (cookie, socket) in
+            ends.iter().filter(|(cookie, socket)| socket.closed_ns != 0 && !used.contains(cookie))
+        {
+            // A connection that nothing was sent over: begin and end are all there is.
+            let key = SocketKey { cookie: *cookie, process: socket.process };
+            let totals = decode::socket(now_ns(), &key, &SocketBytes::default(), Some(socket));
+            out.push(&Record::SocketTotals(totals))?;
+            remove(&mut self.ends, cookie)?;
+        }
+        for (slot, key) in gone {
+            self.written.remove(&key);
+            self.give_back(slot, &key)?;
+            let is_last_user = |socket: &Socket| socket.closed_ns != 0 || socket.process == key.process;
+            if ends.get(&key.cookie).is_some_and(is_last_user) {
+                remove(&mut self.ends, &key.cookie)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room for another use. Whoever made the calls has ended, or the socket has: nobody counts here any more.
+    fn give_back(&mut self, slot: u32, key: &SocketKey) -> Result<()> {
+        remove(&mut self.use_of, key)?;
+        // SAFETY: in bounds; the probes leave alone what has no key.
+        unsafe { self.uses.at(slot).cast::<SocketUse>().write_volatile(SocketUse::default()) };
+        self.free_uses.push(slot, 0).context("give back the place of a socket")
+    }
+}
+
+/// Every element that is somebody's.
+fn uses(elements: &MappedArray) -> impl Iterator<Item = (u32, SocketUse)> + '_ {
+    (1..SOCKET_USE_SLOTS).filter_map(|slot| {
+        let element = elements.at(slot).cast::<SocketUse>();
+        // SAFETY: in bounds; every field is a plain integer, and one that changes meanwhile is read before or
+        // after. The cookie alone first: nearly all elements are free.
+        unsafe {
+            let is_free = (&raw const (*element).key.cookie).read_volatile() == 0;
+            (!is_free).then(|| (slot, element.read_volatile()))
+        }
+    })
+}
