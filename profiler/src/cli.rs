@@ -25,6 +25,8 @@ pub enum Command {
     Dump(Dump),
     Verify(Verify),
     Bench(Bench),
+    #[command(hide = true)]
+    Transfer(Transfer),
     Completions(Completions),
 }
 
@@ -176,6 +178,19 @@ pub struct Bench {
     /// How the report is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// Make one transfer of the benchmark without probes, told by lines on the standard input
+///
+/// For `cargo xtask bench-overhead`, which watches it with several tools.
+#[derive(Args)]
+pub struct Transfer {
+    #[arg(long, value_name = "NAME")]
+    pub system: System,
+    #[arg(long, value_name = "BYTES", value_parser = payload)]
+    pub size: u64,
+    #[arg(long, value_name = "DIR", default_value_os_t = crate::bench::Options::default().scratch)]
+    pub scratch: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

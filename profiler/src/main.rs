@@ -89,6 +89,11 @@ fn run(command: Command) -> Result<ExitCode> {
             tell(&format!("the results are in {}", finished.results.path.display()));
             Ok(failures(&finished))
         }
+        Command::Transfer(args) => {
+            let stop = stop_on_signals()?;
+            measure::unprofiled::run(&args, &stop)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "profiler", &mut script);

@@ -5,6 +5,7 @@ mod deadline;
 mod observers;
 mod one;
 mod room;
+pub mod unprofiled;
 mod upload;
 
 use std::{

@@ -1,6 +1,7 @@
 //! `cargo xtask SUBCOMMAND`: one file for each subcommand.
 
 mod command;
+mod overhead;
 mod run;
 mod setup;
 mod test;
@@ -19,6 +20,9 @@ enum Task {
     Run(run::Args),
     /// Set up what is missing, then run every test
     Test,
+    BenchOverhead(overhead::Args),
+    #[command(hide = true)]
+    OverheadStream(overhead::stream::Args),
 }
 
 fn main() -> ExitCode {
@@ -26,6 +30,8 @@ fn main() -> ExitCode {
         Task::Setup => setup::setup(setup::Tell::Everything),
         Task::Run(args) => run::run(&args),
         Task::Test => test::test(),
+        Task::BenchOverhead(args) => overhead::run(&args),
+        Task::OverheadStream(args) => overhead::stream::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

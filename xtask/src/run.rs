@@ -1,6 +1,11 @@
 //! `cargo xtask run`: from a clone to a running profiler in one command.
 
-use std::{ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command};
+use std::{
+    ffi::OsString,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Result, bail};
 
@@ -28,10 +33,7 @@ pub struct Args {
 /// terminal's signals are its own.
 pub fn run(args: &Args) -> Result<()> {
     setup::setup(Tell::Changes)?;
-    command::run(
-        command::cargo().args(["build", "--release", "--package", "profiler"]).current_dir(workspace::root()),
-    )?;
-    let program = workspace::target_dir(&workspace::metadata()?)?.join("release/profiler");
+    let program = release_build()?;
     let mut profiler = privileged(&program)?;
     match args.profiler.as_slice() {
         [] => profiler.args(DEFAULT),
@@ -41,6 +43,14 @@ pub fn run(args: &Args) -> Result<()> {
     eprintln!("+ {line}");
     let error = profiler.exec();
     bail!("start `{line}`: {error}")
+}
+
+/// Builds the profiler as it is meant to be used, and gives its program.
+pub fn release_build() -> Result<PathBuf> {
+    command::run(
+        command::cargo().args(["build", "--release", "--package", "profiler"]).current_dir(workspace::root()),
+    )?;
+    Ok(workspace::target_dir(&workspace::metadata()?)?.join("release/profiler"))
 }
 
 /// Loading eBPF programs takes root.

@@ -42,3 +42,12 @@ pub fn setup(tell: Tell) -> Result<()> {
     linker::install(&workspace::tools(), compiler.llvm()?, tell)?;
     toolchain::choose(&workspace::tools(), &compiler, tell)
 }
+
+/// The tools that `bench-overhead` compares the profiler with. Where a package cannot be had, the tool is left out there.
+pub fn watchers(tell: Tell) {
+    for need in need::watchers() {
+        if let Err(error) = packages::install(&[need], tell) {
+            eprintln!("warning: {error:#}");
+        }
+    }
+}

@@ -24,6 +24,14 @@ pub fn programs() -> Vec<Need> {
     ]
 }
 
+/// The tools that the profiler is compared with.
+pub fn watchers() -> Vec<Need> {
+    vec![
+        program("bpftrace", &["bpftrace"], "put bpftrace on the PATH"),
+        program("perf", &["linux-perf"], "put perf, of the kernel's sources, on the PATH"),
+    ]
+}
+
 fn program(name: &'static str, packages: &'static [&'static str], by_hand: &'static str) -> Need {
     let found = command::find(name).map(|path| path.display().to_string());
     Need { what: name, found, packages, by_hand }

@@ -1,0 +1,183 @@
+//! What is watched: a transfer that waits for a word, does its work, and tells how much and how long.
+
+use std::{
+    env,
+    fmt::{self, Display},
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::child;
+
+/// How long a load may take to end after its input has.
+const PATIENCE: Duration = Duration::from_secs(30);
+const STREAM_S: f64 = 2.0;
+const PACE_BYTES_PER_S: f64 = 1e9;
+const BITTORRENT: (&str, &str) = ("transmission", "4MiB");
+
+#[derive(Serialize, ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Load {
+    /// TCP on loopback in calls of 16 KiB, as fast as it goes
+    #[value(name = "stream-16k")]
+    #[serde(rename = "stream-16k")]
+    Stream16k,
+    /// TCP on loopback in calls of 64 KiB, paced to 1 GB/s
+    #[value(name = "stream-64k")]
+    #[serde(rename = "stream-64k")]
+    Stream64k,
+    /// One seeder and one leecher in network namespaces
+    Bittorrent,
+}
+
+/// A load that is up, and does nothing yet. Dropping it ends it.
+pub struct Waiting {
+    pub pids: Vec<u32>,
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+/// What a load did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Done {
+    pub bytes: u64,
+    pub seconds: f64,
+}
+
+impl Load {
+    /// What it does, for people.
+    pub fn description(self) -> String {
+        match self {
+            Self::Stream16k => {
+                format!("one TCP stream on loopback in calls of 16 KiB, unpaced, {STREAM_S} s")
+            }
+            Self::Stream64k => {
+                format!("one TCP stream on loopback in calls of 64 KiB, paced to 1 GB/s, {STREAM_S} s")
+            }
+            Self::Bittorrent => {
+                let (system, size) = BITTORRENT;
+                format!("one seeder, one leecher of {system}, {size}, in network namespaces")
+            }
+        }
+    }
+
+    /// How long a run takes with a tool, from its start to its end.
+    pub fn estimate_s(self) -> f64 {
+        match self {
+            Self::Stream16k | Self::Stream64k => STREAM_S + 1.7,
+            Self::Bittorrent => 5.0,
+        }
+    }
+
+    /// Starts it, up to where it waits for its word.
+    pub fn start(self, profiler: &Path, scratch: &Path) -> Result<Waiting> {
+        let mut command = match self {
+            Self::Stream16k => stream(16 << 10, None)?,
+            Self::Stream64k => stream(64 << 10, Some(PACE_BYTES_PER_S))?,
+            Self::Bittorrent => {
+                let mut command = Command::new(profiler);
+                command.args(["transfer", "--system", BITTORRENT.0, "--size", BITTORRENT.1]);
+                command.arg("--scratch").arg(scratch);
+                command
+            }
+        };
+        // SIGTERM, after which the swarm removes its nodes and networks.
+        child::ends_with_parent(&mut command, libc::SIGTERM);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {self}"))?;
+        let lines = BufReader::new(child.stdout.take().context("the load has no output")?);
+        let mut waiting = Waiting { pids: Vec::new(), child, lines };
+        waiting.pids = pids(&waiting.line("ready")?).with_context(|| format!("{self} names no processes"))?;
+        Ok(waiting)
+    }
+}
+
+impl Waiting {
+    /// Has it do its work. Its processes stay until [`end`](Self::end).
+    pub fn go(&mut self) -> Result<Done> {
+        self.child
+            .stdin
+            .as_mut()
+            .context("the load has no input")?
+            .write_all(b"go\n")
+            .context("tell the load")?;
+        done(&self.line("done")?).context("the load does not say what it did")
+    }
+
+    pub fn end(mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        let (status, _) = child::wait(&self.child, PATIENCE, "the load")?;
+        ensure!(status.success(), "the load failed: {status}");
+        Ok(())
+    }
+
+    fn line(&mut self, word: &str) -> Result<String> {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).context("read what the load says")?;
+        match line.trim_end().strip_prefix(word) {
+            Some(rest) => Ok(rest.trim().to_owned()),
+            None => bail!("the load ended before it was {word}: its error is above"),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            child::signal(&self.child, libc::SIGTERM);
+            let _ = child::wait(&self.child, PATIENCE, "the load");
+        }
+    }
+}
+
+impl Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stream16k => "stream-16k",
+            Self::Stream64k => "stream-64k",
+            Self::Bittorrent => "bittorrent",
+        })
+    }
+}
+
+fn stream(call: usize, pace: Option<f64>) -> Result<Command> {
+    let mut command = Command::new(env::current_exe().context("find this program")?);
+    command.args(["overhead-stream", "--call", &call.to_string(), "--seconds", &STREAM_S.to_string()]);
+    if let Some(pace) = pace {
+        command.args(["--bytes-per-s", &pace.to_string()]);
+    }
+    Ok(command)
+}
+
+fn pids(line: &str) -> Option<Vec<u32>> {
+    let pids: Option<Vec<u32>> = line.split_whitespace().map(|pid| pid.parse().ok()).collect();
+    pids.filter(|pids| !pids.is_empty())
+}
+
+fn done(line: &str) -> Option<Done> {
+    let (bytes, nanos) = line.split_once(' ')?;
+    Some(Done { bytes: bytes.parse().ok()?, seconds: nanos.parse::<u64>().ok()? as f64 / 1e9 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_speaks_in_lines() {
+        assert_eq!(pids("17 18"), Some(vec![17, 18]));
+        assert_eq!(pids(""), None);
+        assert_eq!(pids("17 x"), None);
+        assert_eq!(done("4000 2500000000"), Some(Done { bytes: 4000, seconds: 2.5 }));
+        assert_eq!(done("4000"), None);
+    }
+}

@@ -1,0 +1,103 @@
+//! The folder of results: `report.md`, `overhead.json`, `rounds.csv`. They name no place of the machine.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Serialize;
+
+use super::{load::Load, markdown, probes::Probes, run::Row, summary::Summary, tool::Tool};
+use crate::{command, workspace};
+
+#[derive(Serialize)]
+pub struct Results {
+    pub about: About,
+    pub rounds: usize,
+    pub loads: Vec<Load>,
+    pub summaries: Vec<Summary>,
+    pub probes: Vec<Probes>,
+}
+
+/// What was run on what.
+#[derive(Serialize)]
+pub struct About {
+    pub date: String,
+    pub command: String,
+    pub kernel: String,
+    pub cpus: usize,
+    /// Its commit; `+` where the sources had changes on top of it.
+    pub profiler: String,
+    pub tools: Vec<AboutTool>,
+}
+
+#[derive(Serialize)]
+pub struct AboutTool {
+    pub tool: Tool,
+    pub version: Option<String>,
+    pub description: String,
+    pub left_out: Option<String>,
+}
+
+impl About {
+    pub fn now(command: String, tools: Vec<AboutTool>) -> Result<Self> {
+        Ok(Self {
+            date: ask("date", &["+%F"])?,
+            command,
+            kernel: ask("uname", &["-r"])?,
+            cpus: thread::available_parallelism().context("count the CPUs")?.get(),
+            profiler: commit(),
+            tools,
+        })
+    }
+}
+
+/// Where the results go, which must not be there yet.
+pub fn folder(typed: Option<&Path>) -> Result<PathBuf> {
+    let folder = match typed {
+        Some(folder) => folder.to_owned(),
+        None => workspace::root().join("results").join(format!("{}-overhead", ask("date", &["+%F"])?)),
+    };
+    let is_free = fs::read_dir(&folder).map_or(true, |mut entries| entries.next().is_none());
+    ensure!(is_free, "{} has results already: choose another folder with -o", folder.display());
+    Ok(folder)
+}
+
+/// Writes all files, and gives the report.
+pub fn write(folder: &Path, results: &Results, rows: &[Row]) -> Result<String> {
+    fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
+    let put = |name: &str, bytes: &[u8]| {
+        let file = folder.join(name);
+        fs::write(&file, bytes).with_context(|| format!("write {}", file.display()))
+    };
+    let report = markdown::render(results);
+    put("report.md", report.as_bytes())?;
+    put("overhead.json", &serde_json::to_vec_pretty(results)?)?;
+    put("rounds.csv", &csv(rows)?)?;
+    Ok(report)
+}
+
+fn csv(rows: &[Row]) -> Result<Vec<u8>> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    rows.iter().try_for_each(|row| out.serialize(row)).context("write the rows")?;
+    out.into_inner().map_err(|error| error.into_error()).context("write the rows")
+}
+
+fn commit() -> String {
+    let git =
+        |arguments: &[&str]| command::ask(Command::new("git").args(arguments).current_dir(workspace::root()));
+    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
+        return "of an unknown commit".to_owned();
+    };
+    let has_changes = git(&["status", "--porcelain"]).is_none_or(|changes| !changes.is_empty());
+    format!("{}{}", commit.trim(), if has_changes { "+" } else { "" })
+}
+
+fn ask(program: &str, arguments: &[&str]) -> Result<String> {
+    let answer =
+        command::ask(Command::new(program).args(arguments)).with_context(|| format!("`{program}` failed"))?;
+    Ok(answer.trim().to_owned())
+}

@@ -1,0 +1,108 @@
+//! From the rows of all rounds to ratios.
+
+use serde::Serialize;
+
+use super::{
+    load::Load,
+    ratio::{Ratio, median, ratio},
+    run::Row,
+    tool::Tool,
+};
+
+/// A tool with a load, over all rounds.
+#[derive(Serialize, Clone, Debug)]
+pub struct Summary {
+    pub load: Load,
+    pub tool: Tool,
+    pub bytes_per_s_median: f64,
+    /// To the unprofiled run of the same round, as everything that ends in `_ratio`.
+    pub throughput_ratio: Option<Ratio>,
+    /// CPU time of the whole machine for each byte.
+    pub cpu_per_byte_ratio: Option<Ratio>,
+    pub machine_cpu_s_median: f64,
+    pub tool_cpu_s_median: f64,
+    pub tool_cpu_whole_s_median: f64,
+    pub tool_anon_peak_bytes_max: u64,
+    pub tool_map_bytes_max: u64,
+    /// In all rounds together.
+    pub events_lost: u64,
+}
+
+/// One for each load and tool, in the order of their first rows.
+pub fn summaries(rows: &[Row]) -> Vec<Summary> {
+    let mut kinds: Vec<(Load, Tool)> = Vec::new();
+    for row in rows {
+        if !kinds.contains(&(row.load, row.tool)) {
+            kinds.push((row.load, row.tool));
+        }
+    }
+    kinds.into_iter().map(|(load, tool)| summary(rows, load, tool)).collect()
+}
+
+fn summary(rows: &[Row], load: Load, tool: Tool) -> Summary {
+    let of = |tool: Tool| rows.iter().filter(move |row| row.load == load && row.tool == tool);
+    let middle = |value: fn(&Row) -> f64| median(&of(tool).map(value).collect::<Vec<_>>()).unwrap_or(0.0);
+    let paired = |value: fn(&Row) -> f64| {
+        let base = |round| of(Tool::Nothing).find(|base| base.round == round);
+        let pairs = of(tool).filter_map(|row| Some((value(row), value(base(row.round)?))));
+        if tool == Tool::Nothing { None } else { ratio(&pairs.collect::<Vec<_>>()) }
+    };
+    Summary {
+        load,
+        tool,
+        bytes_per_s_median: middle(|row| row.bytes_per_s),
+        throughput_ratio: paired(|row| row.bytes_per_s),
+        cpu_per_byte_ratio: paired(|row| row.machine_cpu_s / row.bytes as f64),
+        machine_cpu_s_median: middle(|row| row.machine_cpu_s),
+        tool_cpu_s_median: middle(|row| row.tool_cpu_s),
+        tool_cpu_whole_s_median: middle(|row| row.tool_cpu_whole_s),
+        tool_anon_peak_bytes_max: of(tool).map(|row| row.tool_anon_peak_bytes).max().unwrap_or(0),
+        tool_map_bytes_max: of(tool).map(|row| row.tool_map_bytes).max().unwrap_or(0),
+        events_lost: of(tool).map(|row| row.events_lost).sum(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(round: usize, tool: Tool, bytes_per_s: f64, machine_cpu_s: f64) -> Row {
+        Row {
+            load: Load::Stream16k,
+            round,
+            place: 1,
+            tool,
+            bytes: bytes_per_s as u64,
+            seconds: 1.0,
+            bytes_per_s,
+            machine_cpu_s,
+            tool_cpu_s: 0.25,
+            tool_cpu_whole_s: 0.5,
+            tool_anon_peak_bytes: round as u64,
+            tool_map_bytes: 9,
+            events_lost: 2,
+            events_lost_detail: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_run_is_compared_with_the_unprofiled_one_of_its_round() {
+        let rows = [
+            row(1, Tool::Nothing, 1000.0, 1.0),
+            row(1, Tool::Profiler, 900.0, 1.8),
+            row(2, Tool::Profiler, 1800.0, 3.6),
+            row(2, Tool::Nothing, 2000.0, 2.0),
+            // A round that was not finished.
+            row(3, Tool::Profiler, 1.0, 1.0),
+        ];
+        let found = summaries(&rows);
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[0].tool, found[0].throughput_ratio), (Tool::Nothing, None));
+        let profiler = &found[1];
+        let throughput = profiler.throughput_ratio.expect("two pairs");
+        assert_eq!((throughput.pairs, format!("{:.3}", throughput.ratio)), (2, "0.900".to_owned()));
+        let cpu = profiler.cpu_per_byte_ratio.expect("two pairs");
+        assert_eq!(format!("{:.3}", cpu.ratio), "2.000");
+        assert_eq!((profiler.events_lost, profiler.tool_anon_peak_bytes_max), (6, 3));
+    }
+}
