@@ -8,6 +8,7 @@ use aya_ebpf::{
 use profiler_ebpf::abi::{
     context::Context,
     disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes},
+    groups::{self, GroupKey},
     loss::Loss,
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
     payload::Pending,
@@ -41,6 +42,10 @@ pub static LAST_SERIAL: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// Command names whose processes become targets when they are executed.
 #[map]
 pub static COMMANDS: HashMap<[u8; 16], u32> = HashMap::with_max_entries(64, 0);
+
+/// Control groups whose processes are targets, and those of the groups below them.
+#[map]
+pub static GROUPS: HashMap<GroupKey, u32> = HashMap::with_max_entries(groups::GROUPS, 0);
 
 /// What each process moved over each of its sockets.
 #[map]

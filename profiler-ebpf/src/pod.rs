@@ -2,6 +2,7 @@
 
 use crate::abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey},
+    groups::GroupKey,
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
     payload::Pending,
     sched::{Thread, ThreadKey},
@@ -23,6 +24,7 @@ pod!(
     CreditKey,
     DeviceIo,
     DeviceKey,
+    GroupKey,
     InodeIo,
     InodeIoKey,
     InodeUse,

@@ -41,9 +41,9 @@ pub fn is_kernel_thread() -> bool {
     flags & PF_KTHREAD != 0
 }
 
-/// Makes a thread group a target from now on.
+/// Makes a thread group a target from now on. One that is moved in has lived before.
 #[inline(always)]
-pub fn adopt(tgid: u32, parent_tgid: u32, comm: [u8; 16]) {
+pub fn adopt(tgid: u32, parent_tgid: u32, comm: [u8; 16], moved_in: bool) {
     let slot = match FREE_SLOTS.pop() {
         Ok(Some(slot)) if slot > 0 && slot < PROCESS_SLOTS => slot,
         _ => return lose(Loss::ProcessTableFull),
@@ -51,7 +51,15 @@ pub fn adopt(tgid: u32, parent_tgid: u32, comm: [u8; 16]) {
     let Some(serial) = LAST_SERIAL.get_ptr_mut(0) else { return };
     // SAFETY: a live array element.
     let serial = unsafe { atomic::fetch_add(serial, 1) } + 1;
-    let process = Process { serial, since_ns: now_ns(), tgid, parent_tgid, comm, ..Process::default() };
+    let process = Process {
+        serial,
+        since_ns: now_ns(),
+        tgid,
+        parent_tgid,
+        comm,
+        moved_in: moved_in.into(),
+        ..Process::default()
+    };
     if PROCESSES.set(slot, process, 0).is_ok() {
         set_slot(tgid, slot as u16);
     }

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{
-    Args, Parser, Subcommand, ValueEnum,
+    Args, Parser, Subcommand, ValueEnum, ValueHint,
     builder::{NonEmptyStringValueParser, PossibleValuesParser},
 };
 
@@ -41,12 +41,15 @@ pub struct Doctor {
 
 /// Profile running processes, or a command and its children, into a capture, and print the report
 ///
-/// Ends when the command ends, when every process given with --pid has ended, after --duration, or with Ctrl-C. A
+/// Ends when the command ends, when every process given with --pid has ended, after --duration, or with Ctrl-C; with
+/// --comm, --cgroup or --unit it waits for more processes. A
 /// command that still runs then gets SIGTERM, and SIGKILL after 5 s.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profiler record --size 100MiB -- curl -so /dev/null http://10.0.0.2/file
-  profiler record --comm transmission-daemon --duration 60s -o run.capture")]
+  profiler record --comm transmission-daemon --duration 60s -o run.capture
+  profiler record --unit transmission-daemon --duration 60s
+  profiler record --cgroup /sys/fs/cgroup/system.slice/docker-4f1e.scope")]
 pub struct Record {
     /// Process to profile, with its children and threads; may be repeated
     #[arg(long, value_name = "PID")]
@@ -54,6 +57,13 @@ pub struct Record {
     /// Command name to profile, running or started later; may be repeated. The kernel keeps 15 characters
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub comm: Vec<String>,
+    /// Control group to profile, with the groups below it: its folder, or its path as in /proc/PID/cgroup; may be
+    /// repeated. Processes that are moved in later count from then on, and those that are moved out go on counting
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub cgroup: Vec<PathBuf>,
+    /// Unit of systemd to profile, by its control group; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub unit: Vec<String>,
     /// The capture to write; must not exist yet [default: profiler-TIME.capture]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -71,6 +71,7 @@ pub fn run(
             write_losses(&sweep, cost::reentries(&ebpf)?, &ring, &stacks, &mut out)?;
         }
         take_messages(inbox, &mut out)?;
+        write_moved_in(shared, &mut out)?;
         if let Some(window) = windows.tick(&ebpf)? {
             out.push(&Record::ProbeWindow(window))?;
         }
@@ -99,6 +100,7 @@ pub fn run(
     // Counters stand still from here on.
     let end_ns = now_ns();
     ring.drain(&mut stacks, &mut out)?;
+    write_moved_in(shared, &mut out)?;
     ring::write_pending(&ebpf, &mut out)?;
     let mut targets = shared.targets.lock().expect("no holder panicked");
     sweep.write(&mut targets, &mut out)?;
@@ -129,6 +131,12 @@ pub fn clock() -> Clock {
 /// Writes what others have sent.
 fn take_messages(inbox: &Receiver<Record>, out: &mut Writer) -> Result<()> {
     inbox.try_iter().try_for_each(|message| out.push(&message))
+}
+
+/// Writes where the I/O accounting of processes stood that were moved into a control group just now.
+fn write_moved_in(shared: &Shared, out: &mut Writer) -> Result<()> {
+    let moved_in = shared.targets.lock().expect("no holder panicked").moved_in();
+    moved_in.into_iter().try_for_each(|io| out.push(&Record::ThreadIo(io)))
 }
 
 fn write_losses(sweep: &Sweep, reentries: u64, ring: &Ring, stacks: &Stacks, out: &mut Writer) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The transfer profiler, in the order of the data.
 //!
-//! 1. [`target`] chooses processes, [`attach`] puts the probes in, [`kernel`] says where things are in this kernel.
+//! 1. [`target`] chooses processes, by [`groups`] too, [`attach`] puts the probes in, [`kernel`] says where things are in this kernel.
 //! 2. [`recording`] owns the probes and the daemon's thread: [`drain`] is its loop, [`ring`] empties the ring buffer,
 //!    [`sweep`] copies the counters, [`stacks`] names stacks, [`cost`] measures all that, [`decode`] turns bytes into
 //!    records.
@@ -17,6 +17,7 @@
 pub mod attach;
 pub mod cost;
 pub mod drain;
+pub mod groups;
 pub mod kernel;
 pub mod mapped;
 pub mod recording;

@@ -17,6 +17,7 @@ use crate::{
     cli,
     clock::filename_time,
     display::Display,
+    groups::{self, Group},
     recording::{self, Recording, Subject},
 };
 
@@ -28,13 +29,17 @@ pub struct Recorded {
 
 /// Records until there is nothing left to follow, or until `stop`.
 pub fn run(args: &cli::Record, stop: &AtomicBool) -> Result<Recorded> {
-    if args.pid.is_empty() && args.comm.is_empty() && args.command.is_empty() {
-        bail!("nothing to profile: give --pid PID, --comm NAME, or a command after --");
+    let nothing = args.pid.is_empty() && args.comm.is_empty() && args.command.is_empty();
+    if nothing && args.cgroup.is_empty() && args.unit.is_empty() {
+        bail!(
+            "nothing to profile: give --pid PID, --comm NAME, --cgroup PATH, --unit NAME, or a command after --"
+        );
     }
+    let groups = groups(args)?;
     let subject = Subject { targets: in_words(args), size_bytes: args.size, run: None };
     let path = args.output.clone().unwrap_or_else(default_path);
     let recording = recording::start(&path, &settings(args), &subject)?;
-    let outcome = follow(&recording, args, stop);
+    let outcome = follow(&recording, args, &groups, stop);
     let (reason, command) = match outcome {
         Ok(done) => done,
         Err(error) => {
@@ -62,6 +67,15 @@ fn settings(args: &cli::Record) -> Settings {
     }
 }
 
+/// The control groups that were asked for.
+fn groups(args: &cli::Record) -> Result<Vec<Group>> {
+    let hierarchies = groups::mounted()?;
+    let named = args.cgroup.iter().map(|path| groups::named(path, &hierarchies));
+    let units = args.unit.iter().map(|name| groups::of_unit(name, "systemctl".as_ref(), &hierarchies));
+    let found: Vec<Vec<Group>> = named.chain(units).collect::<Result<_>>()?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 /// How soon an end is noticed. A look goes through the whole table of processes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -69,6 +83,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 fn follow(
     recording: &Recording,
     args: &cli::Record,
+    groups: &[Group],
     stop: &AtomicBool,
 ) -> Result<(String, Option<ExitStatus>)> {
     for &pid in &args.pid {
@@ -77,15 +92,22 @@ fn follow(
     for name in &args.comm {
         recording.register_command(name)?;
     }
+    for group in groups {
+        recording.register_group(group)?;
+    }
     let mut child = match args.command.as_slice() {
         [] => None,
         command => Some(Child::start(command, |pid| recording.register(pid).map(drop))?),
     };
-    let waits_for_more = !args.comm.is_empty();
+    let waits_for_more = !args.comm.is_empty() || !groups.is_empty();
     let started = Instant::now();
     let display = Display::new();
     loop {
         thread::sleep(LOOK_INTERVAL);
+        for group in groups {
+            // A unit that is restarted gets a new group of the same name.
+            recording.register_group(group)?;
+        }
         let status = recording.status();
         display.status(|| {
             format!(
@@ -122,8 +144,10 @@ fn follow(
 fn in_words(args: &cli::Record) -> String {
     let pids = args.pid.iter().map(|pid| format!("pid {pid}"));
     let names = args.comm.iter().map(|name| format!("command {name}"));
+    let groups = args.cgroup.iter().map(|path| format!("control group {}", path.display()));
+    let units = args.unit.iter().map(|name| format!("unit {name}"));
     let command = (!args.command.is_empty()).then(|| args.command.join(" "));
-    pids.chain(names).chain(command).collect::<Vec<_>>().join(", ")
+    pids.chain(names).chain(groups).chain(units).chain(command).collect::<Vec<_>>().join(", ")
 }
 
 fn default_path() -> PathBuf {

@@ -17,6 +17,7 @@ use crate::{
     capture::{ProcessSerial, Record, Run, Start, Writer},
     clock::now_ns,
     drain::{self, Detached, Shared},
+    groups::Group,
     kernel::environment,
     target::{Registered, Targets},
 };
@@ -78,6 +79,15 @@ impl Recording {
     /// there are already.
     pub fn register_command(&self, name: &str) -> Result<usize> {
         let registered = self.targets().register_command(name)?;
+        let found = registered.len();
+        self.push_baselines(registered)?;
+        Ok(found)
+    }
+
+    /// Makes every process of a control group a target, and those that come into it later. Gives how many there are
+    /// already. May be repeated, for a group that is removed and made again.
+    pub fn register_group(&self, group: &Group) -> Result<usize> {
+        let registered = self.targets().register_group(group)?;
         let found = registered.len();
         self.push_baselines(registered)?;
         Ok(found)

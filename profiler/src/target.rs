@@ -1,7 +1,10 @@
 //! Chooses what is profiled: registers processes that run already, and the commands to wait for. Their
 //! children are followed by the probes.
 
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU16, AtomicU64, Ordering},
+};
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
@@ -9,12 +12,16 @@ use aya::{
     maps::{HashMap, MapData, Queue},
 };
 use procfs::process::Process as ProcProcess;
-use profiler_ebpf::abi::target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT};
+use profiler_ebpf::abi::{
+    groups::{self, GroupKey},
+    target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
+};
 
 use crate::{
     attach::pid_max,
     capture::{ProcessSerial, ThreadIo},
     clock::now_ns,
+    groups::Group,
     mapped::MappedArray,
 };
 
@@ -25,6 +32,11 @@ pub struct Targets {
     last_serial: MappedArray,
     free_slots: Queue<MapData, u32>,
     commands: HashMap<MapData, [u8; 16], u32>,
+    groups: HashMap<MapData, GroupKey, u32>,
+    /// The groups by their folders, as they were seen last.
+    followed: std::collections::HashMap<PathBuf, GroupKey>,
+    /// The last process that was looked at for having been moved in.
+    looked_at: u64,
 }
 
 /// What registering a process that already ran found.
@@ -43,6 +55,9 @@ impl Targets {
             last_serial: MappedArray::new(ebpf, "LAST_SERIAL", size_of::<u64>())?,
             free_slots: ebpf.take_map("FREE_SLOTS").context("the object has no FREE_SLOTS")?.try_into()?,
             commands: ebpf.take_map("COMMANDS").context("the object has no COMMANDS")?.try_into()?,
+            groups: ebpf.take_map("GROUPS").context("the object has no GROUPS")?.try_into()?,
+            followed: std::collections::HashMap::new(),
+            looked_at: 0,
         })
     }
 
@@ -58,6 +73,10 @@ impl Targets {
         let mut parents = vec![pid];
         while let Some(parent) = parents.pop() {
             for child in children(parent) {
+                // The profiler may be a child of what it profiles. It is a target only if it is named itself.
+                if child == std::process::id() {
+                    continue;
+                }
                 // Gone again, or adopted by the probes in the meantime.
                 if !self.is_target(child)
                     && let Ok(one) = self.register_one(child, parent)
@@ -85,6 +104,51 @@ impl Targets {
             }
         }
         Ok(registered)
+    }
+
+    /// Makes every process a target that is in a control group or below it, and those that come into it later. May be
+    /// repeated: nothing happens then, unless the group was made again in the meantime.
+    pub fn register_group(&mut self, group: &Group) -> Result<Vec<Registered>> {
+        let Some(key) = group.key()? else { return Ok(Vec::new()) };
+        match self.followed.insert(group.folder.clone(), key) {
+            Some(before) if before == key => return Ok(Vec::new()),
+            Some(before) => self.groups.remove(&before).context("forget a control group that was removed")?,
+            None => {}
+        }
+        // First, so that no process comes in unseen.
+        self.groups.insert(key, 1, 0).with_context(|| {
+            let folder = group.folder.display();
+            format!("follow the control group {folder}: the probes know {} of them", groups::GROUPS)
+        })?;
+        let mut registered = Vec::new();
+        for pid in group.members()? {
+            if pid != std::process::id()
+                && !self.is_target(pid)
+                && let Ok(found) = self.register(pid)
+            {
+                registered.extend(found);
+            }
+        }
+        Ok(registered)
+    }
+
+    /// Where the threads of processes stood that have come into a control group since the last call.
+    pub fn moved_in(&mut self) -> Vec<ThreadIo> {
+        // SAFETY: one element of 8 bytes, aligned, shared with the probes' atomic instructions.
+        let last = unsafe { AtomicU64::from_ptr(self.last_serial.at(0).cast()) }.load(Ordering::Acquire);
+        let before = std::mem::replace(&mut self.looked_at, last);
+        if before == last {
+            return Vec::new();
+        }
+        let is_new =
+            |process: &Process| process.moved_in != 0 && (before + 1..=last).contains(&process.serial);
+        let new = self.processes().map(|(_, process)| process).filter(is_new);
+        new.flat_map(|process| {
+            thread_io(process.tgid).map(move |(tid, io)| {
+                io_record(process.since_ns, ProcessSerial(process.serial), tid, &io, true)
+            })
+        })
+        .collect()
     }
 
     /// The serial of a process that is a target.

@@ -14,6 +14,8 @@ mod disk;
 mod faults;
 #[path = "kernel/files.rs"]
 mod files;
+#[path = "kernel/groups.rs"]
+mod groups;
 #[path = "kernel/matrix.rs"]
 mod matrix;
 #[path = "kernel/owners.rs"]

@@ -40,6 +40,15 @@ fields! {
     TaskWriteBytes = "task_struct", "ioac.write_bytes", 8;
     /// Since 6.18. Optional: without it a stay because of a quota is run queue time.
     TaskThrottled = "task_struct", "throttled", 1;
+    TaskGroupLeader = "task_struct", "group_leader", 8;
+    TaskCgroups = "task_struct", "cgroups", 8;
+    /// The version 2 group.
+    CssSetDefault = "css_set", "dfl_cgrp", 8;
+    CgroupParent = "cgroup", "self.parent", 8;
+    CgroupRoot = "cgroup", "root", 8;
+    CgroupRootHierarchy = "cgroup_root", "hierarchy_id", 4;
+    CgroupNode = "cgroup", "kn", 8;
+    NodeId = "kernfs_node", "id", 8;
     RegsSyscall = "pt_regs", "orig_ax", 8;
     RegsFirst = "pt_regs", "di", 8;
     RegsSecond = "pt_regs", "si", 8;

@@ -7,6 +7,7 @@ pub mod context;
 pub mod disk;
 pub mod event;
 pub mod fields;
+pub mod groups;
 pub mod holding;
 pub mod loss;
 pub mod owners;

@@ -30,8 +30,10 @@ pub struct Process {
     pub tgid: u32,
     pub parent_tgid: u32,
     pub comm: [u8; 16],
+    /// 1 if it had lived, and perhaps done I/O, when the probes made it a target.
+    pub moved_in: u64,
     /// Three cache lines: two processes that run on two CPUs must not write to the same one.
-    pub _pad: [u64; 6],
+    pub _pad: [u64; 5],
 }
 
 const _: () = assert!(size_of::<Process>() == 192);

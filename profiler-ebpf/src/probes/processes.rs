@@ -31,7 +31,7 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
         Some(parent) => {
             // SAFETY: a live slot.
             let parent_tgid = unsafe { (*parent).tgid };
-            target::adopt(child, parent_tgid, bpf_get_current_comm().unwrap_or_default());
+            target::adopt(child, parent_tgid, bpf_get_current_comm().unwrap_or_default(), false);
         }
         // The id may have been a target's, and the daemon may not have noticed its end yet.
         None => target::forget(child),
@@ -59,7 +59,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         None => {
             // SAFETY: the value is not used.
             if unsafe { COMMANDS.get(comm) }.is_some() {
-                target::adopt((bpf_get_current_pid_tgid() >> 32) as u32, 0, comm);
+                target::adopt((bpf_get_current_pid_tgid() >> 32) as u32, 0, comm, false);
             }
         }
     }

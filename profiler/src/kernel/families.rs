@@ -38,6 +38,15 @@ pub const FAMILIES: &[Family] = &[
         ],
     },
     Family {
+        name: GROUPS,
+        counts: "processes that come into a control group",
+        required: false,
+        programs: &[
+            Program { name: "group_enter", parameters: &["dst_cgrp", "path", "task"], fields: GROUP_FIELDS },
+            Program { name: "group_fork", parameters: &["task", "clone_flags"], fields: GROUP_FIELDS },
+        ],
+    },
+    Family {
         name: "sockets",
         counts: "payload bytes, peers, connections, retransmits",
         required: false,
@@ -163,6 +172,9 @@ pub const FAMILIES: &[Family] = &[
     },
 ];
 
+/// The family without which control groups have the members that they have at the start.
+pub const GROUPS: &str = "control groups";
+
 /// The family without which nothing is known of time.
 pub const SCHEDULING: &str = "scheduling";
 
@@ -171,6 +183,19 @@ pub const CONTEXTS: &str = "wake-up context";
 
 /// The family without which nothing that went through the page cache has an owner.
 pub const OWNERS: &str = "owners";
+
+const GROUP_FIELDS: &[Field] = &[
+    TaskTgid,
+    TaskComm,
+    TaskGroupLeader,
+    TaskCgroups,
+    CssSetDefault,
+    CgroupParent,
+    CgroupRoot,
+    CgroupRootHierarchy,
+    CgroupNode,
+    NodeId,
+];
 
 const SOCKET_FIELDS: &[Field] = &[
     SockFamily,
