@@ -17,6 +17,7 @@ mod socket;
 pub mod span;
 pub mod traffic;
 mod transfer;
+pub mod witness;
 mod write;
 
 pub use disk::{CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation};

@@ -63,6 +63,18 @@ impl Child {
         registered.and_then(|()| child.map(Self))
     }
 
+    /// Its process id if it has ended and [`Self::poll`] has not said so yet: until then /proc knows its totals.
+    pub fn ended(&self) -> Option<u32> {
+        let pid = self.0.id();
+        // SAFETY: any bytes are a siginfo, which the call writes to.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: the siginfo lives through the call, which leaves the process to be waited for.
+        let found = unsafe { libc::waitid(libc::P_PID, pid, &raw mut info, how) } == 0;
+        // SAFETY: the call has filled it in, or left it zero where nothing has ended.
+        (found && unsafe { info.si_pid() } != 0).then_some(pid)
+    }
+
     /// The status of a command that has ended.
     pub fn poll(&mut self) -> Result<Option<ExitStatus>> {
         self.0.try_wait().context("wait for the command")

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use aya::{Ebpf, programs::Program};
 
 use crate::{
-    capture::{Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer},
+    capture::{Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer, witness::Moment},
     clock::{now_ns, process_cpu_ns, wall_ns},
     cost::{self, Windows},
     kernel::families::FAMILIES,
@@ -22,6 +22,7 @@ use crate::{
     stacks::Stacks,
     sweep::Sweep,
     target::Targets,
+    witness,
 };
 
 /// What a killed recording loses at most.
@@ -81,6 +82,7 @@ pub fn run(
             sweep.write(&mut targets, &mut out)?;
             if due.thread_io.passed(now, THREAD_IO_INTERVAL_NS) {
                 sweep.write_thread_io(&targets, &mut out)?;
+                sweep.write_witnesses(&targets, Moment::During, &mut out)?;
             }
             drop(targets);
             write_losses(&sweep, cost::reentries(&ebpf)?, &ring, &stacks, &mut out)?;
@@ -96,15 +98,20 @@ pub fn run(
         out.push(&Record::ProbeWindow(window))?;
     }
     let reentries = cost::reentries(&ebpf)?;
+    let mut targets = shared.targets.lock().expect("no holder panicked");
+    sweep.write_witnesses(&targets, Moment::BeforeEnd, &mut out)?;
+    let mut host = witness::host(Moment::BeforeEnd);
     detach(&mut ebpf)?;
     // Counters stand still from here on.
     let end_ns = now_ns();
+    host.extend(witness::host(Moment::AfterEnd));
     ring.drain(&mut stacks, &mut out)?;
     write_moved_in(shared, &mut out)?;
     ring::write_pending(&ebpf, &mut out)?;
-    let mut targets = shared.targets.lock().expect("no holder panicked");
     sweep.write(&mut targets, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &mut stacks, &mut out)?;
+    sweep.write_witnesses(&targets, Moment::AfterEnd, &mut out)?;
+    host.iter().try_for_each(|witness| out.push(witness))?;
     drop(targets);
     stacks.write(&mut out)?;
     write_losses(&sweep, reentries, &ring, &stacks, &mut out)?;

@@ -50,6 +50,7 @@ kinds! {
     Holding = "holding",
     InodeUse = "inode_use",
     InodeIo = "inode_io",
+    Witness = "witness",
 }
 
 /// Writes the records of the given kinds, or all if none is given, in the order of the capture. A reader that

@@ -2,8 +2,8 @@
 //!
 //! 1. [`target`] chooses processes, by [`groups`] too, [`attach`] puts the probes in, [`kernel`] says where things are in this kernel.
 //! 2. [`recording`] owns the probes and the daemon's thread: [`drain`] is its loop, [`ring`] empties the ring buffer,
-//!    [`sweep`] copies the counters, [`stacks`] names stacks, [`cost`] measures all that, [`decode`] turns bytes into
-//!    records.
+//!    [`sweep`] copies the counters, [`stacks`] names stacks, [`cost`] measures all that, [`witness`] reads what the
+//!    kernel says of the same, [`decode`] turns bytes into records.
 //! 3. [`capture`] is the file: everything above writes it, everything below reads it.
 //! 4. [`timeline`] folds a capture, [`milestones`] are found in it, [`attribution`] says where the time between two of
 //!    them went, [`report`] says all of it, [`dump`] shows it raw.
@@ -25,6 +25,7 @@ pub mod ring;
 pub mod stacks;
 pub mod sweep;
 pub mod target;
+pub mod witness;
 
 // From bytes to a report.
 pub mod attribution;

@@ -118,6 +118,9 @@ fn follow(
                 HumanBytes(status.capture_bytes),
             )
         });
+        if let Some(pid) = child.as_ref().and_then(Child::ended) {
+            recording.note_end(pid)?;
+        }
         let ended = child.as_mut().map_or(Ok(None), Child::poll)?;
         let reason = if stop.load(Ordering::Acquire) {
             "interrupted"

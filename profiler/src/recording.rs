@@ -14,12 +14,13 @@ use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
     attach::{self, Settings},
-    capture::{ProcessSerial, Record, Run, Start, Writer},
+    capture::{ProcessSerial, Record, Run, Start, Writer, witness::Moment},
     clock::now_ns,
     drain::{self, Detached, Shared},
     groups::Group,
     kernel::environment,
     target::{Registered, Targets},
+    witness,
 };
 
 /// What is recorded, beyond the probes' settings.
@@ -104,6 +105,13 @@ impl Recording {
         self.inbox.send(record).ok().context("the recording has stopped")
     }
 
+    /// Puts the last totals of a process into the capture: one that has ended, and whose parent has not waited for it.
+    pub fn note_end(&self, pid: u32) -> Result<()> {
+        let serial = self.targets().serial(pid);
+        let ended = serial.and_then(|serial| witness::process(pid, serial, Moment::AfterEnd));
+        ended.map_or(Ok(()), |record| self.push(record))
+    }
+
     pub fn status(&self) -> Status {
         let mut status =
             Status { capture_bytes: self.shared.capture_bytes.load(Ordering::Relaxed), ..Status::default() };
@@ -132,7 +140,7 @@ impl Recording {
     }
 
     fn push_baselines(&self, registered: Vec<Registered>) -> Result<()> {
-        registered.into_iter().flat_map(|one| one.baseline).try_for_each(|io| self.push(Record::ThreadIo(io)))
+        registered.into_iter().flat_map(|one| one.baseline).try_for_each(|record| self.push(record))
     }
 
     fn targets(&self) -> std::sync::MutexGuard<'_, Targets> {
@@ -156,7 +164,9 @@ fn begin(
     settings: &Settings,
     subject: &Subject,
 ) -> Result<(aya::Ebpf, Arc<Shared>)> {
+    let mut witnesses = witness::host(Moment::BeforeStart);
     let mut probes = attach::attach(settings)?;
+    witnesses.extend(witness::host(Moment::AfterStart));
     give_back_memory();
     let start = Start {
         id: format!("{:016x}", rand::random::<u64>()),
@@ -174,6 +184,7 @@ fn begin(
     for family in probes.families.drain(..) {
         out.push(&Record::Family(family))?;
     }
+    witnesses.iter().try_for_each(|witness| out.push(witness))?;
     out.finish_frame().with_context(|| format!("begin {}", path.display()))?;
     let targets = Targets::new(&mut probes.ebpf)?;
     let shared = Shared {

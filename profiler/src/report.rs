@@ -24,7 +24,7 @@ pub use devices::DeviceReport;
 pub use overhead::{Overhead, Program};
 pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessReport};
 pub use transfers::{Agreement, MilestoneReport, Phase, Throughput, TransferReport};
-pub use trust::{Trust, Verdict};
+pub use trust::{Comparison, Relation, Trust, Verdict};
 
 use crate::{
     attribution::{self, observed::gather::gather},

@@ -23,11 +23,15 @@ use profiler_ebpf::abi::{
 };
 
 use crate::{
-    capture::{self, Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadIo, ThreadTotals, Waits, Writer},
+    capture::{
+        self, Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadIo, ThreadTotals, Waits, Writer,
+        witness::Moment,
+    },
     clock::now_ns,
     decode,
     stacks::Stacks,
     target::{Targets, comm_text, io_record, thread_io},
+    witness::{self, Namespaces},
 };
 
 use inodes::Inodes;
@@ -40,6 +44,7 @@ pub struct Sweep {
     devices: BpfHashMap<MapData, DeviceKey, DeviceIo>,
     credits: BpfHashMap<MapData, CreditKey, Credit>,
     inodes: Inodes,
+    namespaces: Namespaces,
     losses: PerCpuArray<MapData, u64>,
     written_threads: HashMap<ThreadKey, u64>,
     written_processes: HashMap<u64, (u64, u64)>,
@@ -54,6 +59,7 @@ impl Sweep {
             devices: take(ebpf, "DEVICES")?,
             credits: take(ebpf, "CREDITS")?,
             inodes: Inodes::new(take(ebpf, "INODE_USES")?, take(ebpf, "INODE_IO")?),
+            namespaces: Namespaces::default(),
             losses: ebpf.take_map("LOSSES").context("the object has no LOSSES")?.try_into()?,
             written_threads: HashMap::new(),
             written_processes: HashMap::new(),
@@ -73,6 +79,9 @@ impl Sweep {
         self.write_disks(out)?;
         self.inodes.write_if_due(out)?;
         for (slot, process) in &ended {
+            if let Some(last) = witness::ended(process) {
+                out.push(&last)?;
+            }
             targets.release(*slot, process)?;
             self.written_processes.remove(&process.serial);
         }
@@ -137,6 +146,23 @@ impl Sweep {
             }
         }
         Ok(())
+    }
+
+    /// What the kernel itself says of the targets that live, and of their network namespaces.
+    pub fn write_witnesses(&mut self, targets: &Targets, moment: Moment, out: &mut Writer) -> Result<()> {
+        let alive: Vec<_> =
+            targets.processes().map(|(_, process)| process).filter(|p| p.exited_ns == 0).collect();
+        for process in &alive {
+            let serial = ProcessSerial(process.serial);
+            if let Some(totals) = witness::process(process.tgid, serial, moment) {
+                out.push(&totals)?;
+            }
+            if moment == Moment::AfterEnd {
+                witness::threads(process.tgid, serial, moment).iter().try_for_each(|run| out.push(run))?;
+            }
+        }
+        let carried = self.namespaces.read(alive.iter().map(|process| process.tgid), moment);
+        carried.iter().try_for_each(|interface| out.push(interface))
     }
 
     /// Everything lost so far by class; `reentries` is what the kernel skipped of our programs.

@@ -19,10 +19,11 @@ use profiler_ebpf::abi::{
 
 use crate::{
     attach::pid_max,
-    capture::{ProcessSerial, ThreadIo},
+    capture::{ProcessSerial, Record, ThreadIo, witness::Moment},
     clock::now_ns,
     groups::Group,
     mapped::MappedArray,
+    witness,
 };
 
 /// The table of targets that the probes look into, mapped into this process's memory.
@@ -42,8 +43,8 @@ pub struct Targets {
 /// What registering a process that already ran found.
 pub struct Registered {
     pub serial: ProcessSerial,
-    /// Where its threads' I/O accounting stood.
-    pub baseline: Vec<ThreadIo>,
+    /// Where its threads' I/O accounting and the witnesses stood.
+    pub baseline: Vec<Record>,
 }
 
 impl Targets {
@@ -185,13 +186,16 @@ impl Targets {
         if status.state.starts_with(['Z', 'X']) {
             bail!("process {pid} has ended already");
         }
-        let baseline_io = thread_io(pid);
         let slot = self.free_slots.pop(0).map_err(|_| {
             anyhow::anyhow!("{} processes are profiled already, no more fit", PROCESS_SLOTS - 1)
         })?;
         // SAFETY: one element of 8 bytes, aligned, shared with the probes' atomic instructions.
         let serial =
             unsafe { AtomicU64::from_ptr(self.last_serial.at(0).cast()) }.fetch_add(1, Ordering::AcqRel) + 1;
+        let name = ProcessSerial(serial);
+        let mut baseline = witness::interfaces(pid, Moment::BeforeStart);
+        baseline.extend(witness::process(pid, name, Moment::BeforeStart));
+        baseline.extend(witness::threads(pid, name, Moment::BeforeStart));
         let since_ns = now_ns();
         self.put(
             slot,
@@ -205,9 +209,11 @@ impl Targets {
             },
         );
         self.slot(pid).store(slot as u16, Ordering::Release);
-        let serial = ProcessSerial(serial);
-        let baseline = baseline_io.map(|(tid, io)| io_record(since_ns, serial, tid, &io, true)).collect();
-        Ok(Registered { serial, baseline })
+        baseline.extend(
+            thread_io(pid).map(|(tid, io)| Record::ThreadIo(io_record(since_ns, name, tid, &io, true))),
+        );
+        baseline.extend(witness::process(pid, name, Moment::AfterStart));
+        Ok(Registered { serial: name, baseline })
     }
 
     fn is_target(&self, pid: u32) -> bool {

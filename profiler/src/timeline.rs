@@ -11,6 +11,7 @@ mod processes;
 mod progress;
 mod sockets;
 mod threads;
+mod witness;
 
 use std::{collections::BTreeMap, io::Read};
 
@@ -23,6 +24,7 @@ pub use processes::Process;
 pub use progress::Point;
 pub use sockets::{Peer, PeerKey, Remote, by_peer};
 pub use threads::{FileIo, ThreadTime};
+pub use witness::{Grown, Readings, Witnesses};
 
 use crate::{
     capture::{
@@ -61,6 +63,7 @@ pub struct Timeline {
     pub events: Events,
     /// When records of the ring buffer were lost, in order of time.
     pub lossy: Vec<Lossy>,
+    pub witnesses: Witnesses,
 }
 
 /// A transfer with what the application claimed about it.
@@ -153,6 +156,7 @@ struct Folded {
     reorder: Reorder,
     events: Events,
     lossy: Vec<Lossy>,
+    witnesses: Witnesses,
     /// Losses of events were known up to here, and how many.
     losses_known: (u64, u64),
 }
@@ -282,6 +286,10 @@ impl Folded {
                 self.seen(holding.at_ns);
                 self.events.holdings.push(holding);
             }
+            Record::Witness(witness) => {
+                self.seen(witness.at_ns);
+                self.witnesses.add(witness);
+            }
             Record::End(end) => {
                 self.seen(end.at_ns);
                 self.end = Some((end.at_ns, end.reason));
@@ -338,6 +346,7 @@ impl Folded {
             daemon: self.daemon,
             events: self.events,
             lossy: self.lossy,
+            witnesses: self.witnesses,
         })
     }
 

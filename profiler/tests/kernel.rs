@@ -34,3 +34,5 @@ mod time;
 mod traffic;
 #[path = "kernel/verify.rs"]
 mod verify;
+#[path = "kernel/witnesses.rs"]
+mod witnesses;

@@ -12,6 +12,7 @@ use crate::capture::{
     span::Span,
     traffic::{Arrival, Holding, Payload},
     transfer::{Checksum, Label, Milestone, Polling, Transfer},
+    witness::Witness,
 };
 
 /// A process within one capture. Process ids are reused within a capture, serials are not.
@@ -57,4 +58,5 @@ pub enum Record {
     Holding(Holding),
     InodeUse(InodeUse),
     InodeIo(InodeIo),
+    Witness(Witness),
 }

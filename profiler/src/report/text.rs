@@ -3,6 +3,7 @@
 mod budgets;
 pub(crate) mod cells;
 mod tables;
+mod witnesses;
 
 use super::{About, Agreement, Overhead, Report, Trust, Verdict};
 use cells::{both, clean, exact, lines, or_dash, plain, rate};
@@ -136,7 +137,12 @@ fn trust(trust: &Trust) -> String {
     for reason in &trust.reasons {
         reasons.add_row(["-", &clean(reason)]);
     }
-    format!("Trust\n{}{}", lines(&table), lines(&reasons))
+    let missing = trust.witnesses_missing.map_or_else(String::new, |why| format!("  {why}\n"));
+    let witnesses = witnesses::witnesses(&trust.witnesses);
+    let witnesses: Vec<_> = [witnesses, missing].into_iter().filter(|part| !part.is_empty()).collect();
+    let mut sections = vec![format!("Trust\n{}{}", lines(&table), lines(&reasons))];
+    sections.extend(witnesses);
+    sections.join("\n")
 }
 
 #[cfg(test)]

@@ -12,6 +12,10 @@ use crate::{
     timeline::{LATE, ThreadTime, TimedTransfer, Timeline, Windows},
 };
 
+mod witnesses;
+
+pub use witnesses::{Comparison, Relation};
+
 use super::{
     processes,
     transfers::{FoundTransfer, Interval, intervals},
@@ -25,6 +29,10 @@ pub struct Trust {
     /// By class, also those without a loss.
     pub events_lost: BTreeMap<String, u64>,
     pub probes_missing: Vec<String>,
+    /// Counts that the kernel keeps too.
+    pub witnesses: Vec<Comparison>,
+    /// Why some have no witness.
+    pub witnesses_missing: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -55,12 +63,16 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
             "milestones were claimed for {label}, but no transfer has that label: they are not in the report"
         )
     }));
+    let witnesses = witnesses::compare(timeline);
+    reasons.extend(witnesses::reasons(&witnesses));
     let missing = timeline.families.values().filter(|family| family.missing.is_some());
     Trust {
         verdict: if reasons.is_empty() { Verdict::Complete } else { Verdict::Degraded },
         reasons,
         events_lost: timeline.losses.clone(),
         probes_missing: missing.map(|family| family.name.clone()).collect(),
+        witnesses,
+        witnesses_missing: witnesses::missing(timeline),
     }
 }
 

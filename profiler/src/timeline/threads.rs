@@ -163,11 +163,13 @@ pub struct FileIo {
     last: Chars,
 }
 
-/// `rchar` and `wchar`: bytes of `read()` and `write()`, on sockets too.
+/// `rchar` and `wchar`: bytes of `read()` and `write()`, on sockets too; `read_bytes` and `write_bytes`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Chars {
     read: u64,
     write: u64,
+    from_devices: u64,
+    to_devices: u64,
 }
 
 impl FileIo {
@@ -179,13 +181,34 @@ impl FileIo {
         self.last.write.saturating_sub(self.baseline.write)
     }
 
+    /// What it had devices read, by the kernel's accounting.
+    pub fn device_read_bytes(&self) -> u64 {
+        self.last.from_devices.saturating_sub(self.baseline.from_devices)
+    }
+
+    /// What it dirtied of files, and wrote to devices directly, by the kernel's accounting.
+    pub fn device_written_bytes(&self) -> u64 {
+        self.last.to_devices.saturating_sub(self.baseline.to_devices)
+    }
+
     pub(super) fn add(&mut self, io: &ThreadIo) {
-        let chars = Chars { read: io.read_chars, write: io.write_chars };
+        let chars = Chars {
+            read: io.read_chars,
+            write: io.write_chars,
+            from_devices: io.read_bytes,
+            to_devices: io.write_bytes,
+        };
         if io.baseline {
             self.baseline = chars;
         }
         // The kernel's counters never go back, so a smaller value is an older one.
-        self.last = Chars { read: chars.read.max(self.last.read), write: chars.write.max(self.last.write) };
+        let Chars { read, write, from_devices, to_devices } = self.last;
+        self.last = Chars {
+            read: chars.read.max(read),
+            write: chars.write.max(write),
+            from_devices: chars.from_devices.max(from_devices),
+            to_devices: chars.to_devices.max(to_devices),
+        };
     }
 }
 
