@@ -144,7 +144,7 @@ pub struct Verify {
   profiler bench --matrix night.toml -o results/night --resume
 
 A matrix file:
-  systems = [\"transmission\"]
+  systems = [\"transmission\", \"deluge\"]
   swarms = [{ nodes = 2, seeders = [1] }, { nodes = 8, seeders = [1, 2, 4] }]
   file_sizes = [\"100MiB\", \"1GiB\"]
   repetitions = 3                # of each configuration [default: 1]

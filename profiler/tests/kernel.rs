@@ -8,6 +8,8 @@ mod actor;
 mod bench;
 #[path = "kernel/bytes.rs"]
 mod bytes;
+#[path = "kernel/deluge.rs"]
+mod deluge;
 #[path = "kernel/disk.rs"]
 mod disk;
 #[path = "kernel/faults.rs"]

@@ -28,7 +28,12 @@ pub struct Configuration {
 #[derive(Serialize, Deserialize, ValueEnum, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "kebab-case")]
 pub enum System {
+    /// With the client's defaults, among them uTP
     Transmission,
+    /// With the client's defaults, among them uTP
+    Deluge,
+    /// Without uTP: all payload goes over TCP
+    DelugeTcp,
     Codex,
 }
 
@@ -36,6 +41,8 @@ impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Transmission => "transmission",
+            Self::Deluge => "deluge",
+            Self::DelugeTcp => "deluge-tcp",
             Self::Codex => "codex",
         })
     }

@@ -76,8 +76,8 @@ pub fn table(plan: &[Planned], matrix: &Matrix, room: &Room) -> String {
     format!(
         "{}\n{}{} of {} configurations fit, {} runs, about {}.\n\
          This host: {} MiB free on the scratch disk, {} MiB of memory available, {} CPUs.\n\
-         Disk is a copy of the file for each node and 64 MiB. Memory and time are estimates from runs of 100 and \
-         400 MiB\nbetween 2 nodes on 2 CPUs; a configuration fits if disk and memory suffice and one run is \
+         Disk is a copy of the file for each node and 64 MiB. Memory and time are estimates from runs of 20 to \
+         400 MiB\nbetween 2 to 32 nodes on 2 CPUs; a configuration fits if disk and memory suffice and one run is \
          within its limit of {}.\n",
         cells::lines(&table),
         room.missing.iter().map(|(system, reason)| format!("{system}: {reason}\n")).collect::<String>(),
@@ -150,7 +150,7 @@ mod tests {
     #[track_caller]
     fn check(matrix: &Matrix, room: &Room, fitting: usize, reason_has: &[&str]) {
         let plan = plan(matrix, room);
-        assert_eq!(plan.len(), 39, "none is left out silently");
+        assert_eq!(plan.len(), 2 * 39, "none is left out silently");
         assert_eq!(plan.iter().filter(|planned| planned.verdict == Verdict::Fits).count(), fitting);
         let Verdict::Skipped(largest) = &plan[38].verdict else { panic!("the largest fits") };
         assert!(reason_has.iter().all(|part| largest.reason.contains(part)), "{}", largest.reason);
@@ -159,13 +159,13 @@ mod tests {
     #[test]
     fn what_does_not_fit_has_its_reason() {
         let matrix = Preset::ThisHost.matrix().expect("valid");
-        check(&matrix, &room(8, 24), 14, &["163904 MiB of disk", "8192 MiB are free", "scratch directory"]);
+        check(&matrix, &room(8, 24), 28, &["163904 MiB of disk", "8192 MiB are free", "scratch directory"]);
         check(&matrix, &room(0, 24), 0, &["0 MiB are free"]);
         check(&matrix, &room(1000, 0), 0, &["896 MiB of memory"]);
         let missing = [(System::Transmission, "transmission-daemon is not in PATH".to_owned())].into();
-        check(&matrix, &Room { missing, ..room(1000, 24) }, 0, &["not in PATH"]);
+        check(&matrix, &Room { missing, ..room(1000, 24) }, 39, &["not in PATH"]);
         let short = Matrix { timeout: Duration::from_secs(60), ..matrix };
-        check(&short, &room(1000, 24), 8, &["take 3", "limit is 1m", "timeout"]);
+        check(&short, &room(1000, 24), 16, &["take 3", "limit is 1m", "timeout"]);
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
         let (matrix, room) = (Preset::Seed.matrix().expect("valid"), room(8, 24));
         let text = table(&plan(&matrix, &room), &matrix, &room);
         assert_eq!(text.lines().filter(|line| line.contains(" transmission ")).count(), 39);
-        for part in ["14 of 39 configurations fit, 140 runs", "estimates from runs of 100", "no: disk"] {
+        for part in ["28 of 78 configurations fit, 280 runs", "estimates from runs of 20", "no: disk"] {
             assert!(text.contains(part), "{part:?} is missing in:\n{text}");
         }
     }

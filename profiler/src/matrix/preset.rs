@@ -63,15 +63,16 @@ mod tests {
 
     #[test]
     fn seed_is_the_whole_matrix() {
-        let cells = check(Preset::Seed, 39, 10);
+        let cells = check(Preset::Seed, 2 * 39, 10);
         assert!(cells.iter().all(|cell| cell.seeders <= cell.nodes / 2));
         let sizes: BTreeSet<_> = cells.iter().map(|cell| cell.file_size_bytes).collect();
         assert_eq!(sizes.into_iter().collect::<Vec<_>>(), [104_857_600, 1_073_741_824, 5_368_709_120]);
         assert_eq!(cells[12].to_string(), "transmission, 32 nodes, 16 seeding, 100MiB");
+        assert_eq!(cells[39 + 12].to_string(), "deluge, 32 nodes, 16 seeding, 100MiB");
     }
 
     #[test]
     fn this_host_has_the_configurations_of_seed() {
-        assert_eq!(check(Preset::ThisHost, 39, 3), check(Preset::Seed, 39, 10));
+        assert_eq!(check(Preset::ThisHost, 2 * 39, 3), check(Preset::Seed, 2 * 39, 10));
     }
 }

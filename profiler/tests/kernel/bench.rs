@@ -112,7 +112,7 @@ pub fn check_nothing_is_left() {
     }
     let clients = procfs::process::all_processes().unwrap().flatten().filter(|process| {
         process.stat().is_ok_and(|stat| {
-            ["transmission-da", "opentracker"].contains(&stat.comm.as_str()) && stat.state != 'Z'
+            ["transmission-da", "deluged", "opentracker"].contains(&stat.comm.as_str()) && stat.state != 'Z'
         })
     });
     assert_eq!(clients.count(), 0, "clients still run");

@@ -15,6 +15,7 @@ pub struct Need {
 /// The programs that the benchmark starts, for BitTorrent.
 pub fn programs() -> Vec<Need> {
     vec![
+        program("deluged", &["deluged"], "put deluged 2 on the PATH"),
         program("opentracker", &["opentracker"], "build opentracker and put it on the PATH"),
         program(
             "transmission-daemon",

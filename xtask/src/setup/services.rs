@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use crate::command;
 
 /// Packages that bring a service of the same name.
-const SERVICES: [&str; 2] = ["opentracker", "transmission-daemon"];
+const SERVICES: [&str; 3] = ["deluged", "opentracker", "transmission-daemon"];
 const UNITS: &str = "/etc/systemd/system";
 const INIT_SCRIPTS: &str = "/etc/init.d";
 

@@ -3,7 +3,9 @@
 //! A driver knows its system's program and protocol; where nodes run, when they start and what is measured is
 //! not its business.
 
+mod bittorrent;
 mod codex;
+mod deluge;
 mod transmission;
 
 use std::ffi::OsString;
@@ -19,23 +21,31 @@ use super::milestones::Sample;
 use super::plan::System;
 use super::program::Program;
 
-/// What is particular to a system.
+/// What is particular to a system. The answers that stand here are those of BitTorrent's clients.
 pub trait Driver: Send + Sync {
     /// The program that each node runs.
     fn program(&self) -> Program;
 
     /// How its nodes find each other.
-    fn meeting(&self) -> Meeting;
+    fn meeting(&self) -> Meeting {
+        Meeting::Tracker
+    }
 
     /// Ports on which nodes are controlled and find each other, inside their namespace.
-    fn control_ports(&self) -> Vec<u16>;
+    fn control_ports(&self) -> Vec<u16> {
+        vec![bittorrent::CONTROL_PORT]
+    }
 
     /// The control port that takes the file from a client, if the system has uploads. Seeders of a system
     /// that has none find the file in their folder.
-    fn upload_port(&self) -> Option<u16>;
+    fn upload_port(&self) -> Option<u16> {
+        None
+    }
 
     /// The port on which nodes talk to each other, over TCP and UDP.
-    fn peer_port(&self) -> u16;
+    fn peer_port(&self) -> u16 {
+        bittorrent::PEER_PORT
+    }
 
     /// Writes a node's settings, and returns the arguments to start its program with.
     fn configure(&self, place: &Place) -> Result<Vec<OsString>>;
@@ -104,6 +114,8 @@ pub enum Download {
 pub fn driver(system: System, codex_bin: Option<&Path>) -> Result<Arc<dyn Driver>> {
     match system {
         System::Codex => Ok(Arc::new(codex::Codex::find(codex_bin)?)),
+        System::Deluge => Ok(Arc::new(deluge::Deluge { has_utp: true })),
+        System::DelugeTcp => Ok(Arc::new(deluge::Deluge { has_utp: false })),
         System::Transmission => Ok(Arc::new(transmission::Transmission)),
     }
 }

@@ -12,14 +12,11 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{Control, Download, Driver, Meeting, Place};
-use crate::bench::dataset::Dataset;
-use crate::bench::milestones::Sample;
+use super::bittorrent::{self, CONTROL_PORT, Node, PEER_PORT};
+use super::{Control, Driver, Place};
 use crate::bench::program::{Program, Source, User};
 use rpc::Rpc;
 
-const RPC_PORT: u16 = 9091;
-const PEER_PORT: u16 = 51413;
 const SETTINGS: &str = "settings.json";
 
 /// `TR_STATUS_SEED`: the file is complete and offered to others.
@@ -35,28 +32,12 @@ impl Driver for Transmission {
         Program { name: package, source: Source::Package(package), user: User::Root }
     }
 
-    fn meeting(&self) -> Meeting {
-        Meeting::Tracker
-    }
-
-    fn control_ports(&self) -> Vec<u16> {
-        vec![RPC_PORT]
-    }
-
-    fn upload_port(&self) -> Option<u16> {
-        None
-    }
-
-    fn peer_port(&self) -> u16 {
-        PEER_PORT
-    }
-
     fn configure(&self, place: &Place) -> Result<Vec<OsString>> {
         let settings = json!({
             "download-dir": place.data,
             "incomplete-dir-enabled": false,
             "rpc-bind-address": Ipv4Addr::LOCALHOST,
-            "rpc-port": RPC_PORT,
+            "rpc-port": CONTROL_PORT,
             "peer-port": PEER_PORT,
             "port-forwarding-enabled": false,
             "dht-enabled": false,
@@ -69,46 +50,30 @@ impl Driver for Transmission {
     }
 
     fn control(&self) -> Box<dyn Control> {
-        Box::new(Node { rpc: Rpc::new(RPC_PORT), is_offered: false })
+        Box::new(Node::new(Client { rpc: Rpc::new(CONTROL_PORT) }))
     }
 }
 
-struct Node {
+struct Client {
     rpc: Rpc,
-    is_offered: bool,
 }
 
-impl Control for Node {
+impl bittorrent::Client for Client {
     fn version(&mut self) -> Result<String> {
         let session = self.rpc.call("session-get", json!({ "fields": ["version"] }))?;
         text(&session, "version")
     }
 
-    fn contact(&mut self) -> Result<String> {
-        bail!("the nodes meet at a tracker")
+    fn add(&mut self, torrent_path: &str) -> Result<()> {
+        self.rpc.call("torrent-add", json!({ "filename": torrent_path })).map(drop)
     }
 
-    fn is_connected(&mut self) -> Result<bool> {
-        bail!("the nodes meet at a tracker")
-    }
-
-    /// The torrent's file name, once the node has checked the whole file, and is known to the tracker.
-    fn offer(
-        &mut self,
-        dataset: &Dataset,
-        _tell: &mut dyn FnMut(Sample) -> Result<()>,
-    ) -> Result<Option<String>> {
-        let torrent = dataset.torrent.as_ref().context("there is no torrent")?;
-        if !self.is_offered {
-            self.add(&torrent.path)?;
-            self.is_offered = true;
-        }
-        Ok(self.is_seeding()?.then(|| torrent.path.clone()))
-    }
-
-    fn download(&mut self, reference: &str) -> Result<Download> {
-        self.add(reference)?;
-        Ok(Download::Polled)
+    fn is_seeding(&mut self) -> Result<bool> {
+        let torrent = self.torrent(&["status", "leftUntilDone", "trackerStats", "error", "errorString"])?;
+        let is_complete =
+            number(&torrent, "status")? == STATUS_SEEDING && number(&torrent, "leftUntilDone")? == 0;
+        let is_announced = torrent["trackerStats"][0]["lastAnnounceSucceeded"] == json!(true);
+        Ok(is_complete && is_announced)
     }
 
     /// Counted anew for each answer, block by block (16 KiB), whether or not the block's piece is complete. A
@@ -120,20 +85,7 @@ impl Control for Node {
     }
 }
 
-impl Node {
-    /// Gives the node a torrent to seed, if the file is there already, or to download.
-    fn add(&mut self, torrent: &str) -> Result<()> {
-        self.rpc.call("torrent-add", json!({ "filename": torrent })).map(drop)
-    }
-
-    fn is_seeding(&mut self) -> Result<bool> {
-        let torrent = self.torrent(&["status", "leftUntilDone", "trackerStats", "error", "errorString"])?;
-        let is_complete =
-            number(&torrent, "status")? == STATUS_SEEDING && number(&torrent, "leftUntilDone")? == 0;
-        let is_announced = torrent["trackerStats"][0]["lastAnnounceSucceeded"] == json!(true);
-        Ok(is_complete && is_announced)
-    }
-
+impl Client {
     /// The wanted fields of the node's only torrent.
     fn torrent(&mut self, fields: &[&str]) -> Result<Value> {
         let mut answer = self.rpc.call("torrent-get", json!({ "fields": fields }))?;
