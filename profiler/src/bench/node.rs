@@ -17,9 +17,11 @@ use super::drivers::{Control, Driver, Place};
 use super::hosts::Host;
 use super::observer::NodeProcess;
 use super::plan::NodePlan;
+use super::stream;
 
 const UP_LIMIT: Duration = Duration::from_secs(30);
-/// Checking a file takes the time to read and hash it, an upload the time to write it: 5 GiB on a slow disk.
+/// Checking or handing over a file takes the time to read and hash it, an upload the time to write it: 5 GiB on
+/// a slow disk.
 const OFFER_LIMIT: Duration = Duration::from_secs(600);
 const CONNECTED_LIMIT: Duration = Duration::from_secs(60);
 
@@ -86,10 +88,24 @@ impl Node {
         self.ask("tells its contact", UP_LIMIT, stop, |control| control.contact().map(Some))
     }
 
-    /// Waits until the node knows others.
-    pub fn connect(&mut self, stop: &AtomicBool) -> Result<()> {
-        self.ask("finds other nodes", CONNECTED_LIMIT, stop, |control| {
-            Ok(control.is_connected()?.then_some(()))
+    /// Waits until the node has heard from another, a newcomer. The newcomer's word would prove nothing: it
+    /// may list the node whose contact it was given, dead or not.
+    pub fn meet(&mut self, newcomer: &mut Self, stop: &AtomicBool) -> Result<()> {
+        let identity =
+            newcomer.ask("tells its identity", UP_LIMIT, stop, |control| control.identity().map(Some))?;
+        let what = format!("has heard from {}", newcomer.process.label);
+        let met = self
+            .ask(&what, CONNECTED_LIMIT, stop, move |control| Ok(control.knows(&identity)?.then_some(())));
+        met.map_err(|error| newcomer.daemon.explain(error))
+    }
+
+    /// SHA-256 of a file of this size that the node has in its own store. To be called when nothing is measured
+    /// any more.
+    pub fn read_back(&mut self, reference: &str, file_size_bytes: u64, stop: &AtomicBool) -> Result<String> {
+        let reference = reference.to_owned();
+        self.ask("hands its file over", OFFER_LIMIT, stop, move |control| {
+            let received = stream::receive(control.read_back(&reference)?, file_size_bytes, |_| Ok(()))?;
+            Ok(Some(received.sha256))
         })
     }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::geteuid;
 
 use super::daemon::Daemon;
-use super::dataset::{self, Dataset};
+use super::dataset::{self, Dataset, received_file};
 use super::drivers::Meeting;
 use super::hosts::{self, Host};
 use super::node::{self, Node};
@@ -58,8 +58,8 @@ pub struct Swarm {
     dataset: Dataset,
     /// By what leechers ask for the file, once it is offered.
     reference: Option<String>,
-    /// Checksums of what was received and not kept, by label.
-    received: BTreeMap<String, String>,
+    /// What the downloads left behind, by label.
+    outcomes: BTreeMap<String, Outcome>,
     stall_timeout: Duration,
     run: Run,
 }
@@ -133,9 +133,9 @@ pub fn prepare(
         }
         let mut node = node::start(&driver, plan, host, run.folder(), contact.as_deref(), stop)?;
         if driver.meeting() == Meeting::FirstNode {
-            match contact {
+            match nodes.first_mut() {
                 None => contact = Some(node.contact(stop)?),
-                Some(_) => node.connect(stop)?,
+                Some(first) => first.meet(&mut node, stop)?,
             }
         }
         nodes.push(node);
@@ -146,7 +146,7 @@ pub fn prepare(
         hub,
         dataset,
         reference: None,
-        received: BTreeMap::new(),
+        outcomes: BTreeMap::new(),
         stall_timeout: options.stall_timeout,
         run,
     })
@@ -181,7 +181,9 @@ impl Swarm {
         let transfer = transfers.into_iter().next().context("the upload left no result")?;
         match &transfer.outcome {
             Outcome::Offered { reference } => self.reference = Some(reference.clone()),
-            Outcome::Stored | Outcome::Received { .. } => bail!("the upload was followed as a download"),
+            Outcome::Stored | Outcome::Held | Outcome::Received { .. } => {
+                bail!("the upload was followed as a download")
+            }
         }
         Ok(transfer)
     }
@@ -211,26 +213,26 @@ impl Swarm {
             roles.filter(|(_, role)| *role == Role::Leecher).map(|(index, _)| index).collect();
         let job = Job::Download { reference };
         let transfers = self.run(&leechers, &job, observer, stop)?;
-        for transfer in &transfers {
-            if let Outcome::Received { sha256 } = &transfer.outcome {
-                self.received.insert(transfer.label.clone(), sha256.clone());
-            }
-        }
+        let outcomes = transfers.iter().map(|transfer| (transfer.label.clone(), transfer.outcome.clone()));
+        self.outcomes.extend(outcomes);
         Ok(transfers)
     }
 
     /// Reads every received file, unless it was read when it was received. To be called when nothing is
     /// measured any more.
-    pub fn verify(&self, stop: &AtomicBool) -> Result<Vec<FileCheck>> {
-        let leechers = self.nodes().filter(|node| node.role == Role::Leecher);
+    pub fn verify(&mut self, stop: &AtomicBool) -> Result<Vec<FileCheck>> {
+        let Self { nodes, run, dataset, reference, outcomes, .. } = self;
+        let reference = reference.as_deref().context("no seeder serves the file yet")?;
+        let leechers = nodes.iter_mut().filter(|node| node.process.role == Role::Leecher);
         let checks = leechers.map(|node| {
-            let label = node.label.clone();
-            let sha256 = match self.received.get(&label) {
-                Some(sha256) => sha256.clone(),
-                None => checksum::sha256_of_file(&dataset::received_file(self.run.folder(), &label), stop)
-                    .with_context(|| format!("verify the file of {label}"))?,
+            let label = node.process.label.clone();
+            let sha256 = match outcomes.get(&label) {
+                Some(Outcome::Received { sha256 }) => Ok(sha256.clone()),
+                Some(Outcome::Held) => node.read_back(reference, dataset.file_size_bytes, stop),
+                _ => checksum::sha256_of_file(&received_file(run.folder(), &label), stop),
             };
-            let is_equal = sha256 == self.dataset.sha256;
+            let sha256 = sha256.with_context(|| format!("verify the file of {label}"))?;
+            let is_equal = sha256 == dataset.sha256;
             Ok(FileCheck { label, sha256, is_equal })
         });
         checks.collect()

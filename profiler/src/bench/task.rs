@@ -36,6 +36,8 @@ pub struct Finished {
 pub enum Outcome {
     /// The file, in the node's folder.
     Stored,
+    /// The file, in a store of the node's own.
+    Held,
     /// Its checksum: the file was read and not kept.
     Received { sha256: String },
     /// By what others ask for the file that was uploaded.
@@ -89,6 +91,7 @@ fn run(task: &mut Task, start: &Receiver<()>, tell: impl Fn(Event) -> Result<()>
         Job::Upload(dataset) => upload(control, dataset, sampled)?,
         Job::Download { reference } => match control.download(reference)? {
             Download::Polled => (poll::poll(control, task.file_size_bytes, sampled)?, Outcome::Stored),
+            Download::Held => (poll::poll(control, task.file_size_bytes, sampled)?, Outcome::Held),
             Download::Streamed(reader) => {
                 let received = stream::receive(reader, task.file_size_bytes, sampled)?;
                 (received.reads, Outcome::Received { sha256: received.sha256 })

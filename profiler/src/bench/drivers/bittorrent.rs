@@ -47,7 +47,11 @@ impl<C: Client> Control for Node<C> {
         bail!("the nodes meet at a tracker")
     }
 
-    fn is_connected(&mut self) -> Result<bool> {
+    fn identity(&mut self) -> Result<String> {
+        bail!("the nodes meet at a tracker")
+    }
+
+    fn knows(&mut self, _identity: &str) -> Result<bool> {
         bail!("the nodes meet at a tracker")
     }
 

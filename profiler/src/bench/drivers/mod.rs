@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::dataset::Dataset;
 use super::milestones::Sample;
@@ -83,8 +83,11 @@ pub trait Control: Send {
     /// By what others find this node, in a system whose nodes meet at the first one.
     fn contact(&mut self) -> Result<String>;
 
-    /// Whether the node knows others, in a system whose nodes meet at the first one.
-    fn is_connected(&mut self) -> Result<bool>;
+    /// What other nodes call this one, in a system whose nodes meet at the first one.
+    fn identity(&mut self) -> Result<String>;
+
+    /// Whether the node has heard from the one of that identity, in a system whose nodes meet at the first one.
+    fn knows(&mut self, identity: &str) -> Result<bool>;
 
     /// Has the node serve the file, and returns by what others ask for it, once it is served: until then to be
     /// called again. An upload is one call, and tells how much of the file the node has taken.
@@ -100,12 +103,19 @@ pub trait Control: Send {
     /// Payload bytes that the application says are there, pieces in progress included, of a download that is
     /// polled.
     fn bytes_there(&mut self) -> Result<u64>;
+
+    /// The file out of the node's store, in a system whose nodes have one.
+    fn read_back(&mut self, _reference: &str) -> Result<Box<dyn Read>> {
+        bail!("the file is in the node's folder")
+    }
 }
 
 /// How a download is followed.
 pub enum Download {
     /// The node puts the file into its folder, and is asked how far it is.
     Polled,
+    /// The node puts the file into a store of its own, and is asked how far it is.
+    Held,
     /// The node hands the file over, in order, as it arrives.
     Streamed(Box<dyn Read>),
 }

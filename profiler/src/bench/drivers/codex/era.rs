@@ -12,6 +12,11 @@ use serde_json::Value;
 /// The bases of the REST API, in the order in which they are tried.
 pub const BASES: [&str; 2] = ["/api/codex/v1", "/api/storage/v1"];
 
+/// Whether nodes with this base may tell of the progress of a download.
+pub fn has_progress(base: &str) -> bool {
+    base != BASES[0]
+}
+
 /// How a program is told where to listen for peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listen {

@@ -6,14 +6,17 @@
 
 mod era;
 mod intake;
+mod progress;
 mod rest;
 #[cfg(test)]
 mod stub;
+mod table;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{self, Path, PathBuf};
@@ -25,7 +28,8 @@ use crate::bench::dataset::Dataset;
 use crate::bench::milestones::Sample;
 use crate::bench::program::{Program, Source, User, in_path};
 use era::Listen;
-use rest::{Limits, Rest};
+use progress::Fetch;
+use rest::{From, Limits, Rest};
 
 /// As in the public harness.
 const REST_PORT: u16 = 6891;
@@ -96,13 +100,15 @@ impl Driver for Codex {
 
     fn control(&self) -> Box<dyn Control> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, REST_PORT));
-        Box::new(Node { rest: Rest::new(address, Limits::default()), listen: self.listen })
+        Box::new(Node { rest: Rest::new(address, Limits::default()), listen: self.listen, fetch: None })
     }
 }
 
 struct Node {
     rest: Rest,
     listen: Listen,
+    /// The download that is polled.
+    fetch: Option<Fetch>,
 }
 
 impl Control for Node {
@@ -118,10 +124,14 @@ impl Control for Node {
         Ok(record)
     }
 
-    /// Whether its table of peers has one. What comes by without a table is taken as connected.
-    fn is_connected(&mut self) -> Result<bool> {
+    /// The node's peer id.
+    fn identity(&mut self) -> Result<String> {
+        self.rest.text_or_field("peerid", "id")
+    }
+
+    fn knows(&mut self, identity: &str) -> Result<bool> {
         let (_, info) = self.rest.debug_info()?;
-        Ok(info["table"]["nodes"].as_array().is_none_or(|nodes| !nodes.is_empty()))
+        Ok(table::has_heard_from(&info, identity))
     }
 
     fn offer(
@@ -132,12 +142,22 @@ impl Control for Node {
         intake::upload(&mut self.rest, &dataset.file, tell).map(Some)
     }
 
+    /// A stream in era A, whose nodes do not tell of their progress.
     fn download(&mut self, reference: &str) -> Result<Download> {
-        let stream = self.rest.stream(reference)?;
-        Ok(Download::Streamed(Box::new(stream)))
+        if era::has_progress(self.rest.debug_info()?.0) {
+            self.fetch = progress::fetch(&mut self.rest, reference)?;
+        }
+        match self.fetch {
+            Some(_) => Ok(Download::Held),
+            None => Ok(Download::Streamed(Box::new(self.rest.stream(reference, From::Network)?))),
+        }
     }
 
     fn bytes_there(&mut self) -> Result<u64> {
-        anyhow::bail!("a node of Codex is not polled")
+        self.fetch.as_mut().context("this download is not polled")?.bytes_there(&mut self.rest)
+    }
+
+    fn read_back(&mut self, reference: &str) -> Result<Box<dyn Read>> {
+        Ok(Box::new(self.rest.stream(reference, From::Store)?))
     }
 }

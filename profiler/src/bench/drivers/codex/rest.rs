@@ -41,6 +41,14 @@ impl Default for Limits {
     }
 }
 
+/// Where a stream has its file from.
+#[derive(Clone, Copy, Debug)]
+pub enum From {
+    Network,
+    /// In fact also through the network, if a block is missing there.
+    Store,
+}
+
 pub struct Rest {
     agent: Agent,
     address: SocketAddr,
@@ -70,12 +78,9 @@ impl Rest {
             if answer.status() == StatusCode::NOT_FOUND {
                 continue;
             }
-            let info = text(answer, &url)?;
+            let info = parsed(answer, &url)?;
             self.base = Some(base);
-            return Ok((
-                base,
-                serde_json::from_str(&info).with_context(|| format!("parse the answer of {url}"))?,
-            ));
+            return Ok((base, info));
         }
         bail!("{} has none of the APIs {}", self.address, BASES.join(", "))
     }
@@ -95,6 +100,19 @@ impl Rest {
         }
     }
 
+    /// The JSON at `path`.
+    pub fn json(&mut self, path: &str) -> Result<Value> {
+        let url = self.url(path)?;
+        parsed(self.get(&url, self.limits.answer)?, &url)
+    }
+
+    /// The JSON that answers a request without a body, which may have to go through the network first.
+    pub fn post(&mut self, path: &str) -> Result<Value> {
+        let url = self.url(path)?;
+        let request = self.agent.post(&url).config().timeout_recv_response(Some(self.limits.found)).build();
+        parsed(request.send_empty().map_err(|error| explain(error, &url))?, &url)
+    }
+
     /// Uploads what `content` gives, `size_bytes` in all, and returns the CID of its manifest.
     pub fn upload(&mut self, content: &mut dyn Read, size_bytes: u64) -> Result<String> {
         let url = self.url("data")?;
@@ -112,9 +130,12 @@ impl Rest {
         Ok(cid)
     }
 
-    /// The file of a CID, through the network, in order.
-    pub fn stream(&mut self, cid: &str) -> Result<impl Read + use<>> {
-        let url = self.url(&format!("data/{cid}/network/stream"))?;
+    /// The file of a CID in order: through the network, or from the node's store.
+    pub fn stream(&mut self, cid: &str, from: From) -> Result<impl Read + use<>> {
+        let url = self.url(&match from {
+            From::Network => format!("data/{cid}/network/stream"),
+            From::Store => format!("data/{cid}"),
+        })?;
         let answer = accepted(self.get(&url, self.limits.found)?, &url)?;
         Ok(Named { reader: answer.into_body().into_reader(), url })
     }
@@ -137,6 +158,11 @@ impl Rest {
 fn text(answer: Response<Body>, url: &str) -> Result<String> {
     let text = accepted(answer, url)?.body_mut().read_to_string();
     Ok(text.with_context(|| format!("read the answer of {url}"))?.trim().to_owned())
+}
+
+fn parsed(answer: Response<Body>, url: &str) -> Result<Value> {
+    let text = text(answer, url)?;
+    serde_json::from_str(&text).with_context(|| format!("parse the answer of {url}"))
 }
 
 /// An answer, or an error with the words of the refusal, whatever their type.

@@ -4,6 +4,10 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::Duration;
+
+/// Longer than a client in a test waits.
+const DEAF_FOR: Duration = Duration::from_secs(3);
 
 /// What one connection gets.
 pub struct Answer {
@@ -15,12 +19,20 @@ pub enum Then {
     Close,
     /// Neither bytes nor an end, until the client goes.
     Stall,
+    /// For a while, and the body of the request is not read either.
+    Deaf,
 }
 
 /// What a client sent: the head, and how long the body was.
 pub struct Request {
     pub head: String,
     pub body_bytes: u64,
+}
+
+/// An answer with this JSON.
+pub fn json(body: &str) -> Answer {
+    let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    Answer { bytes: format!("{head}{body}").into_bytes(), then: Then::Close }
 }
 
 /// A recorded answer: what `curl -i` showed, behind the command if that was noted.
@@ -37,19 +49,22 @@ pub fn serve(answers: Vec<Answer>) -> (SocketAddr, Receiver<Request>) {
     thread::spawn(move || {
         for answer in answers {
             let (mut stream, _) = listener.accept().unwrap();
-            let request = read_request(&mut stream);
+            let request = read_request(&mut stream, !matches!(answer.then, Then::Deaf));
             // The test may have seen enough.
             let _ = tell.send(request);
             let _ = stream.write_all(&answer.bytes);
-            if let Then::Stall = answer.then {
-                let _ = stream.read(&mut [0]);
+            match answer.then {
+                Then::Close => (),
+                Then::Stall => drop(stream.read(&mut [0])),
+                // A read would make room for more of the body.
+                Then::Deaf => thread::sleep(DEAF_FOR),
             }
         }
     });
     (address, requests)
 }
 
-fn read_request(stream: &mut TcpStream) -> Request {
+fn read_request(stream: &mut TcpStream, with_body: bool) -> Request {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -58,7 +73,7 @@ fn read_request(stream: &mut TcpStream) -> Request {
     }
     let head = String::from_utf8(head).unwrap().to_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-    let mut body = stream.take(length.unwrap_or(0));
+    let mut body = stream.take(length.filter(|_| with_body).unwrap_or(0));
     let body_bytes = std::io::copy(&mut body, &mut std::io::sink()).unwrap();
     Request { head, body_bytes }
 }
