@@ -1,36 +1,30 @@
 //! Loads the probes and attaches them, family by family. Whether a hook works is found out by trying; what
 //! does not is named, with the kernel's reason, and the rest goes on.
 
+mod hook;
+
 use std::{num::NonZeroU32, ops::Range};
 
-use anyhow::{Context as _, Error, Result, bail};
-use aya::{
-    Btf, Ebpf, EbpfLoader,
-    maps::Queue,
-    programs::{
-        BtfTracePoint, PerfEvent,
-        perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
-    },
-    util::online_cpus,
-};
+use anyhow::{Context as _, Result, bail};
+use aya::{Btf, Ebpf, EbpfLoader, maps::Queue};
 use profiler_ebpf::abi::{
-    fields::Field,
     sockets::SOCKET_USE_SLOTS,
     target::{CONTROL_PORTS, PID_LIMIT, PROCESS_SLOTS, SLOTS_PER_ELEMENT},
 };
 
+use self::hook::Known;
 use crate::{
     capture,
     kernel::{
         btf,
-        families::{self, FAMILIES, Family, Program},
+        families::{
+            self, FAMILIES, Family,
+            details::{self, DETAILS},
+        },
     },
 };
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler-ebpf"));
-
-/// No multiple of the kernel's tick, so that the two do not stay in step.
-const SAMPLE_INTERVAL_NS: u64 = 1_999_993;
 
 /// What the probes are told before they are loaded.
 #[derive(Clone, Debug)]
@@ -75,6 +69,8 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     control_ports[..settings.control_ports.len()].copy_from_slice(&settings.control_ports);
 
     let pages_pinned = btf::enumerator(&types, "BIO_PAGE_PINNED").map_or(0, |bit| 1u16 << bit);
+    // Without it the one program that asks is not attached: see `MessageIterType`, which is as old (5.14).
+    let iter_kvec = btf::enumerator(&types, "ITER_KVEC").unwrap_or(u32::MAX);
     let folio_large_bit = btf::enumerator(&types, "PG_head").context("this kernel has no PG_head")?;
 
     let kernel = Btf::from_sys_fs().with_context(|| format!("read {}", btf::VMLINUX))?;
@@ -85,6 +81,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .override_global("CONTROL_PORTS", &control_ports, true)
         .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
         .override_global("NONAGLE_BIT", &nonagle_bit, true)
+        .override_global("ITER_KVEC", &iter_kvec, true)
         .override_global("PAGES_PINNED", &pages_pinned, true)
         .override_global("FOLIO_LARGE_BIT", &folio_large_bit, true)
         .map_max_entries("SLOT_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))
@@ -95,34 +92,22 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     fill(&mut ebpf, "FREE_SLOTS", 1..PROCESS_SLOTS)?;
     fill(&mut ebpf, "FREE_USES", 1..SOCKET_USE_SLOTS)?;
 
-    let points = families::attach_points(OBJECT)?;
-    let mut attached = Vec::new();
-    for family in FAMILIES {
-        let mut hooks = Vec::new();
-        let mut reasons = Vec::new();
-        for program in family.programs {
-            let Some(tracepoint) = points.get(program.name) else {
-                match attach_samples(&mut ebpf, program.name) {
-                    Ok(()) => hooks.push("perf_event/cpu-clock".to_owned()),
-                    Err(error) => reasons.push(format!("{}: {error:#}", program.name)),
-                }
-                continue;
-            };
-            let tried = check(program, tracepoint, &types, &missing)
-                .and_then(|()| attach_program(&mut ebpf, program, tracepoint, &kernel));
-            match tried {
-                Ok(()) => hooks.push(format!("tp_btf/{tracepoint}")),
-                Err(error) => reasons.push(format!("{}: {error:#}", program.name)),
-            }
-        }
-        if family.required && !reasons.is_empty() {
-            bail!("the probes that nothing works without cannot be attached: {}", reasons.join("; "));
-        }
-        attached.push(describe(family, hooks, reasons));
-    }
+    let known = Known { points: families::attach_points(OBJECT)?, types, kernel, missing };
+    let mut attached = FAMILIES
+        .iter()
+        .map(|family| attach_family(&mut ebpf, family, &known))
+        .collect::<Result<Vec<capture::Family>>>()?;
     if attached.iter().all(|family| family.hooks.is_empty()) {
         bail!("no probe family can be attached: `profiler doctor` says why");
     }
+    attached.extend(DETAILS.iter().map(|detail| {
+        let found = details::find(detail, &known.types, &known.missing);
+        capture::Family {
+            name: detail.name.to_owned(),
+            hooks: found.iter().cloned().collect(),
+            missing: found.err(),
+        }
+    }));
     Ok(Probes { ebpf, families: attached })
 }
 
@@ -134,9 +119,18 @@ pub fn pid_max() -> Result<u32> {
     Ok(max.min(PID_LIMIT))
 }
 
-fn describe(family: &Family, hooks: Vec<String>, reasons: Vec<String>) -> capture::Family {
+/// Attaches what can be attached of a family. An error only where nothing works without it.
+fn attach_family(ebpf: &mut Ebpf, family: &Family, known: &Known) -> Result<capture::Family> {
+    let mut hooks = Vec::new();
+    let mut reasons = Vec::new();
+    for program in family.programs {
+        hook::attach(ebpf, program, known, &mut hooks, &mut reasons);
+    }
+    if family.required && !reasons.is_empty() {
+        bail!("the probes that nothing works without cannot be attached: {}", reasons.join("; "));
+    }
     let missing = (!reasons.is_empty()).then(|| reasons.join("; "));
-    capture::Family { name: family.name.to_owned(), hooks, missing }
+    Ok(capture::Family { name: family.name.to_owned(), hooks, missing })
 }
 
 /// Asks the kernel, with a map of one element, whether this process may use BPF at all.
@@ -161,52 +155,6 @@ fn check_pid_namespace() -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn check(
-    program: &Program,
-    tracepoint: &str,
-    types: &btf_rs::Btf,
-    missing: &[(Field, String)],
-) -> Result<()> {
-    let found = btf::parameters(types, tracepoint)?;
-    if found.iter().take(program.parameters.len()).ne(program.parameters) {
-        bail!(
-            "{tracepoint} has the parameters ({}) in this kernel, the probe knows ({})",
-            found.join(", "),
-            program.parameters.join(", ")
-        );
-    }
-    match missing.iter().find(|(field, _)| program.fields.contains(field)) {
-        Some((_, why)) => bail!("{why}"),
-        None => Ok(()),
-    }
-}
-
-fn attach_program(ebpf: &mut Ebpf, program: &Program, tracepoint: &str, kernel: &Btf) -> Result<()> {
-    let loaded: &mut BtfTracePoint = loaded(ebpf, program.name)?.try_into()?;
-    loaded.load(tracepoint, kernel).with_context(|| format!("load for {tracepoint}"))?;
-    loaded.attach().with_context(|| format!("attach to {tracepoint}"))?;
-    Ok(())
-}
-
-/// Samples every CPU that is online; one that comes later is not sampled.
-fn attach_samples(ebpf: &mut Ebpf, name: &str) -> Result<()> {
-    let loaded: &mut PerfEvent = loaded(ebpf, name)?.try_into()?;
-    loaded.load().context("load for perf events")?;
-    let cpus = online_cpus().map_err(|(path, error)| Error::new(error).context(format!("read {path}")))?;
-    for cpu in cpus {
-        let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
-        let scope = PerfEventScope::AllProcessesOneCpu { cpu };
-        loaded
-            .attach(clock, scope, SamplePolicy::Period(SAMPLE_INTERVAL_NS), false)
-            .with_context(|| format!("open a cpu-clock event on CPU {cpu}"))?;
-    }
-    Ok(())
-}
-
-fn loaded<'e>(ebpf: &'e mut Ebpf, name: &str) -> Result<&'e mut aya::programs::Program> {
-    ebpf.program_mut(name).with_context(|| format!("the object has no program {name}"))
 }
 
 fn fill(ebpf: &mut Ebpf, queue: &str, mut slots: Range<u32>) -> Result<()> {

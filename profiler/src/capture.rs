@@ -21,7 +21,7 @@ pub mod witness;
 mod write;
 
 pub use disk::{CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation};
-pub use host::{Clock, Daemon, Disk, End, Environment, Family, Filesystem, Run, Start};
+pub use host::{Clock, Daemon, Disk, End, Environment, Family, Filesystem, INSTEAD_OF, Run, Start};
 pub use loss::{Losses, PROBE_REENTRY, ProbeWindow, ProgramRuns, STACK_TRUNCATED, UNDECODABLE};
 pub use process::{ProcessTotals, Progress, Stack, Stranger, ThreadIo, ThreadState, ThreadTotals, Waits};
 pub use read::{Capture, Ending, read};

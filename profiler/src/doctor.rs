@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     attach::{self, Settings},
-    kernel::{btf, environment, families::FAMILIES},
+    kernel::{btf, environment, families},
 };
 
 #[derive(Serialize)]
@@ -34,16 +34,15 @@ pub struct FamilyState {
 }
 
 pub fn examine() -> Diagnosis {
-    let tried = attach::attach(&Settings::default());
-    let (families, problem) = match tried {
+    let (tried, problem) = match attach::attach(&Settings::default()) {
         Ok(probes) => (probes.families.clone(), None),
         Err(error) => (Vec::new(), Some(format!("{error:#}"))),
     };
-    let states = FAMILIES.iter().map(|family| {
-        let found = families.iter().find(|found| found.name == family.name);
+    let states = families::all().map(|(name, counts)| {
+        let found = tried.iter().find(|found| found.name == name);
         FamilyState {
-            name: family.name.to_owned(),
-            counts: family.counts.to_owned(),
+            name: name.to_owned(),
+            counts: counts.to_owned(),
             available: found.is_some_and(|found| found.missing.is_none()),
             hooks: found.map(|found| found.hooks.clone()).unwrap_or_default(),
             missing: match found {

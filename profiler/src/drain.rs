@@ -17,7 +17,7 @@ use crate::{
     capture::{Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer, witness::Moment},
     clock::{now_ns, process_cpu_ns, wall_ns},
     cost::{self, Windows},
-    kernel::families::FAMILIES,
+    kernel::families,
     ring::{self, DRAIN_INTERVAL, Ring},
     stacks::Stacks,
     sweep::Sweep,
@@ -156,10 +156,11 @@ fn write_losses(sweep: &Sweep, reentries: u64, ring: &Ring, stacks: &Stacks, out
 /// Detaches family by family, in the order in which programs are listed: a wake-up that is no longer seen after
 /// `sched_switch` is gone makes no difference, while the reverse would look like a lost one.
 fn detach(ebpf: &mut Ebpf) -> Result<()> {
-    for program in FAMILIES.iter().flat_map(|family| family.programs) {
+    for program in families::programs() {
         let unloaded = match ebpf.program_mut(program.name) {
             Some(loaded) if loaded.fd().is_err() => Ok(()),
             Some(Program::BtfTracePoint(loaded)) => loaded.unload(),
+            Some(Program::FExit(loaded)) => loaded.unload(),
             Some(Program::PerfEvent(loaded)) => loaded.unload(),
             _ => Ok(()),
         };

@@ -18,6 +18,8 @@ mod faults;
 mod files;
 #[path = "kernel/groups.rs"]
 mod groups;
+#[path = "kernel/hooks.rs"]
+mod hooks;
 #[path = "kernel/matrix.rs"]
 mod matrix;
 #[path = "kernel/owners.rs"]

@@ -38,7 +38,7 @@ fields! {
     TaskWchar = "task_struct", "ioac.wchar", 8;
     TaskReadBytes = "task_struct", "ioac.read_bytes", 8;
     TaskWriteBytes = "task_struct", "ioac.write_bytes", 8;
-    /// Since 6.18. Optional: without it a stay because of a quota is run queue time.
+    /// Since 6.18; before, [`Field::QueueThrottled`]. Without both a stay because of a quota is run queue time.
     TaskThrottled = "task_struct", "throttled", 1;
     TaskGroupLeader = "task_struct", "group_leader", 8;
     TaskCgroups = "task_struct", "cgroups", 8;
@@ -54,7 +54,11 @@ fields! {
     RegsSecond = "pt_regs", "si", 8;
     RegsThird = "pt_regs", "dx", 8;
     RegsFifth = "pt_regs", "r8", 8;
+    TaskQueue = "task_struct", "se.cfs_rq", 8;
+    QueueThrottled = "cfs_rq", "throttle_count", 4;
     SignalLive = "signal_struct", "live.counter", 4;
+    SocketSk = "socket", "sk", 8;
+    MessageIterType = "msghdr", "msg_iter.iter_type", 1;
     SockFamily = "sock", "__sk_common.skc_family", 2;
     SockProtocol = "sock", "sk_protocol", 2;
     SockLocalPort = "sock", "__sk_common.skc_num", 2;

@@ -115,7 +115,9 @@ pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64) 
         name_ends(sk, &mut socket);
         let control = is_control(socket.local_port) || is_control(socket.peer_port);
         // The first use tells; a later process finds the entry.
-        if SOCKETS.insert(cookie, socket, NO_EXIST).is_err_and(|error| error != EXISTS) {
+        #[expect(clippy::needless_borrows_for_generic_args, reason = "by value it does not fit 6.1's stack")]
+        let inserted = SOCKETS.insert(cookie, &socket, NO_EXIST);
+        if inserted.is_err_and(|error| error != EXISTS) {
             lose(Loss::SocketTableFull);
         }
         match traffic::begin(sk) {

@@ -14,6 +14,7 @@ mod payload;
 mod processes;
 mod samples;
 mod sched;
+mod socket_calls;
 mod sockets;
 mod span;
 mod stacks;

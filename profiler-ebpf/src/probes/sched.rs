@@ -231,8 +231,19 @@ unsafe fn ran_since_last_switch(thread: *mut Thread, task: *const u8) -> u64 {
 unsafe fn is_throttled(task: *const u8) -> bool {
     // SAFETY: the caller's task is a task_struct.
     unsafe {
-        offset(Field::TaskThrottled) != MISSING as usize && load::<u8>(task, Field::TaskThrottled) & 1 != 0
+        if has(Field::TaskThrottled) {
+            return load::<u8>(task, Field::TaskThrottled) & 1 != 0;
+        }
+        // The queue that it leaves has been throttled before this switch (6.1, 6.12).
+        has(Field::TaskQueue)
+            && has(Field::QueueThrottled)
+            && load::<i32>(load(task, Field::TaskQueue), Field::QueueThrottled) > 0
     }
+}
+
+#[inline(always)]
+fn has(field: Field) -> bool {
+    offset(field) != MISSING as usize
 }
 
 #[inline(always)]

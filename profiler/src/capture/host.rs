@@ -86,6 +86,16 @@ pub struct Family {
     pub missing: Option<String>,
 }
 
+/// What stands between the name of a hook and that of the one that could not be attached.
+pub const INSTEAD_OF: &str = " instead of ";
+
+impl Family {
+    /// Hooks that stand in for others.
+    pub fn second_choices(&self) -> impl Iterator<Item = &String> {
+        self.hooks.iter().filter(|hook| hook.contains(INSTEAD_OF))
+    }
+}
+
 /// What the recording itself used so far.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Daemon {

@@ -37,22 +37,30 @@ pub fn offsets(btf: &Btf) -> ([u32; FIELDS], Vec<(Field, String)>) {
 }
 
 /// The names of a tracepoint's parameters, in order, without the private first one.
-pub fn parameters(btf: &Btf, tracepoint: &str) -> Result<Vec<String>> {
+pub fn tracepoint_parameters(btf: &Btf, tracepoint: &str) -> Result<Vec<String>> {
     // The function that calls the probes of a tracepoint keeps the names; the typedef of its prototype does not.
-    let name = format!("__traceiter_{tracepoint}");
-    let types =
-        btf.resolve_types_by_name(&name).with_context(|| format!("this kernel has no {tracepoint}"))?;
+    let mut names = parameters(btf, &format!("__traceiter_{tracepoint}"), tracepoint)?;
+    names.remove(0);
+    Ok(names)
+}
+
+/// The names of a function's parameters, in order.
+pub fn function_parameters(btf: &Btf, name: &str) -> Result<Vec<String>> {
+    parameters(btf, name, name)
+}
+
+/// The parameters of a function, which stands for what the user knows.
+fn parameters(btf: &Btf, name: &str, known_as: &str) -> Result<Vec<String>> {
+    let types = btf.resolve_types_by_name(name).with_context(|| format!("this kernel has no {known_as}"))?;
     let function = types
         .into_iter()
         .find_map(|found| match found {
             Type::Func(function) => Some(function),
             _ => None,
         })
-        .with_context(|| format!("this kernel has no {tracepoint}"))?;
+        .with_context(|| format!("this kernel has no {known_as}"))?;
     match btf.resolve_chained_type(&function)? {
-        Type::FuncProto(prototype) => {
-            prototype.parameters.iter().skip(1).map(|p| Ok(btf.resolve_name(p)?)).collect()
-        }
+        Type::FuncProto(prototype) => prototype.parameters.iter().map(|p| Ok(btf.resolve_name(p)?)).collect(),
         other => bail!("{name} is a {} in BTF, not a function", other.name()),
     }
 }

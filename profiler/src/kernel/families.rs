@@ -1,5 +1,8 @@
 //! The probe families: which programs they consist of, and what each program needs from the kernel.
 
+pub mod details;
+pub mod second;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
@@ -306,17 +309,37 @@ const THREAD_FIELDS: &[Field] = &[
     TaskWriteBytes,
 ];
 
-/// The tracepoint of each program, as the object names it.
-pub fn attach_points(object: &[u8]) -> Result<BTreeMap<String, String>> {
+/// Where a program is attached, as the object names it.
+pub struct AttachPoint {
+    /// `tp_btf` or `fexit`
+    pub kind: &'static str,
+    /// The tracepoint, or the function.
+    pub target: String,
+}
+
+/// The name and purpose of each family, those included that need no program of their own.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let families = FAMILIES.iter().map(|family| (family.name, family.counts));
+    families.chain(details::DETAILS.iter().map(|detail| (detail.name, detail.counts)))
+}
+
+/// Every program of the object, in the order in which they are detached.
+pub fn programs() -> impl Iterator<Item = &'static Program> {
+    FAMILIES.iter().flat_map(|family| family.programs).chain(second::programs())
+}
+
+/// The attach point of each program that has one in the object.
+pub fn attach_points(object: &[u8]) -> Result<BTreeMap<String, AttachPoint>> {
     let file = object::File::parse(object).context("parse the eBPF object")?;
     let mut points = BTreeMap::new();
     for symbol in file.symbols() {
         if let Some(index) = symbol.section_index()
-            && let Some(tracepoint) = file.section_by_index(index)?.name()?.strip_prefix("tp_btf/")
+            && let Some((kind, target)) = file.section_by_index(index)?.name()?.split_once('/')
+            && let Some(kind) = ["tp_btf", "fexit"].into_iter().find(|known| *known == kind)
             && let Ok(name) = symbol.name()
             && !name.is_empty()
         {
-            points.insert(name.to_owned(), tracepoint.to_owned());
+            points.insert(name.to_owned(), AttachPoint { kind, target: target.to_owned() });
         }
     }
     Ok(points)

@@ -1,4 +1,7 @@
-use crate::{capture::Record, timeline::sample::*};
+use crate::{
+    capture::{Family, Record},
+    timeline::sample::*,
+};
 
 use super::*;
 
@@ -144,4 +147,15 @@ fn without_the_family_nobody_dirtied_anything_that_is_known() {
             ("transfers.0.throughput.write_amplification", "null"),
         ],
     );
+}
+
+#[test]
+fn a_hook_that_stands_in_for_another_is_named_and_takes_nothing_away() {
+    let mut records = records();
+    let hook = "fexit/inet_sendmsg instead of sock_send_length".to_owned();
+    let sockets = Family { name: "sockets".to_owned(), hooks: vec![hook], missing: None };
+    records.insert(8, Record::Family(sockets));
+    let report = build(&timeline(records));
+    assert!(text::render(&report).contains("second choices  fexit/inet_sendmsg instead of sock_send_length"));
+    assert_eq!(report.trust.verdict, Verdict::Complete);
 }

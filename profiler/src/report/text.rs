@@ -133,6 +133,9 @@ fn trust(trust: &Trust) -> String {
     table.add_row(["events lost", &if lost == 0 { "0".to_owned() } else { classes.join(", ") }]);
     let missing = trust.probes_missing.join(", ");
     table.add_row(["probes missing", if missing.is_empty() { "none" } else { &missing }]);
+    if !trust.probes_second_choice.is_empty() {
+        table.add_row(["second choices", &trust.probes_second_choice.join(", ")]);
+    }
     let mut reasons = plain();
     for reason in &trust.reasons {
         reasons.add_row(["-", &clean(reason)]);

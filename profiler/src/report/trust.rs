@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     attribution::Evidence,
-    capture::{Ending, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE},
+    capture::{Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE},
     milestones::{Finish, Found, out_of_order},
     timeline::{LATE, ThreadTime, TimedTransfer, Timeline, Windows},
 };
@@ -33,6 +33,9 @@ pub struct Trust {
     pub witnesses: Vec<Comparison>,
     /// Why some have no witness.
     pub witnesses_missing: Option<&'static str>,
+    /// Hooks that stand in for others; they count the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probes_second_choice: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -70,6 +73,7 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
         verdict: if reasons.is_empty() { Verdict::Complete } else { Verdict::Degraded },
         reasons,
         events_lost: timeline.losses.clone(),
+        probes_second_choice: timeline.families.values().flat_map(Family::second_choices).cloned().collect(),
         probes_missing: missing.map(|family| family.name.clone()).collect(),
         witnesses,
         witnesses_missing: witnesses::missing(timeline),
