@@ -8,10 +8,12 @@
 //! A round makes progress if it moves payload, or wakes a target thread into a round that makes progress. A
 //! pause before a round without progress takes the verdict of the pause after it: at once for multiplexers
 //! and timers; otherwise only where the thread repeats the same wait on the same object, a spurious wake-up.
+//! A wait for another thread that keeps its cause, but leads nowhere either, is looked behind: a loop that is asked
+//! by a thread how far it is, and hands it the answer, waited for neither.
 //!
 //! A timer that is followed by a receive is `Timer` where those bytes had arrived before it fired, else
 //! `Network`. This is decided for each pause by itself: of twenty 5 ms sleeps that end in one receive, only
-//! those during or after its arrival are the timer's.
+//! those during or after its arrival are the timer's. So with a multiplexer that another thread interrupts.
 
 use crate::{
     attribution::observed::{
@@ -69,23 +71,25 @@ fn judge_thread<'t>(
     };
     let mut verdicts: Vec<Option<Verdict>> = causes.iter().enumerate().map(own).collect();
     let all = &observed.threads.all[thread];
+    // The pause after, and the verdict that it or one behind it has for pauses that stand for it.
     let mut after: Option<(usize, Verdict)> = None;
     for (round, &pause) in rounds.pauses.iter().enumerate().rev() {
         let Some(mut own) = verdicts[pause] else { continue };
         let next_pause_ns = rounds.pause_after(pause).map_or(u64::MAX, |pause| all.spans[pause].off_ns);
         own.payload = own.payload.map(|first| first_to_arrive(observed, thread, first, next_pause_ns));
         // The round that follows a pause has its number plus one.
-        let verdict = match after {
-            Some((next, verdict))
-                if !fruitful[round + 1] && takes_over(own.cause, &all.spans[pause], &all.spans[next]) =>
-            {
-                verdict
-            }
+        let behind = after.filter(|_| !fruitful[round + 1]);
+        let verdict = match behind {
+            Some((next, verdict)) if takes_over(own.cause, &all.spans[pause], &all.spans[next]) => verdict,
             _ => own,
         };
-        let verdict = timer_or_network(observed, own.cause, all.stay(pause).runnable_ns, verdict);
+        let verdict = late_loop_or_network(observed, own.cause, all, pause, verdict);
         verdicts[pause] = Some(verdict);
-        after = Some((pause, verdict));
+        let leads_nowhere = matches!(verdict.cause, Cause::Thread { .. }) && verdict.decided_by == pause;
+        after = Some(match behind {
+            Some((_, behind)) if leads_nowhere => (pause, behind),
+            _ => (pause, verdict),
+        });
     }
     verdicts
 }
@@ -129,16 +133,27 @@ fn takes_over(cause: Cause, pause: &Span, next: &Span) -> bool {
     calls::is_multiplexer(pause.doing.syscall) || cause == Cause::Timer || repeats
 }
 
-/// A timer that a receive followed, in the end: was the loop late, or were the bytes?
-fn timer_or_network<'t>(observed: &Observed, own: Cause, woken_ns: u64, verdict: Verdict<'t>) -> Verdict<'t> {
+/// A timer or another thread, and then a receive: was the loop late, or were the bytes?
+fn late_loop_or_network<'t>(
+    observed: &Observed,
+    own: Cause,
+    thread: &Thread,
+    pause: usize,
+    verdict: Verdict<'t>,
+) -> Verdict<'t> {
     let Some(receive) = verdict.payload.filter(|payload| payload.way == Way::Received) else {
         return verdict;
     };
-    let by_timer = own == Cause::Timer || verdict.cause == Cause::Timer;
-    if !by_timer || !matches!(verdict.cause, Cause::Timer | Cause::Network) {
-        return verdict;
-    }
-    // Where arrivals were not recorded, the timer is believed.
+    let woken_ns = thread.stay(pause).runnable_ns;
+    let listened = calls::is_multiplexer(thread.spans[pause].doing.syscall);
+    // Where arrivals were not recorded, the wake-up is believed.
     let had_arrived = observed.traffic.arrived_ns(receive).is_none_or(|arrived_ns| arrived_ns <= woken_ns);
-    Verdict { cause: if had_arrived { Cause::Timer } else { Cause::Network }, ..verdict }
+    let cause = match (own, verdict.cause) {
+        (Cause::Timer, Cause::Network) if had_arrived => Cause::Timer,
+        (_, Cause::Timer) if !had_arrived => Cause::Network,
+        // Only a multiplexer waited for the bytes too.
+        (_, Cause::Thread { .. }) if !had_arrived && listened => Cause::Network,
+        (_, cause) => cause,
+    };
+    Verdict { cause, ..verdict }
 }

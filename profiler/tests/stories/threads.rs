@@ -2,6 +2,7 @@
 
 use crate::{
     expect::check,
+    script::Script,
     tell::{BLOCK, EPOLL, NET_RX, PREAD, Story, TIMER, WAIT4, by, futex},
 };
 
@@ -101,4 +102,48 @@ fn without_any_payload_every_wait_is_its_own() {
     story.thread(2, WORKER).waits(PREAD, 4, BLOCK);
     story.thread(3, HELPER).waits(PREAD, 4, TIMER).waits(PREAD, 4, TIMER);
     check(&story.of_thread(0, 0, 10), "disk 0.4 timer 0.4 cpu 0.2");
+}
+
+/// Two threads of one daemon, one of which moves its payload: the other is asked for something, asks the first, and
+/// is answered.
+fn a_question_between_two_threads(story: &mut Story) -> Script<'_> {
+    let script = story.thread(1, WORKER).waits(EPOLL, 4, NET_RX).runs(1).waits(futex(8), 1, by(LOOP));
+    script.runs(2).never_wakes(EPOLL, 12);
+    story.thread(1, LOOP).waits(EPOLL, 5, by(WORKER)).runs(1).waits(futex(7), 2, by(WORKER)).runs(1)
+}
+
+#[test]
+fn a_question_that_two_threads_pass_between_them_is_not_what_the_loop_waits_for() {
+    let mut story = Story::default();
+    a_question_between_two_threads(&mut story).waits(EPOLL, 11, NET_RX).receives(SOCKET, 1000);
+    story.arrives(SOCKET, 20, 1000);
+    check(&story.download(1, 0, 20), "network 0.8 cpu 0.2");
+}
+
+#[test]
+fn a_hand_over_that_leads_somewhere_is_what_the_loop_waits_for() {
+    let mut story = Story::default();
+    let script = a_question_between_two_threads(&mut story).sends(SOCKET, 10);
+    script.waits(EPOLL, 11, NET_RX).receives(SOCKET, 1000);
+    story.arrives(SOCKET, 20, 1000);
+    // The question came in over a socket that the profiler knows nothing of.
+    check(&story.download(1, 0, 20), "network 0.75 cpu 0.25 | unknown 0.75");
+}
+
+#[test]
+fn bytes_that_come_after_the_wake_up_by_another_thread_are_the_networks() {
+    let mut story = Story::default();
+    story.thread(1, LOOP).waits(EPOLL, 8, by(WORKER)).runs(2).receives(SOCKET, 1000);
+    story.thread(1, WORKER).waits(PREAD, 7, BLOCK).runs(1).never_wakes(futex(7), 2);
+    story.arrives(SOCKET, 9, 1000);
+    check(&story.download(1, 0, 10), "network 0.8 cpu 0.2");
+}
+
+#[test]
+fn bytes_that_had_to_wait_for_another_thread_are_that_threads() {
+    let mut story = Story::default();
+    story.thread(1, LOOP).waits(EPOLL, 8, by(WORKER)).runs(2).receives(SOCKET, 1000);
+    story.thread(1, WORKER).waits(PREAD, 7, BLOCK).runs(1).never_wakes(futex(7), 2);
+    story.arrives(SOCKET, 3, 1000);
+    check(&story.download(1, 0, 10), "disk 0.7 cpu 0.3");
 }
