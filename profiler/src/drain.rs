@@ -72,7 +72,7 @@ pub fn run(
             write_losses(&sweep, cost::reentries(&ebpf)?, &ring, &stacks, &mut out)?;
         }
         take_messages(inbox, &mut out)?;
-        write_moved_in(shared, &mut out)?;
+        write_moved_in(&mut shared.targets.lock().expect("no holder panicked"), &mut out)?;
         if let Some(window) = windows.tick(&ebpf)? {
             out.push(&Record::ProbeWindow(window))?;
         }
@@ -106,7 +106,7 @@ pub fn run(
     let end_ns = now_ns();
     host.extend(witness::host(Moment::AfterEnd));
     ring.drain(&mut stacks, &mut out)?;
-    write_moved_in(shared, &mut out)?;
+    write_moved_in(&mut targets, &mut out)?;
     ring::write_pending(&ebpf, &mut out)?;
     sweep.write(&mut targets, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &mut stacks, &mut out)?;
@@ -141,9 +141,8 @@ fn take_messages(inbox: &Receiver<Record>, out: &mut Writer) -> Result<()> {
 }
 
 /// Writes where the I/O accounting of processes stood that were moved into a control group just now.
-fn write_moved_in(shared: &Shared, out: &mut Writer) -> Result<()> {
-    let moved_in = shared.targets.lock().expect("no holder panicked").moved_in();
-    moved_in.into_iter().try_for_each(|io| out.push(&Record::ThreadIo(io)))
+fn write_moved_in(targets: &mut Targets, out: &mut Writer) -> Result<()> {
+    targets.moved_in().into_iter().try_for_each(|io| out.push(&Record::ThreadIo(io)))
 }
 
 fn write_losses(sweep: &Sweep, reentries: u64, ring: &Ring, stacks: &Stacks, out: &mut Writer) -> Result<()> {
