@@ -63,6 +63,10 @@ pub static USE_OF: HashMap<SocketKey, u32> = HashMap::with_max_entries(SOCKET_US
 #[map]
 pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(16384, 0);
 
+/// How many sockets were described so far: the daemon sweeps them before the tables are full.
+#[map]
+pub static NEW_SOCKETS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
 /// What is remembered of each socket of `SOCKETS`, as long as the kernel has it. Not by cookie: most sockets of a host
 /// are no target's, and to find nothing here costs a few ns (since 5.11 in tracepoints).
 #[btf_map]

@@ -26,7 +26,7 @@ pub use loss::{Losses, PROBE_REENTRY, ProbeWindow, ProgramRuns, STACK_TRUNCATED,
 pub use process::{ProcessTotals, Progress, Stack, Stranger, ThreadIo, ThreadState, ThreadTotals, Waits};
 pub use read::{Capture, Ending, read};
 pub use record::{ProcessSerial, Record};
-pub use socket::{Protocol, SocketClosed, SocketEnds, SocketTotals};
+pub use socket::{Bypassed, Protocol, SocketClosed, SocketEnds, SocketTotals};
 pub use transfer::{Checksum, Direction, Label, Milestone, MilestoneName, Polling, Transfer};
 pub use write::Writer;
 

@@ -20,7 +20,7 @@ use crate::{
     kernel::families,
     ring::{self, DRAIN_INTERVAL, Ring},
     stacks::Stacks,
-    sweep::Sweep,
+    sweep::{self, Sweep},
     target::Targets,
     witness,
 };
@@ -71,6 +71,7 @@ pub fn run(
             out.push(&Record::Losses(before))?;
             write_losses(&sweep, cost::reentries(&ebpf)?, &ring, &stacks, &mut out)?;
         }
+        sweep.make_room(&mut out)?;
         take_messages(inbox, &mut out)?;
         write_moved_in(&mut shared.targets.lock().expect("no holder panicked"), &mut out)?;
         if let Some(window) = windows.tick(&ebpf)? {
@@ -101,6 +102,7 @@ pub fn run(
     let mut targets = shared.targets.lock().expect("no holder panicked");
     sweep.write_witnesses(&targets, Moment::BeforeEnd, &mut out)?;
     let mut host = witness::host(Moment::BeforeEnd);
+    let open = sweep::open::look(&targets);
     detach(&mut ebpf)?;
     // Counters stand still from here on.
     let end_ns = now_ns();
@@ -109,6 +111,7 @@ pub fn run(
     write_moved_in(&mut targets, &mut out)?;
     ring::write_pending(&ebpf, &mut out)?;
     sweep.write(&mut targets, &mut out)?;
+    sweep.write_open(open, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &mut stacks, &mut out)?;
     sweep.write_witnesses(&targets, Moment::AfterEnd, &mut out)?;
     host.iter().try_for_each(|witness| out.push(witness))?;

@@ -51,6 +51,7 @@ kinds! {
     InodeUse = "inode_use",
     InodeIo = "inode_io",
     Witness = "witness",
+    Bypassed = "bypassed",
 }
 
 /// Writes the records of the given kinds, or all if none is given, in the order of the capture. A reader that

@@ -1,7 +1,9 @@
 //! Copies the counters out of the maps and into the capture: what changed since the last sweep, and at the end
 //! everything that /proc still has to add.
 
+mod bypass;
 mod inodes;
+pub mod open;
 mod sockets;
 
 use std::{
@@ -60,7 +62,7 @@ impl Sweep {
             credits: take(ebpf, "CREDITS")?,
             inodes: Inodes::new(take(ebpf, "INODE_USES")?, take(ebpf, "INODE_IO")?),
             namespaces: Namespaces::default(),
-            losses: ebpf.take_map("LOSSES").context("the object has no LOSSES")?.try_into()?,
+            losses: take_counter(ebpf, "LOSSES")?,
             written_threads: HashMap::new(),
             written_processes: HashMap::new(),
         })
@@ -174,6 +176,16 @@ impl Sweep {
         Ok(Losses { at_ns: now_ns(), counts })
     }
 
+    /// Sweeps the sockets, if so many came since the last time that their tables could be full before the next.
+    pub fn make_room(&mut self, out: &mut Writer) -> Result<()> {
+        self.sockets.make_room(out)
+    }
+
+    /// Writes what connections that are open have received past the calls that are counted.
+    pub fn write_open(&self, open: Vec<open::Open>, out: &mut Writer) -> Result<()> {
+        self.sockets.write_open(open, out)
+    }
+
     /// How much of one class was lost so far.
     pub fn lost(&self, class: Loss) -> Result<u64> {
         Ok(self.losses.get(&(class as u32), 0).context("read LOSSES")?.iter().sum())
@@ -246,6 +258,10 @@ impl Sweep {
 }
 
 fn take<K: Pod, V: Pod>(ebpf: &mut Ebpf, name: &str) -> Result<BpfHashMap<MapData, K, V>> {
+    Ok(ebpf.take_map(name).with_context(|| format!("the object has no {name}"))?.try_into()?)
+}
+
+fn take_counter(ebpf: &mut Ebpf, name: &str) -> Result<PerCpuArray<MapData, u64>> {
     Ok(ebpf.take_map(name).with_context(|| format!("the object has no {name}"))?.try_into()?)
 }
 

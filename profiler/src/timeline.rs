@@ -206,6 +206,10 @@ impl Folded {
                 self.seen(io.at_ns);
                 self.process(io.process).io.entry(io.tid).or_default().add(&io);
             }
+            Record::Bypassed(bypassed) => {
+                self.seen(bypassed.at_ns);
+                self.process(bypassed.process).bypassed.insert(bypassed.cookie, bypassed.bytes);
+            }
             Record::SocketTotals(totals) => {
                 self.seen(totals.at_ns);
                 self.process(totals.process).sockets.insert(totals.cookie, totals);

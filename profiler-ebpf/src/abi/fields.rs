@@ -69,6 +69,7 @@ fields! {
     SockPeerV6 = "sock", "__sk_common.skc_v6_daddr", 16;
     SockNet = "sock", "__sk_common.skc_net.net", 8;
     SockReceiveQueue = "sock", "sk_receive_queue.qlen", 4;
+    SockFlags = "sock", "__sk_common.skc_flags", 8;
     SockPacingStatus = "sock", "sk_pacing_status", 4;
     NetInum = "net", "ns.inum", 4;
     TcpBytesReceived = "tcp_sock", "bytes_received", 8;

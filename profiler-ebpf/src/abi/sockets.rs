@@ -60,6 +60,10 @@ pub struct Socket {
     pub tcp_bytes_sent: u64,
     pub tcp_bytes_acked: u64,
     pub tcp_bytes_retransmitted: u64,
+    /// TCP: what readers had taken of the stream before the first call that is counted.
+    pub taken_before_bytes: u64,
+    /// TCP: what readers had taken of the stream when it was released, by whatever call.
+    pub taken_bytes: u64,
     /// The process that used the socket first.
     pub process: u64,
     pub netns: u32,
@@ -72,7 +76,7 @@ pub struct Socket {
     pub peer: [u8; 16],
 }
 
-const _: () = assert!(size_of::<Socket>() == 112);
+const _: () = assert!(size_of::<Socket>() == 128);
 
 pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;

@@ -6,6 +6,7 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use profiler_ebpf::abi::{
+    context::TASK,
     fields::Field,
     loss::Loss,
     sockets::{AF_INET, IPPROTO_TCP, Socket},
@@ -16,8 +17,8 @@ use crate::{
     atomic,
     emit::{lose, now_ns},
     kernel::{load, read_bytes},
-    maps::{ESTABLISHED, NO_EXIST, SOCKETS},
-    probes::traffic,
+    maps::{ESTABLISHED, NEW_SOCKETS, NO_EXIST, SOCKETS},
+    probes::{context, taken::taken, traffic},
     target,
 };
 
@@ -27,6 +28,9 @@ static CONTROL_PORTS: [u16; CONTROL_PORT_COUNT] = [0; CONTROL_PORT_COUNT];
 
 const TCP_ESTABLISHED: i32 = 1;
 const TCP_SYN_SENT: i32 = 2;
+const TCP_FIN_WAIT1: i32 = 4;
+const TCP_CLOSE: i32 = 7;
+const TCP_LAST_ACK: i32 = 9;
 
 /// `inet_sock_set_state(const struct sock *sk, const int oldstate, const int newstate)`: in softirq as often
 /// as not; a connect starts in the context of its process.
@@ -55,7 +59,20 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
                 // SAFETY: argument 0 is a struct sock; a live slot.
                 unsafe {
                     let cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
-                    describe(sk, cookie, IPPROTO_TCP, (*process).serial);
+                    describe(sk, cookie, IPPROTO_TCP, (*process).serial, 0);
+                }
+            }
+        }
+        // It closes the connection: an owner that is not known otherwise if it only spliced. A connection may also
+        // end in interrupt context, and then the current task is a bystander.
+        TCP_FIN_WAIT1 | TCP_LAST_ACK | TCP_CLOSE if context::innermost() == TASK => {
+            if let Some(process) = target::current() {
+                // SAFETY: argument 0 is a struct sock; a live slot.
+                unsafe {
+                    let cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
+                    if ESTABLISHED.get(cookie).is_some() {
+                        describe(sk, cookie, IPPROTO_TCP, (*process).serial, 0);
+                    }
                 }
             }
         }
@@ -91,6 +108,7 @@ pub fn tcp_destroy(ctx: BtfTracePointContext) -> i32 {
             (*socket).tcp_bytes_sent = load(tcp, Field::TcpBytesSent);
             (*socket).tcp_bytes_acked = load(tcp, Field::TcpBytesAcked);
             (*socket).tcp_bytes_retransmitted = load(tcp, Field::TcpBytesRetransmitted);
+            (*socket).taken_bytes = taken(sk);
         }
     }
     0
@@ -99,9 +117,10 @@ pub fn tcp_destroy(ctx: BtfTracePointContext) -> i32 {
 /// `-EEXIST`: what an insertion with `NO_EXIST` answers then.
 const EXISTS: i32 = -17;
 
-/// Notes the ends of a socket at its first use by a target; true if it carries control traffic.
+/// Notes the ends of a socket at its first use by a target, which has just received so many bytes; true if it carries
+/// control traffic.
 #[inline(never)]
-pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64) -> bool {
+pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64, received: u64) -> bool {
     // SAFETY: the caller's sk is a struct sock.
     unsafe {
         let mut socket =
@@ -109,11 +128,16 @@ pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64) 
         if let Some(at) = ESTABLISHED.get(cookie) {
             socket.established_ns = *at;
             let _ = ESTABLISHED.remove(cookie);
+        } else if protocol == IPPROTO_TCP {
+            socket.taken_before_bytes = taken(sk).saturating_sub(received);
         }
         let net: *const u8 = load(sk, Field::SockNet);
         socket.netns = load(net, Field::NetInum);
         name_ends(sk, &mut socket);
         let control = is_control(socket.local_port) || is_control(socket.peer_port);
+        if let Some(count) = NEW_SOCKETS.get_ptr_mut(0) {
+            *count += 1;
+        }
         // The first use tells; a later process finds the entry.
         #[expect(clippy::needless_borrows_for_generic_args, reason = "by value it does not fit 6.1's stack")]
         let inserted = SOCKETS.insert(cookie, &socket, NO_EXIST);

@@ -18,6 +18,7 @@ mod socket_calls;
 mod sockets;
 mod span;
 mod stacks;
+mod taken;
 mod traffic;
 mod uses;
 mod wait;

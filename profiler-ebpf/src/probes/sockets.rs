@@ -1,7 +1,8 @@
 //! Payload per process, and per socket and direction.
 //!
 //! `sock_send_length` and `sock_recv_length` (6.3) see the result of every send and receive call, io_uring's
-//! too, in the context of the caller. Not seen: TCP splice from a socket, `tcp_read_sock`, zero-copy receive.
+//! too, in the context of the caller. Not seen: TCP splice from a socket, `tcp_read_sock`, zero-copy receive; see
+//! `taken.rs`.
 
 use core::ptr::null;
 
@@ -107,7 +108,8 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         let key = SocketKey { cookie, process: serial };
         let mut traffic = traffic::of(sk);
         let used = uses::known(traffic, &key).ok_or(false).or_else(|_| {
-            let found = uses::find(sk, &key, protocol);
+            let received = if direction == Direction::Rx { bytes } else { 0 };
+            let found = uses::find(sk, &key, protocol, received);
             traffic = traffic::of(sk);
             found
         });

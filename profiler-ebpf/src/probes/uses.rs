@@ -22,12 +22,17 @@ pub unsafe fn known(traffic: Option<*mut Traffic>, key: &SocketKey) -> Option<*m
     unsafe { at((*traffic?).use_slot, key) }
 }
 
-/// Finds the element by its key, and makes it at the first use. Without a place for it, tells in `Err` whether the
+/// Finds the element by its key, and makes it at the first use, by a call that received so many bytes. Without a place for it, tells in `Err` whether the
 /// socket carries control traffic.
 #[inline(always)]
-pub unsafe fn find(sk: *const u8, key: &SocketKey, protocol: u16) -> Result<*mut SocketUse, bool> {
+pub unsafe fn find(
+    sk: *const u8,
+    key: &SocketKey,
+    protocol: u16,
+    received: u64,
+) -> Result<*mut SocketUse, bool> {
     // SAFETY: the caller's sk is a struct sock.
-    let found = unsafe { slot_of(sk, key.cookie, key.process, protocol) };
+    let found = unsafe { slot_of(sk, key.cookie, key.process, protocol, received) };
     // SAFETY: a slot that was just found, or none.
     unsafe { at(found, key) }.ok_or(found == CONTROL)
 }
@@ -37,14 +42,14 @@ const NO_PLACE: u32 = 0;
 const CONTROL: u32 = u32::MAX;
 
 #[inline(never)]
-unsafe fn slot_of(sk: *const u8, cookie: u64, process: u64, protocol: u16) -> u32 {
+unsafe fn slot_of(sk: *const u8, cookie: u64, process: u64, protocol: u16, received: u64) -> u32 {
     let key = SocketKey { cookie, process };
     // SAFETY: the caller's sk is a struct sock; map values are live.
     unsafe {
         let slot = match USE_OF.get(key) {
             Some(slot) => *slot,
             None => {
-                let control = connections::describe(sk, cookie, protocol, process);
+                let control = connections::describe(sk, cookie, protocol, process, received);
                 match first_use(key, control) {
                     NO_PLACE => return if control { CONTROL } else { NO_PLACE },
                     slot => slot,

@@ -8,7 +8,7 @@ use crate::capture::{
     host::{Clock, Daemon, End, Environment, Family, Start},
     loss::{Losses, ProbeWindow},
     process::{ProcessTotals, Progress, Stack, Stranger, ThreadIo, ThreadTotals},
-    socket::SocketTotals,
+    socket::{Bypassed, SocketTotals},
     span::Span,
     traffic::{Arrival, Holding, Payload},
     transfer::{Checksum, Label, Milestone, Polling, Transfer},
@@ -59,4 +59,5 @@ pub enum Record {
     InodeUse(InodeUse),
     InodeIo(InodeIo),
     Witness(Witness),
+    Bypassed(Bypassed),
 }

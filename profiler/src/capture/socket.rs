@@ -53,6 +53,17 @@ pub struct SocketClosed {
     pub bytes_retransmitted: u64,
 }
 
+/// Bytes that a connection received past the calls that are counted (splice, zero-copy receive, readers inside the
+/// kernel), over all processes that used it. Known as it is closed, or at the end.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+pub struct Bypassed {
+    pub at_ns: u64,
+    pub cookie: u64,
+    /// The process that used it first.
+    pub process: ProcessSerial,
+    pub bytes: u64,
+}
+
 impl SocketEnds {
     /// Whether the peer is known: a connected socket, or a UDP socket that was connected.
     pub fn has_peer(&self) -> bool {

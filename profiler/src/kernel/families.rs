@@ -65,7 +65,15 @@ pub const FAMILIES: &[Family] = &[
             Program {
                 name: "tcp_destroy",
                 parameters: &["sk"],
-                fields: &[TcpBytesReceived, TcpBytesSent, TcpBytesAcked, TcpBytesRetransmitted],
+                fields: &[
+                    TcpBytesReceived,
+                    TcpBytesSent,
+                    TcpBytesAcked,
+                    TcpBytesRetransmitted,
+                    TcpRcvNxt,
+                    TcpCopiedSeq,
+                    SockFlags,
+                ],
             },
         ],
     },
@@ -211,6 +219,10 @@ const SOCKET_FIELDS: &[Field] = &[
     SockPeerV6,
     SockNet,
     NetInum,
+    SockFlags,
+    TcpBytesReceived,
+    TcpRcvNxt,
+    TcpCopiedSeq,
 ];
 
 const FOLIO_FIELDS: &[Field] = &[
@@ -237,6 +249,8 @@ const RECEIVE_FIELDS: &[Field] = &[
     SockPeerV6,
     SockNet,
     NetInum,
+    SockFlags,
+    TcpBytesReceived,
     TcpCopiedSeq,
     TcpRcvNxt,
     TcpWriteSeq,
@@ -253,6 +267,8 @@ const SEND_FIELDS: &[Field] = &[
     SockPeerV6,
     SockNet,
     NetInum,
+    SockFlags,
+    TcpBytesReceived,
     TcpCopiedSeq,
     TcpRcvNxt,
     TcpWriteSeq,

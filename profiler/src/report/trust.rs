@@ -9,7 +9,7 @@ use crate::{
     attribution::Evidence,
     capture::{Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE},
     milestones::{Finish, Found, out_of_order},
-    timeline::{LATE, ThreadTime, TimedTransfer, Timeline, Windows},
+    timeline::{LATE, Process, ThreadTime, TimedTransfer, Timeline, Windows},
 };
 
 mod witnesses;
@@ -51,6 +51,7 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
     reasons.extend(lost(timeline));
     reasons.extend(transfers.iter().flat_map(|transfer| lossy(timeline, transfer)));
     reasons.extend(missing(timeline));
+    reasons.extend(timeline.processes.values().filter_map(bypassed));
     reasons.extend(sums(timeline));
     reasons.extend(evidence.into_iter().flat_map(|evidence| spans(timeline, evidence)));
     if let (true, Ending::Complete, Some(size_bytes)) =
@@ -184,6 +185,33 @@ fn missing(timeline: &Timeline) -> Vec<String> {
             format!("probe family {name} is missing, in whole or in part, and so is what it counts: {why}")
         })
         .collect()
+}
+
+/// Bytes past the counted calls, and the connections that had most of them.
+fn bypassed(process: &Process) -> Option<String> {
+    const NAMED: usize = 3;
+    let mut connections: Vec<(u64, u64)> =
+        process.bypassed.iter().map(|(cookie, bytes)| (*bytes, *cookie)).collect();
+    connections.sort_unstable_by(|one, other| other.cmp(one));
+    let name = |(bytes, cookie): &(u64, u64)| {
+        let ends = process.sockets.get(cookie).and_then(|socket| socket.ends.as_ref());
+        match ends {
+            Some(ends) => format!("{bytes} bytes over {} to {}", ends.local, ends.peer),
+            None => format!("{bytes} bytes over a connection without a place in the table"),
+        }
+    };
+    let mut parts: Vec<String> = connections.iter().take(NAMED).map(name).collect();
+    if let Some(rest @ [_, ..]) = connections.get(NAMED..) {
+        let bytes: u64 = rest.iter().map(|(bytes, _)| bytes).sum();
+        parts.push(format!("{bytes} bytes over {} more", rest.len()));
+    }
+    (!parts.is_empty()).then(|| {
+        format!(
+            "{} received {} past the calls that are counted (splice, zero-copy receive, a reader inside the kernel): its bytes and milestones lack them",
+            process.name(),
+            parts.join(", ")
+        )
+    })
 }
 
 fn sums(timeline: &Timeline) -> Vec<String> {

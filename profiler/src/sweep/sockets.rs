@@ -1,11 +1,11 @@
 //! Sockets: what each process moved over them, their ends, and which of them the probes' tables can forget.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
-    maps::{HashMap as BpfHashMap, MapData, Queue},
+    maps::{HashMap as BpfHashMap, MapData, PerCpuArray, Queue},
 };
 use profiler_ebpf::abi::{
     sockets::{IPPROTO_UDP, SOCKET_USE_SLOTS, Socket, SocketBytes, SocketKey, SocketUse},
@@ -19,7 +19,7 @@ use crate::{
     mapped::MappedArray,
 };
 
-use super::{remove, take};
+use super::{bypass, open::Open, remove, take, take_counter};
 
 /// The maps of sockets, and what of them is in the capture already.
 pub struct Sockets {
@@ -27,6 +27,10 @@ pub struct Sockets {
     uses: MappedArray,
     use_of: BpfHashMap<MapData, SocketKey, u32>,
     free_uses: Queue<MapData, u32>,
+    established: BpfHashMap<MapData, u64, u64>,
+    described: PerCpuArray<MapData, u64>,
+    /// Of `described`, at the last sweep that made room.
+    swept: u64,
     written: HashMap<SocketKey, (u64, u64)>,
 }
 
@@ -38,6 +42,9 @@ impl Sockets {
             uses: MappedArray::new(ebpf, "SOCKET_USES", size_of::<SocketUse>())?,
             use_of: take(ebpf, "USE_OF")?,
             free_uses: ebpf.take_map("FREE_USES").context("the object has no FREE_USES")?.try_into()?,
+            established: take(ebpf, "ESTABLISHED")?,
+            described: take_counter(ebpf, "NEW_SOCKETS")?,
+            swept: 0,
             written: HashMap::new(),
         })
     }
@@ -46,10 +53,11 @@ impl Sockets {
     pub fn write(&mut self, out: &mut Writer, ended: &[(u32, Process)]) -> Result<()> {
         // Ends first: once a socket is closed, its bytes are final.
         let ends: HashMap<u64, Socket> = self.ends.iter().collect::<Result<_, _>>()?;
-        let mut used = HashSet::new();
+        // Received bytes of each socket that was used, over all processes.
+        let mut used = HashMap::<u64, u64>::new();
         let mut gone = Vec::new();
         for (slot, SocketUse { key, bytes, .. }) in uses(&self.uses) {
-            used.insert(key.cookie);
+            *used.entry(key.cookie).or_default() += bytes.rx_bytes;
             let socket = ends.get(&key.cookie);
             let closed_ns = socket.map_or(0, |socket| socket.closed_ns);
             let now = (bytes.rx_bytes + bytes.tx_bytes, closed_ns);
@@ -64,9 +72,11 @@ impl Sockets {
                 self.written.insert(key, now);
             }
         }
-        for (cookie, socket) in
-            ends.iter().filter(|(cookie, socket)| socket.closed_ns != 0 && !used.contains(cookie))
-        {
+        for (cookie, socket) in ends.iter().filter(|(_, socket)| socket.closed_ns != 0) {
+            bypass::write_closed(*cookie, socket, used.get(cookie).copied().unwrap_or(0), out)?;
+            if used.contains_key(cookie) {
+                continue;
+            }
             // A connection that nothing was sent over: begin and end are all there is.
             let key = SocketKey { cookie: *cookie, process: socket.process };
             let totals = decode::socket(now_ns(), &key, &SocketBytes::default(), Some(socket));
@@ -82,6 +92,27 @@ impl Sockets {
             }
         }
         Ok(())
+    }
+
+    /// Sweeps, if so many sockets came since the last time that the tables could be full before the next.
+    pub fn make_room(&mut self, out: &mut Writer) -> Result<()> {
+        /// A quarter of the tables.
+        const NEW_SOCKETS: u64 = SOCKET_USE_SLOTS as u64 / 4;
+        let described: u64 = self.described.get(&0, 0).context("read NEW_SOCKETS")?.iter().sum();
+        if described - self.swept < NEW_SOCKETS {
+            return Ok(());
+        }
+        self.swept = described;
+        self.write(out, &[])
+    }
+
+    /// Writes what connections that were open at the end have received past the calls that are counted.
+    pub fn write_open(&self, open: Vec<Open>, out: &mut Writer) -> Result<()> {
+        let mut counted = HashMap::<u64, u64>::new();
+        for (_, SocketUse { key, bytes, .. }) in uses(&self.uses) {
+            *counted.entry(key.cookie).or_default() += bytes.rx_bytes;
+        }
+        bypass::write_open(open, &self.ends, &self.established, &counted, out)
     }
 
     /// Makes room for another use. Whoever made the calls has ended, or the socket has: nobody counts here any more.

@@ -17,6 +17,8 @@ pub struct Process {
     pub io: BTreeMap<u32, FileIo>,
     /// By cookie.
     pub sockets: BTreeMap<u64, SocketTotals>,
+    /// Bytes that connections received past the calls that are counted, by cookie.
+    pub bypassed: BTreeMap<u64, u64>,
     /// Bytes that the process submitted to each device itself.
     pub credits: BTreeMap<(DeviceId, Operation), u64>,
     /// Bytes of the process's files that others moved to or from each device: its share of them.

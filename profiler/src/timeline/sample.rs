@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{Folded, Timeline};
 use crate::capture::{
-    Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, End, Ending, Environment, Family,
-    Inode, InodeIo, InodeUse, Label, Losses, Milestone, MilestoneName, Operation, Polling, ProbeWindow,
-    ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record, Run, SocketEnds, SocketTotals,
-    Stack, Start, ThreadIo, ThreadState, ThreadTotals, Transfer, Waits,
+    Bypassed, Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, End, Ending, Environment,
+    Family, Inode, InodeIo, InodeUse, Label, Losses, Milestone, MilestoneName, Operation, Polling,
+    ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record, Run, SocketEnds,
+    SocketTotals, Stack, Start, ThreadIo, ThreadState, ThreadTotals, Transfer, Waits,
     span::{Doing, Softirq, Span, Stacks, Wake},
 };
 use crate::kernel::families::{CONTEXTS, OWNERS, SCHEDULING};
@@ -293,6 +293,10 @@ pub fn socket(process: ProcessSerial, cookie: u64, peer: Option<&str>, control: 
             closed: None,
         }),
     })
+}
+
+pub fn bypassed(process: ProcessSerial, cookie: u64, bytes: u64) -> Record {
+    Record::Bypassed(Bypassed { at_ns: END_NS, cookie, process, bytes })
 }
 
 pub fn device(operation: Operation, bytes: u64) -> Record {

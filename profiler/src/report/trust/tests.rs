@@ -46,6 +46,19 @@ fn every_doubt_is_a_reason() {
     );
     check("a loss", with([losses(3)]), &["3 × ring_full: a record found the ring buffer full"]);
     check(
+        "bytes past the counted calls",
+        with((0..5).map(|cookie| bypassed(LEECHER, cookie, 1000 + cookie)).chain([socket(
+            LEECHER,
+            4,
+            Some("10.77.0.9:1"),
+            false,
+        )])),
+        &[
+            "leecher-1 received 1004 bytes over 10.77.0.2:40000 to 10.77.0.9:1, 1003 bytes over a connection without a \
+           place in the table, 1002 bytes over a connection without a place in the table, 2001 bytes over 2 more past",
+        ],
+    );
+    check(
         "a late record",
         with([progress(LEECHER, START_NS + MS, 1, 1)]),
         &["1 × late: a progress record came after its time was closed"],
