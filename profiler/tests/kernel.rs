@@ -8,6 +8,8 @@ mod actor;
 mod bench;
 #[path = "kernel/bytes.rs"]
 mod bytes;
+#[path = "kernel/calls.rs"]
+mod calls;
 #[path = "kernel/deluge.rs"]
 mod deluge;
 #[path = "kernel/disk.rs"]
