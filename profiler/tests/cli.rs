@@ -54,6 +54,52 @@ fn captures_that_are_none() {
     check(&["dump", "/dev/null", "--kind", "gossip"], &["gossip", "progress"]);
 }
 
+/// What captures, damaged in some way, are read as. Random bytes never end, and memory is limited: 256 MiB of addresses.
+#[test]
+fn captures_that_are_random_are_refused_with_the_place_and_in_bounded_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("head"), b"XFERPROF\x02\0\0\0").unwrap();
+    let noise: Vec<u8> = (0..100_000).map(|_| rand::random()).collect();
+    let pcap = b"\xd4\xc3\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\x04\0\x01\0\0\0";
+    fs::write(folder.path().join("empty.pcap"), pcap).unwrap();
+    // Sound on the outside: random bytes as records, and random bytes as what was packed.
+    let sound = frame(&zstd::bulk::compress(&noise, 1).unwrap(), noise.len());
+    fs::write(folder.path().join("records"), sound).unwrap();
+    fs::write(folder.path().join("packed"), frame(&noise, 1 << 20)).unwrap();
+    let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/lost.capture");
+    let recorded_bytes = fs::metadata(recorded).unwrap().len() / 2;
+    for (feed, parts) in [
+        ("cat /dev/urandom", &["no capture"][..]),
+        ("cat head /dev/urandom", &["damaged", "byte 12"]),
+        ("cat head records /dev/urandom", &["damaged record", "byte"]),
+        ("cat head packed /dev/urandom", &["damaged frame", "byte 12"]),
+        (&format!("head -c {recorded_bytes} {recorded}; cat /dev/urandom"), &["damaged", "byte"]),
+    ] {
+        for command in [&["report"][..], &["dump"], &["verify", "--pcap", "empty.pcap"]] {
+            let (name, more) = command.split_first().unwrap();
+            let script =
+                format!("ulimit -v 262144; exec \"$0\" {name} <({feed}) {} > /dev/null", more.join(" "));
+            let output = Command::new("bash")
+                .args(["-c", &script])
+                .arg(PROFILER)
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            check_failure(&output, parts);
+        }
+    }
+}
+
+/// A frame of a capture with these packed bytes.
+fn frame(packed: &[u8], plain_bytes: usize) -> Vec<u8> {
+    let mut frame = Vec::new();
+    for word in [packed.len() as u32, plain_bytes as u32, crc32fast::hash(packed)] {
+        frame.extend(word.to_le_bytes());
+    }
+    frame.extend(packed);
+    frame
+}
+
 #[test]
 fn a_capture_of_a_newer_version() {
     let folder = tempfile::tempdir().unwrap();

@@ -22,6 +22,8 @@ mod files;
 mod groups;
 #[path = "kernel/hooks.rs"]
 mod hooks;
+#[path = "kernel/losses.rs"]
+mod losses;
 #[path = "kernel/matrix.rs"]
 mod matrix;
 #[path = "kernel/owners.rs"]
@@ -34,6 +36,8 @@ mod readers;
 mod recorded;
 #[path = "kernel/spans.rs"]
 mod spans;
+#[path = "kernel/storms.rs"]
+mod storms;
 #[path = "kernel/time.rs"]
 mod time;
 #[path = "kernel/traffic.rs"]

@@ -17,6 +17,20 @@ fn check(records: Vec<Record>, rows: &[(&str, &str)]) {
     }
 }
 
+/// Every time is monotonic; the wall clock only says when the recording began.
+#[test]
+fn a_step_of_the_wall_clock_changes_nothing() {
+    let report = |records| json::render(&build(&timeline(records)));
+    let expected = report(records());
+    let Record::Clock(begun) = clock() else { unreachable!("that is what it makes") };
+    for wall_ns in [0, begun.wall_ns - 3_600_000_000_000, begun.wall_ns + 3_600_000_000_000, u64::MAX] {
+        let mut records = records();
+        let monotonic_ns = END_NS - MS;
+        records.insert(records.len() - 1, Record::Clock(capture::Clock { monotonic_ns, wall_ns }));
+        assert_eq!(report(records), expected, "a second pair with {wall_ns}");
+    }
+}
+
 #[test]
 fn the_json_has_the_names_of_the_design() {
     check(

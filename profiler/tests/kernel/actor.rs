@@ -30,6 +30,14 @@ impl Actor {
         }
     }
 
+    /// Lets it end without its work, and waits until it has.
+    pub fn dismiss(self) {
+        let pid = self.pid as i32;
+        drop(self);
+        // SAFETY: a child that nobody else waits for.
+        assert_eq!(unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) }, pid, "the actor has ended");
+    }
+
     /// Lets it work, and waits until it has ended.
     pub fn act(mut self) {
         self.line.write_all(&[1]).unwrap();

@@ -15,7 +15,7 @@ use profiler::groups::{self, Group, Hierarchy};
 
 use crate::{
     actor::Actor,
-    recorded::{Recorded, record_others},
+    recorded::{Recorded, read, record_others, wait_for_capture},
 };
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
@@ -164,7 +164,8 @@ fn a_group_that_is_made_again_is_found_again() {
     let sink = Sink::new();
     let [one, two] = [1000, 2000].map(|bytes| sink.actor(bytes));
     let pids = [one.pid, two.pid];
-    thread::sleep(Duration::from_secs(3));
+    wait_for_capture(&path, |_| true);
+    thread::sleep(Duration::from_secs(1));
     assert!(profiler.try_wait().unwrap().is_none(), "it waits for the first member");
     first.take(one.pid);
     one.act();
@@ -176,7 +177,7 @@ fn a_group_that_is_made_again_is_found_again() {
     // SAFETY: a child that was not waited for.
     unsafe { libc::kill(profiler.id() as i32, libc::SIGINT) };
     assert!(profiler.wait().unwrap().success());
-    let recorded = Recorded { timeline: crate::recorded::read(&path) };
+    let recorded = Recorded { timeline: read(&path) };
     assert_eq!(recorded.timeline.start.targets, format!("control group /{name}"));
     let bytes = pids.map(|pid| recorded.with_pid(pid).totals.as_ref().unwrap().tcp_tx_bytes);
     assert_eq!(bytes, [1000, 2000]);

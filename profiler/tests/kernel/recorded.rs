@@ -84,6 +84,29 @@ pub fn read(path: &Path) -> Timeline {
     Timeline::from_capture(&mut capture).expect("read the capture")
 }
 
+/// Waits until another profiler's capture has this process.
+#[track_caller]
+pub fn wait_until_followed(path: &Path) {
+    let own = std::process::id();
+    wait_for_capture(path, |timeline| {
+        let mut processes = timeline.processes.values().filter_map(|process| process.totals.as_ref());
+        processes.any(|totals| totals.pid == own)
+    });
+}
+
+/// Waits until another profiler's capture can be read, and says so.
+#[track_caller]
+pub fn wait_for_capture(path: &Path, is_so: impl Fn(&Timeline) -> bool) {
+    for _ in 0..600 {
+        let timeline = capture::read(path).and_then(|mut capture| Timeline::from_capture(&mut capture));
+        if timeline.is_ok_and(|timeline| is_so(&timeline)) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("not in {} after a minute", path.display());
+}
+
 /// The time of this process's thread of that name.
 #[track_caller]
 pub fn find(recorded: &Recorded, name: &str) -> ThreadTime {

@@ -1,0 +1,267 @@
+//! Whatever the ring buffer could not take is counted to the last record, and the report says in which phase.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use profiler::{
+    attach::Settings,
+    report::{self, Report, Verdict},
+};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+#[path = "../setups/cgroup.rs"]
+#[expect(dead_code, reason = "of its limits only the disk's is used")]
+mod cgroup;
+
+use crate::recorded::{Recorded, named, read, record, record_with, wait_until_followed};
+
+const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
+
+#[test]
+fn two_hundred_thousand_switches_a_second_lose_no_record() {
+    let (recorded, rate) = record_storm(Some(210_000));
+    assert_eq!(switches(&recorded).lost, 0);
+    // A host that is busy otherwise reaches fewer.
+    assert!(rate > 50_000.0, "that was no storm: {rate:.0} context switches/s");
+}
+
+#[test]
+fn as_many_switches_as_the_host_can_make_are_recorded_or_counted_as_lost() {
+    let (_, rate) = record_storm(None);
+    assert!(rate > 50_000.0, "that was no storm: {rate:.0} context switches/s");
+}
+
+#[track_caller]
+fn record_storm(switches_per_s: Option<u64>) -> (Recorded, f64) {
+    let mut seconds = 0.0;
+    let recorded = record(|| {
+        let began = Instant::now();
+        let storm = Storm::on_every_cpu(switches_per_s);
+        thread::sleep(Duration::from_secs(4));
+        storm.stop();
+        seconds = began.elapsed().as_secs_f64();
+    });
+    let Switches { made, recorded: spans, lost } = switches(&recorded);
+    let rate = made as f64 / seconds;
+    eprintln!("{rate:.0} context switches/s of {switches_per_s:?}: {spans} spans, {lost} records lost");
+    check_all_are_known(&recorded);
+    (recorded, rate)
+}
+
+#[test]
+fn a_ring_buffer_that_is_too_small_loses_records_and_counts_each() {
+    let settings = Settings { ring_buffer_bytes: NonZeroU32::new(64 << 10).unwrap(), ..Settings::default() };
+    let recorded = record_with(&settings, |_| {
+        let storm = Storm::on_every_cpu(None);
+        thread::sleep(Duration::from_secs(2));
+        storm.stop();
+    });
+    let Switches { made, lost, .. } = switches(&recorded);
+    assert!(lost * 10 > made, "{lost} of {made}");
+    check_all_are_known(&recorded);
+}
+
+#[test]
+fn a_drain_that_is_stopped_loses_records_of_the_phase_that_it_is_stopped_in() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let report = check_phase(folder.path(), |profiler| {
+        signal(profiler, libc::SIGSTOP);
+        storm_for(Duration::from_millis(600));
+        signal(profiler, libc::SIGCONT);
+    });
+    assert_eq!(report.trust.verdict, Verdict::Degraded);
+}
+
+#[test]
+fn a_slow_disk_under_the_capture_loses_records_of_the_phase_that_it_is_slow_in() {
+    let disk = SyncDisk::mount();
+    let group = cgroup::Cgroup::with_disk_limit(&disk.folder(), 40_000);
+    let everybody = group.procs().parent().unwrap().parent().unwrap().join("cgroup.procs");
+    check_phase(&disk.folder(), |profiler| {
+        fs::write(group.procs(), profiler.id().to_string()).unwrap();
+        storm_for(Duration::from_millis(1500));
+        fs::write(&everybody, profiler.id().to_string()).unwrap();
+    });
+}
+
+/// Records a transfer of this process by a profiler of its own, with a ring buffer of 256 KiB and with this trouble
+/// between 50 and 90 %, and checks that what is lost is told of this phase, and no other.
+#[track_caller]
+fn check_phase(folder: &Path, trouble: impl FnOnce(&Child)) -> Report {
+    const CHUNK: usize = 20_000;
+    let path = folder.join("run.capture");
+    let mut profiler = Command::new(PROFILER)
+        .args(["record", "--ring-buffer", "262144", "--size", &(100 * CHUNK).to_string(), "--pid"])
+        .arg(std::process::id().to_string())
+        .arg("-o")
+        .arg(&path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until_followed(&path);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut far = listener.accept().unwrap().0;
+    let mut trouble = Some(trouble);
+    for chunk in 0..100 {
+        near.write_all(&[7; CHUNK]).unwrap();
+        far.read_exact(&mut [0; CHUNK]).unwrap();
+        thread::sleep(Duration::from_millis(10));
+        if chunk == 70 {
+            trouble.take().unwrap()(&profiler);
+        }
+        if chunk == 80 {
+            // What is still in the disk's queue.
+            thread::sleep(Duration::from_secs(2));
+        }
+    }
+    thread::sleep(Duration::from_millis(500));
+    signal(&profiler, libc::SIGINT);
+    assert!(profiler.wait().unwrap().success());
+    let recorded = Recorded { timeline: read(&path) };
+    assert!(switches(&recorded).lost > 0, "nothing was lost");
+    check_all_are_known(&recorded);
+    let report = report::build(&recorded.timeline);
+    assert_eq!(report.trust.events_lost["ring_full"], switches(&recorded).lost);
+    let reasons = &report.trust.reasons;
+    let phases = reasons.iter().find(|reason| reason.contains("records were lost in the phases"));
+    let phases = phases.unwrap_or_else(|| panic!("no phase is named: {reasons:#?}"));
+    assert!(phases.contains("phases p50 to p90 (") && !phases.contains("p90 to p100"), "{phases}");
+    report
+}
+
+struct Switches {
+    made: u64,
+    recorded: u64,
+    lost: u64,
+}
+
+/// Of this process. The counters in the maps cannot be lost.
+fn switches(recorded: &Recorded) -> Switches {
+    Switches {
+        made: recorded.own().threads.values().map(|thread| thread.switches).sum(),
+        recorded: recorded.timeline.events.spans.len() as u64,
+        lost: recorded.timeline.losses["ring_full"],
+    }
+}
+
+/// A switch off the CPU is a span when the thread runs again, or one that was lost; and so is the beginning of a thread.
+/// Sends, receives and progress are lost too, and so few here that they do not matter.
+#[track_caller]
+fn check_all_are_known(recorded: &Recorded) {
+    let Switches { made, recorded: spans, lost } = switches(recorded);
+    let doubt = 2 * recorded.own().threads.len() as u64
+        + 2 * recorded.timeline.losses["switch_unseen"]
+        + if recorded.timeline.events.payloads.is_empty() { 0 } else { 500 };
+    assert!((spans + lost).abs_diff(made) <= doubt, "{spans} spans, {lost} lost, {made} made, ± {doubt}");
+}
+
+fn signal(child: &Child, signal: i32) {
+    // SAFETY: a child that was not waited for.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+}
+
+fn storm_for(time: Duration) {
+    let storm = Storm::on_every_cpu(None);
+    thread::sleep(time);
+    storm.stop();
+}
+
+/// What a storm with a rate keeps to.
+const SLOT: Duration = Duration::from_millis(10);
+
+/// Two threads on each CPU that wake each other in turn.
+struct Storm {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Storm {
+    /// So many switches a second on all CPUs together, or as many as they can.
+    fn on_every_cpu(switches_per_s: Option<u64>) -> Self {
+        let cpus = thread::available_parallelism().unwrap().get();
+        // A turn is two switches.
+        let turns_per_slot = switches_per_s
+            .map_or(u64::MAX, |rate| rate * SLOT.as_micros() as u64 / 1_000_000 / (2 * cpus as u64));
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut threads = Vec::new();
+        for cpu in 0..cpus {
+            let (here, there) = (std::io::pipe().unwrap(), std::io::pipe().unwrap());
+            for (first, mut from, mut to) in [(true, here.0, there.1), (false, there.0, here.1)] {
+                let stop = Arc::clone(&stop);
+                threads.push(named("storm", move || {
+                    let mut only = CpuSet::new();
+                    only.set(cpu);
+                    sched_setaffinity(None, &only).unwrap();
+                    if first {
+                        to.write_all(&[0]).unwrap();
+                    }
+                    let (mut turns, mut slot_ends) = (0, Instant::now() + SLOT);
+                    // The other end is gone when the other thread has stopped.
+                    while !stop.load(Ordering::Relaxed) && from.read_exact(&mut [0]).is_ok() {
+                        if to.write_all(&[0]).is_err() {
+                            break;
+                        }
+                        turns += 1;
+                        if first && turns >= turns_per_slot {
+                            thread::sleep(slot_ends.saturating_duration_since(Instant::now()));
+                            (turns, slot_ends) = (0, slot_ends + SLOT);
+                        }
+                    }
+                }));
+            }
+        }
+        Self { stop, threads }
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// A file system in a file on which every write waits for the device.
+struct SyncDisk {
+    folder: tempfile::TempDir,
+}
+
+impl SyncDisk {
+    fn mount() -> Self {
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let disk = Self { folder };
+        let image = disk.folder.path().join("image");
+        fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+        let made = Command::new("mkfs.ext4").args(["-q", "-O", "^has_journal"]).arg(&image).status();
+        assert!(made.expect("mkfs.ext4, of e2fsprogs").success());
+        fs::create_dir(disk.folder()).unwrap();
+        let mounted =
+            Command::new("mount").args(["-o", "loop,sync"]).arg(&image).arg(disk.folder()).status().unwrap();
+        assert!(mounted.success());
+        disk
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.folder.path().join("mounted")
+    }
+}
+
+impl Drop for SyncDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.folder()).status();
+    }
+}
