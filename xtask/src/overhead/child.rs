@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -32,10 +32,20 @@ pub fn signal(child: &Child, signal: i32) {
     unsafe { libc::kill(child.id() as i32, signal) };
 }
 
-/// Waits, and gives the CPU time that the program and those of its children that ended used, in seconds.
-pub fn wait(child: &Child, limit: Duration, what: &str) -> Result<(ExitStatus, f64)> {
+/// How a program ended.
+pub struct Ended {
+    pub status: ExitStatus,
+    /// CPU time of the program and of those of its children that it waited for.
+    pub cpu_s: f64,
+    /// It had not ended within the limit.
+    pub was_killed: bool,
+}
+
+/// Waits until the program has ended, and kills it if that takes longer than `limit`.
+pub fn wait(child: &Child, limit: Duration, what: &str) -> Result<Ended> {
     use std::os::unix::process::ExitStatusExt as _;
     let deadline = Instant::now() + limit;
+    let mut was_killed = false;
     loop {
         let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
         // SAFETY: both point to places of their type, and all zeros is a valid `rusage`.
@@ -44,15 +54,18 @@ pub fn wait(child: &Child, limit: Duration, what: &str) -> Result<(ExitStatus, f
             (found, usage.assume_init())
         };
         match found {
-            0 if Instant::now() > deadline => {
-                signal(child, libc::SIGKILL);
-                bail!("{what} did not end within {} s", limit.as_secs());
+            0 => {
+                if Instant::now() > deadline && !was_killed {
+                    signal(child, libc::SIGKILL);
+                    was_killed = true;
+                }
+                thread::sleep(LOOK_INTERVAL);
             }
-            0 => thread::sleep(LOOK_INTERVAL),
             -1 => return Err(io::Error::last_os_error()).with_context(|| format!("wait for {what}")),
             _ => {
                 let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-                return Ok((ExitStatus::from_raw(status), seconds(usage.ru_utime) + seconds(usage.ru_stime)));
+                let cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+                return Ok(Ended { status: ExitStatus::from_raw(status), cpu_s, was_killed });
             }
         }
     }

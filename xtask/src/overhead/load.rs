@@ -17,9 +17,33 @@ use super::child;
 
 /// How long a load may take to end after its input has.
 const PATIENCE: Duration = Duration::from_secs(30);
-const STREAM_S: f64 = 2.0;
 const PACE_BYTES_PER_S: f64 = 1e9;
-const BITTORRENT: (&str, &str) = ("transmission", "4MiB");
+const BITTORRENT: &str = "deluge-tcp";
+
+/// How much a load does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// So that 20 rounds of everything take 20 minutes.
+    Round,
+    /// So that several of the profiler's windows of statistics, one every 2 s, are within it.
+    Windows,
+}
+
+impl Length {
+    fn stream_s(self) -> f64 {
+        match self {
+            Self::Round => 1.5,
+            Self::Windows => 6.0,
+        }
+    }
+
+    fn file_size(self) -> &'static str {
+        match self {
+            Self::Round => "128MiB",
+            Self::Windows => "512MiB",
+        }
+    }
+}
 
 #[derive(Serialize, ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
@@ -53,16 +77,17 @@ pub struct Done {
 impl Load {
     /// What it does, for people.
     pub fn description(self) -> String {
+        let stream_s = Length::Round.stream_s();
         match self {
             Self::Stream16k => {
-                format!("one TCP stream on loopback in calls of 16 KiB, unpaced, {STREAM_S} s")
+                format!("one TCP stream on loopback in calls of 16 KiB, unpaced, {stream_s} s")
             }
             Self::Stream64k => {
-                format!("one TCP stream on loopback in calls of 64 KiB, paced to 1 GB/s, {STREAM_S} s")
+                format!("one TCP stream on loopback in calls of 64 KiB, paced to 1 GB/s, {stream_s} s")
             }
             Self::Bittorrent => {
-                let (system, size) = BITTORRENT;
-                format!("one seeder, one leecher of {system}, {size}, in network namespaces")
+                let size = Length::Round.file_size();
+                format!("one seeder, one leecher of {BITTORRENT}, {size}, in network namespaces")
             }
         }
     }
@@ -70,19 +95,19 @@ impl Load {
     /// How long a run takes with a tool, from its start to its end.
     pub fn estimate_s(self) -> f64 {
         match self {
-            Self::Stream16k | Self::Stream64k => STREAM_S + 1.7,
-            Self::Bittorrent => 5.0,
+            Self::Stream16k | Self::Stream64k => Length::Round.stream_s() + 1.7,
+            Self::Bittorrent => 5.5,
         }
     }
 
     /// Starts it, up to where it waits for its word.
-    pub fn start(self, profiler: &Path, scratch: &Path) -> Result<Waiting> {
+    pub fn start(self, length: Length, profiler: &Path, scratch: &Path) -> Result<Waiting> {
         let mut command = match self {
-            Self::Stream16k => stream(16 << 10, None)?,
-            Self::Stream64k => stream(64 << 10, Some(PACE_BYTES_PER_S))?,
+            Self::Stream16k => stream(16 << 10, None, length)?,
+            Self::Stream64k => stream(64 << 10, Some(PACE_BYTES_PER_S), length)?,
             Self::Bittorrent => {
                 let mut command = Command::new(profiler);
-                command.args(["transfer", "--system", BITTORRENT.0, "--size", BITTORRENT.1]);
+                command.args(["transfer", "--system", BITTORRENT, "--size", length.file_size()]);
                 command.arg("--scratch").arg(scratch);
                 command
             }
@@ -115,8 +140,9 @@ impl Waiting {
 
     pub fn end(mut self) -> Result<()> {
         drop(self.child.stdin.take());
-        let (status, _) = child::wait(&self.child, PATIENCE, "the load")?;
-        ensure!(status.success(), "the load failed: {status}");
+        let ended = child::wait(&self.child, PATIENCE, "the load")?;
+        ensure!(!ended.was_killed, "the load did not end within {} s", PATIENCE.as_secs());
+        ensure!(ended.status.success(), "the load failed: {}", ended.status);
         Ok(())
     }
 
@@ -149,9 +175,15 @@ impl Display for Load {
     }
 }
 
-fn stream(call: usize, pace: Option<f64>) -> Result<Command> {
+fn stream(call: usize, pace: Option<f64>, length: Length) -> Result<Command> {
     let mut command = Command::new(env::current_exe().context("find this program")?);
-    command.args(["overhead-stream", "--call", &call.to_string(), "--seconds", &STREAM_S.to_string()]);
+    command.args([
+        "overhead-stream",
+        "--call",
+        &call.to_string(),
+        "--seconds",
+        &length.stream_s().to_string(),
+    ]);
     if let Some(pace) = pace {
         command.args(["--bytes-per-s", &pace.to_string()]);
     }

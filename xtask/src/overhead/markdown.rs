@@ -47,7 +47,7 @@ pub fn render(results: &Results) -> String {
                 summary.tool_cpu_whole_s_median,
                 summary.tool_anon_peak_bytes_max as f64 / MIB,
                 summary.tool_map_bytes_max as f64 / MIB,
-                summary.events_lost,
+                lost(summary.events_lost, summary.runs_with_unknown_losses),
             );
         }
         let Some(probes) = results.probes.iter().find(|probes| probes.load == *load) else { continue };
@@ -77,6 +77,10 @@ fn ratio(ratio: Option<Ratio>) -> String {
         }
         Some(Ratio { ratio, .. }) => format!("{ratio:.3}"),
     }
+}
+
+fn lost(events: u64, unknown_runs: usize) -> String {
+    if unknown_runs > 0 { format!("{events}, unknown in {unknown_runs} runs") } else { events.to_string() }
 }
 
 /// A script as one line of code.

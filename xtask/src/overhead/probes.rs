@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    load::Load,
+    load::{Length, Load},
     proc,
     run::{self, Watcher},
     tool::{self, Tool},
@@ -41,7 +41,7 @@ pub struct Probes {
 /// Makes the extra run.
 pub fn measure(load: Load, profiler: &Path, folder: &Path) -> Result<Probes> {
     run::empty(folder)?;
-    let mut waiting = load.start(profiler, folder)?;
+    let mut waiting = load.start(Length::Windows, profiler, folder)?;
     let mut empty = Command::new("bpftrace");
     empty.args(["-e", EMPTY]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let empty = Watcher::of(Some(empty), folder).context("start the empty program")?;

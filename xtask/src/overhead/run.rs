@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{
     child,
-    load::Load,
+    load::{Length, Load},
     proc,
     tool::{self, Tool},
 };
@@ -25,7 +25,8 @@ use super::{
 /// A tool watches once it holds links or perf events, and no more of them come for this long.
 const SETTLED: Duration = Duration::from_millis(300);
 const START_LIMIT: Duration = Duration::from_secs(30);
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+const KILLED: &str = "unknown: killed, because it did not end after Ctrl-C";
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A row of `rounds.csv`.
@@ -48,7 +49,8 @@ pub struct Row {
     pub tool_anon_peak_bytes: u64,
     /// BPF maps, which are the kernel's memory.
     pub tool_map_bytes: u64,
-    pub events_lost: u64,
+    /// `None` if the tool was killed before it could say.
+    pub events_lost: Option<u64>,
     pub events_lost_detail: String,
 }
 
@@ -61,14 +63,14 @@ pub fn run(
     folder: &Path,
 ) -> Result<Row> {
     empty(folder)?;
-    let mut waiting = load.start(profiler, folder)?;
+    let mut waiting = load.start(Length::Round, profiler, folder)?;
     let watcher = Watcher::start(tool, profiler, &waiting.pids, folder)?;
     let (machine_before, tool_before) = (proc::machine_cpu_s()?, watcher.cpu_s());
     let done = waiting.go()?;
     let (machine_after, tool_after) = (proc::machine_cpu_s()?, watcher.cpu_s());
     let used = watcher.stop(tool, folder)?;
     waiting.end()?;
-    let losses = tool.losses(folder)?;
+    let losses = if used.was_killed { None } else { Some(tool.losses(folder)?) };
     Ok(Row {
         load,
         round,
@@ -82,8 +84,8 @@ pub fn run(
         tool_cpu_whole_s: used.cpu_s,
         tool_anon_peak_bytes: used.anon_peak_bytes,
         tool_map_bytes: used.map_bytes,
-        events_lost: losses.events,
-        events_lost_detail: losses.detail,
+        events_lost: losses.as_ref().map(|losses| losses.events),
+        events_lost_detail: losses.map_or_else(|| KILLED.to_owned(), |losses| losses.detail),
     })
 }
 
@@ -100,6 +102,7 @@ pub struct Used {
     pub cpu_s: f64,
     pub anon_peak_bytes: u64,
     pub map_bytes: u64,
+    pub was_killed: bool,
 }
 
 impl Watcher {
@@ -153,14 +156,18 @@ impl Watcher {
         let Some(child) = &self.child else { return Ok(Used::default()) };
         let map_bytes = proc::map_bytes(child.id());
         child::signal(child, libc::SIGINT);
-        let (status, cpu_s) = child::wait(child, STOP_LIMIT, &tool.to_string())?;
+        let child::Ended { status, cpu_s, was_killed } = child::wait(child, STOP_LIMIT, &tool.to_string())?;
         self.child = None;
+        // Of our own tool that is a fault. What others cost while the load worked is known nevertheless.
+        if was_killed && tool == Tool::Profiler {
+            bail!("{tool} did not end within {} s of Ctrl-C", STOP_LIMIT.as_secs());
+        }
         // perf ends by the signal that it was sent.
         let is_interrupted = std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGINT);
-        if !status.success() && !is_interrupted && status.code() != Some(128 + libc::SIGINT) {
+        if !was_killed && !status.success() && !is_interrupted && status.code() != Some(128 + libc::SIGINT) {
             bail!("{tool} failed ({status}): {}", tool::written(folder, "err")?.trim());
         }
-        Ok(Used { cpu_s, anon_peak_bytes: self.peak.load(Ordering::Relaxed), map_bytes })
+        Ok(Used { cpu_s, anon_peak_bytes: self.peak.load(Ordering::Relaxed), map_bytes, was_killed })
     }
 }
 

@@ -24,8 +24,9 @@ pub struct Summary {
     pub tool_cpu_whole_s_median: f64,
     pub tool_anon_peak_bytes_max: u64,
     pub tool_map_bytes_max: u64,
-    /// In all rounds together.
+    /// In all rounds together, but for those in which the tool did not say.
     pub events_lost: u64,
+    pub runs_with_unknown_losses: usize,
 }
 
 /// One for each load and tool, in the order of their first rows.
@@ -58,7 +59,8 @@ fn summary(rows: &[Row], load: Load, tool: Tool) -> Summary {
         tool_cpu_whole_s_median: middle(|row| row.tool_cpu_whole_s),
         tool_anon_peak_bytes_max: of(tool).map(|row| row.tool_anon_peak_bytes).max().unwrap_or(0),
         tool_map_bytes_max: of(tool).map(|row| row.tool_map_bytes).max().unwrap_or(0),
-        events_lost: of(tool).map(|row| row.events_lost).sum(),
+        events_lost: of(tool).filter_map(|row| row.events_lost).sum(),
+        runs_with_unknown_losses: of(tool).filter(|row| row.events_lost.is_none()).count(),
     }
 }
 
@@ -80,7 +82,7 @@ mod tests {
             tool_cpu_whole_s: 0.5,
             tool_anon_peak_bytes: round as u64,
             tool_map_bytes: 9,
-            events_lost: 2,
+            events_lost: (round != 3).then_some(2),
             events_lost_detail: String::new(),
         }
     }
@@ -103,6 +105,7 @@ mod tests {
         assert_eq!((throughput.pairs, format!("{:.3}", throughput.ratio)), (2, "0.900".to_owned()));
         let cpu = profiler.cpu_per_byte_ratio.expect("two pairs");
         assert_eq!(format!("{:.3}", cpu.ratio), "2.000");
-        assert_eq!((profiler.events_lost, profiler.tool_anon_peak_bytes_max), (6, 3));
+        assert_eq!((profiler.events_lost, profiler.runs_with_unknown_losses), (4, 1));
+        assert_eq!(profiler.tool_anon_peak_bytes_max, 3);
     }
 }
