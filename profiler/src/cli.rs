@@ -153,7 +153,10 @@ A matrix file:
   [link]                         # of every node; without it, veth pairs as they are
   rate_bits_per_s = 100_000_000  # each way
   delay = \"5ms\"                # one way; delay and loss need a kernel with netem
-  loss_percent = 0.1")]
+  loss_percent = 0.1
+  [disk]                         # of every node, on the scratch disk; without it, they share what it has
+  read_bytes_per_s = 20_000_000
+  write_bytes_per_s = 20_000_000 # what is written back later is held with control groups of version 2 only")]
 pub struct Bench {
     /// What to run
     #[arg(long, value_enum, default_value_t = Preset::Quick)]

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ use rustix::thread::{
 use super::hosts::namespace::Namespace;
 use super::logs;
 use super::program::{Program, User};
+use super::throttle::Throttle;
 use super::wait::{self, Interrupted};
 
 const LOG_LINES_SHOWN: usize = 8;
@@ -37,7 +38,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a program inside a namespace, with its output in `home/log` and an environment of its own.
+    /// Starts a program inside a namespace, and a control group if there is one, with its output in `home/log` and an environment of its own.
     ///
     /// The program is killed when the calling thread ends (PR_SET_PDEATHSIG goes by thread): that thread has
     /// to live as long as the run.
@@ -46,6 +47,7 @@ impl Daemon {
         arguments: Vec<OsString>,
         label: &str,
         namespace: &Namespace,
+        throttle: Option<&Throttle>,
         home: &Path,
     ) -> Result<Self> {
         let name = format!("{} of {label}", program.name);
@@ -65,8 +67,10 @@ impl Daemon {
             .process_group(0);
         let namespace = namespace.try_clone()?;
         let (user, parent) = (program.user, getpid());
+        let group = throttle.map(|throttle| throttle.procs.try_clone()).transpose();
+        let group = group.context("duplicate a file descriptor")?;
         // SAFETY: the closure makes system calls only. It neither allocates nor takes locks.
-        unsafe { command.pre_exec(move || become_daemon(&namespace, user, parent)) };
+        unsafe { command.pre_exec(move || become_daemon(&namespace, group.as_ref(), user, parent)) };
         let child = command.spawn().with_context(|| format!("start {name}"))?;
         Ok(Self { name, child, log })
     }
@@ -135,7 +139,11 @@ impl Drop for Daemon {
 }
 
 /// What the child does between fork and exec.
-fn become_daemon(namespace: &Namespace, user: User, parent: Pid) -> io::Result<()> {
+fn become_daemon(namespace: &Namespace, group: Option<&File>, user: User, parent: Pid) -> io::Result<()> {
+    if let Some(mut procs) = group {
+        // 0 is whoever writes it.
+        procs.write_all(b"0")?;
+    }
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
     if user == User::Nobody {
         set_thread_groups(&[])?;

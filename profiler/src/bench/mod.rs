@@ -9,12 +9,13 @@
 //! the files. Whatever a run makes is removed by [`Swarm::finish`], or when the [`Swarm`] is dropped by an
 //! error or a panic, or, if the run is killed, by the next one.
 //!
-//! All nodes share this machine: its CPUs, its disk, and a network without delay or loss.
+//! All nodes share this machine: its CPUs, its disk, and a network without delay or loss, unless the matrix limits them.
 
 mod ceilings;
 mod checksum;
 mod daemon;
 mod dataset;
+mod disk;
 mod drivers;
 pub mod hosts;
 mod leftovers;
@@ -33,6 +34,7 @@ pub mod run;
 mod stream;
 mod swarm;
 mod task;
+mod throttle;
 mod torrent;
 mod tracker;
 mod transfer;
@@ -41,6 +43,7 @@ mod watch;
 
 pub use ceilings::{Ceilings, measure as measure_ceilings};
 pub use checksum::sha256_of_file;
+pub use disk::DiskLimit;
 pub use link::Link;
 pub use observer::{AppMilestone, NodeProcess, Observer, Role, TransferRequest};
 pub use payload::{free_bytes, needed_space_bytes};

@@ -18,6 +18,7 @@ use super::hosts::Host;
 use super::observer::NodeProcess;
 use super::plan::NodePlan;
 use super::stream;
+use super::throttle::Throttle;
 
 const UP_LIMIT: Duration = Duration::from_secs(30);
 /// Checking or handing over a file takes the time to read and hash it, an upload the time to write it: 5 GiB on
@@ -30,6 +31,8 @@ pub struct Node {
     pub daemon: Daemon,
     pub host: Host,
     pub driver: Arc<dyn Driver>,
+    /// Removed after the daemon, which is in it.
+    _throttle: Option<Throttle>,
 }
 
 /// Where a node keeps its settings and its log.
@@ -42,12 +45,12 @@ pub fn data(run_folder: &Path, label: &str) -> PathBuf {
     home(run_folder, label).join("data")
 }
 
-/// Starts a client on a host, and waits until it answers. `contact` is that of the first node, if nodes meet
+/// Starts a client on a host, with its disk limited or not, and waits until it answers. `contact` is that of the first node, if nodes meet
 /// there and this is another.
 pub fn start(
     driver: &Arc<dyn Driver>,
     plan: NodePlan,
-    host: Host,
+    (host, throttle): (Host, Option<Throttle>),
     run_folder: &Path,
     contact: Option<&str>,
     stop: &AtomicBool,
@@ -58,7 +61,8 @@ pub fn start(
     fs::create_dir_all(&data).with_context(|| format!("make the folder {}", data.display()))?;
     let place = Place { home: &home, data: &data, address: host.address, contact };
     let arguments = driver.configure(&place)?;
-    let daemon = Daemon::start(&driver.program(), arguments, &label, &host.namespace, &home)?;
+    let daemon =
+        Daemon::start(&driver.program(), arguments, &label, &host.namespace, throttle.as_ref(), &home)?;
     let process = NodeProcess {
         pid: daemon.pid(),
         label,
@@ -69,7 +73,7 @@ pub fn start(
         peer_port: driver.peer_port(),
         version: String::new(),
     };
-    let mut node = Node { process, daemon, host, driver: Arc::clone(driver) };
+    let mut node = Node { process, daemon, host, driver: Arc::clone(driver), _throttle: throttle };
     node.process.version = node.ask("answers", UP_LIMIT, stop, |control| Ok(control.version().ok()))?;
     Ok(node)
 }

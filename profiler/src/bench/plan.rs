@@ -7,6 +7,7 @@ use std::fmt;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use super::disk::DiskLimit;
 use super::link::Link;
 use super::observer::Role;
 
@@ -22,6 +23,8 @@ pub struct Configuration {
     pub repetition: u32,
     /// Without it, the nodes' links are as fast as the host makes them.
     pub link: Option<Link>,
+    /// Without it, the nodes share what the scratch disk has.
+    pub disk: Option<DiskLimit>,
 }
 
 /// A storage system that the benchmark can drive.
@@ -79,6 +82,7 @@ mod tests {
             file_size_bytes: 1,
             repetition: 1,
             link: None,
+            disk: None,
         };
         let plans = configuration.node_plans();
         let found: Vec<_> = plans.iter().map(|plan| plan.label.as_str()).collect();

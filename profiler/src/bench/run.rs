@@ -1,5 +1,5 @@
-//! What one run owns on this host, and its removal: a record, a folder, and every namespace that carries its
-//! name.
+//! What one run owns on this host, and its removal: a record, a folder, and every namespace and control group that
+//! carries its name.
 //!
 //! The record is a file in /run/xferprof that is locked as long as the run lives. A record that can be locked
 //! belongs to a run that was killed: the next run removes what is left of it.
@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 
 use super::hosts::namespace;
-use super::{logs, processes};
+use super::{logs, processes, throttle};
 
 const RECORDS: &str = "/run/xferprof";
 const PREFIX: &str = "xferprof-";
@@ -86,7 +86,7 @@ impl Run {
         &self.folder
     }
 
-    /// How the names of the run's namespaces begin.
+    /// How the names of the run's namespaces and control groups begin.
     pub fn namespace_prefix(&self) -> String {
         format!("{PREFIX}{}-", self.id)
     }
@@ -105,6 +105,7 @@ impl Run {
             namespace::remove(name)?;
             removed.namespaces += 1;
         }
+        throttle::remove_left_over(&self.namespace_prefix());
         if remove_folder(&self.folder, &self.id)? {
             removed.folder = Some(self.folder.clone());
         }

@@ -18,6 +18,7 @@ use super::observer::{NodeProcess, Observer, Role};
 use super::plan::Configuration;
 use super::run::Run;
 use super::task::{Job, Outcome};
+use super::throttle::Throttle;
 use super::transfer::Actors;
 use super::wait::Interrupted;
 use super::watch::Transfer;
@@ -131,7 +132,10 @@ pub fn prepare(
         if let Some(link) = &configuration.link {
             hosts::limit(&host, &hub, &plan.label, link)?;
         }
-        let mut node = node::start(&driver, plan, host, run.folder(), contact.as_deref(), stop)?;
+        let name = format!("{}{}", run.namespace_prefix(), plan.label);
+        let limit = configuration.disk.as_ref();
+        let throttle = limit.map(|limit| Throttle::new(&name, run.folder(), limit)).transpose()?;
+        let mut node = node::start(&driver, plan, (host, throttle), run.folder(), contact.as_deref(), stop)?;
         if driver.meeting() == Meeting::FirstNode {
             match nodes.first_mut() {
                 None => contact = Some(node.contact(stop)?),

@@ -40,7 +40,7 @@ pub fn start(hub: &Host, info_hash: &str, home: &Path, stop: &AtomicBool) -> Res
     let (ip, port) = (address.ip().to_string(), address.port().to_string());
     // `.`, not the path: the run's folder is closed to nobody, who starts inside this one.
     let arguments = ["-i", &ip, "-p", &port, "-P", &port, "-d", ".", "-w", WHITELIST].map(Into::into);
-    let mut daemon = Daemon::start(&PROGRAM, arguments.into(), "the hub", &hub.namespace, home)?;
+    let mut daemon = Daemon::start(&PROGRAM, arguments.into(), "the hub", &hub.namespace, None, home)?;
     daemon.wait_until(&format!("listens on {address}"), LIMIT, stop, || {
         hub.namespace.run(|| Ok(TcpStream::connect(address).ok().map(drop)))
     })?;

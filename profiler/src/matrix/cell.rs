@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::{Configuration, Link, System};
+use crate::bench::{Configuration, System};
 
 use super::{Matrix, size};
 
@@ -47,10 +47,18 @@ impl Cell {
         format!("{system}-{nodes}n-{seeders}s-{}", size::name(*file_size_bytes))
     }
 
-    /// One run of it. `repetition` counts from 1.
-    pub fn run(&self, repetition: u32, link: Option<&Link>) -> Configuration {
+    /// One run of it in its matrix. `repetition` counts from 1.
+    pub fn run(&self, repetition: u32, matrix: &Matrix) -> Configuration {
         let Self { system, nodes, seeders, file_size_bytes } = *self;
-        Configuration { system, nodes, seeders, file_size_bytes, repetition, link: link.cloned() }
+        Configuration {
+            system,
+            nodes,
+            seeders,
+            file_size_bytes,
+            repetition,
+            link: matrix.link.clone(),
+            disk: matrix.disk,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{
     de::{DeserializeOwned, Error as _},
 };
 
-use crate::bench::{Link, System};
+use crate::bench::{DiskLimit, Link, System};
 
 use super::size::FileSize;
 
@@ -47,6 +47,9 @@ pub struct Matrix {
     /// What the network of every node is limited to; without it, veth pairs as they are.
     #[serde(default)]
     pub link: Option<Link>,
+    /// What the disk of every node is limited to.
+    #[serde(default)]
+    pub disk: Option<DiskLimit>,
 }
 
 /// Sizes of a swarm that share their number of nodes.
@@ -145,6 +148,9 @@ stall_timeout = "30s"
 rate_bits_per_s = 100_000_000
 delay = "5ms"
 loss_percent = 0.5
+
+[disk]
+read_bytes_per_s = 20_000_000
 "#;
 
     #[test]
@@ -159,6 +165,8 @@ loss_percent = 0.5
         assert_eq!(link.rate_bits_per_s, Some(100_000_000));
         assert_eq!(link.delay, Some(Duration::from_millis(5)));
         assert_eq!(link.loss_percent, Some(0.5));
+        let disk = matrix.disk.context("a disk")?;
+        assert_eq!(disk, DiskLimit { read_bytes_per_s: Some(20_000_000), write_bytes_per_s: None });
         Ok(())
     }
 
@@ -198,6 +206,7 @@ loss_percent = 0.5
         check("100_000_000", "0", &["bad.toml:10", "8,000"]);
         check("\"5ms\"", "\"-1\"", &["bad.toml:11", "5ms"]);
         check("0.5", "101.0", &["bad.toml:12", "from 0 to 100"]);
+        check("20_000_000", "20", &["bad.toml:15", "at least 100000"]);
         check("swarms", "# swarms", &["bad.toml", "missing field `swarms`"]);
         check("repetitions = 3", "repetitions = ", &["bad.toml:5"]);
     }

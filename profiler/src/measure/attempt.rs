@@ -36,7 +36,7 @@ pub fn run(
 ) -> Result<RunRecord> {
     let folder = results.clear_run(&cell, repetition)?;
     let capture = folder.join(CAPTURE);
-    let configuration = cell.run(repetition, matrix.link.as_ref());
+    let configuration = cell.run(repetition, matrix);
     let options = bench::Options {
         scratch: args.scratch.clone(),
         logs: Some(folder.join(LOGS)),

@@ -32,6 +32,7 @@ pub fn run(args: &cli::Transfer, stop: &AtomicBool) -> Result<()> {
         file_size_bytes: args.size,
         repetition: 1,
         link: None,
+        disk: None,
     };
     let options = bench::Options { scratch: args.scratch.clone(), ..bench::Options::default() };
     let observer = &mut Quiet;

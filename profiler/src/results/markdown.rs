@@ -45,6 +45,10 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
         Value::Null => "not limited".to_owned(),
         link => link.to_string(),
     };
+    let disks = match &manifest.matrix["disk"] {
+        Value::Null => "shared, not limited".to_owned(),
+        disk => disk.to_string(),
+    };
     let ceilings = manifest.ceilings.as_ref().map_or_else(
         || "not measured".to_owned(),
         |ceilings| {
@@ -63,6 +67,7 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
          - host: {}, Linux {}, {} CPUs, {:.0} MiB of memory\n\
          - scratch disk: {}, {}\n\
          - links: {link}\n\
+         - disks of the nodes: {disks}\n\
          - ceilings of the set-up: {ceilings}\n\
          - nodes: {}\n\
          - profiler: {}, commit {}\n",

@@ -107,7 +107,7 @@ pub fn check_nothing_is_left() {
         let entries = fs::read_dir(path).into_iter().flatten().flatten();
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("xferprof")).count()
     };
-    for place in ["/run/netns", "/run", "/var/tmp"] {
+    for place in ["/run/netns", "/run", "/var/tmp", "/sys/fs/cgroup/blkio", "/sys/fs/cgroup"] {
         assert_eq!(is_ours(place), 0, "{place}");
     }
     let clients = procfs::process::all_processes().unwrap().flatten().filter(|process| {

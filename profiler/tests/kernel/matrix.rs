@@ -5,12 +5,13 @@ mod faults;
 
 use std::{
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output},
     thread,
     time::{Duration, Instant},
 };
 
+use procfs::process::Process;
 use serde_json::Value;
 
 use crate::bench::check_nothing_is_left;
@@ -25,6 +26,8 @@ file_sizes = ["7MiB", "8MiB", "9MiB"]
 timeout = "2m"
 [link]
 rate_bits_per_s = 400_000_000
+[disk]
+read_bytes_per_s = 200_000_000
 "#;
 
 #[test]
@@ -32,6 +35,7 @@ fn a_failed_run_and_a_killed_benchmark_leave_a_complete_set_of_results() {
     let bench = Bench::new(MATRIX);
     let mut profiler = bench.start(&[]);
     faults::wait_until_recorded(&bench, "7MiB");
+    check_disk_limit(&faults::leecher());
     faults::kill(&faults::leecher(), libc::SIGKILL);
     // The failed run is finished, and the next one begins.
     wait_for("7 MiB failed", || bench.record("7MiB").is_some());
@@ -52,7 +56,7 @@ fn a_failed_run_and_a_killed_benchmark_leave_a_complete_set_of_results() {
     faults::check_failed(&bench, "7MiB", &["leecher-1 ended early", "signal: 9"]);
     for size in ["8MiB", "9MiB"] {
         let record = bench.record(size).unwrap();
-        assert_eq!(record["status"], "complete");
+        assert_eq!(record["status"], "complete", "{record}");
         assert_eq!(record["capture_kept"], false, "--keep none");
         assert!(!bench.run(size).join("run.capture").exists());
         let transfer = &record["measures"]["transfers"][0];
@@ -63,6 +67,18 @@ fn a_failed_run_and_a_killed_benchmark_leave_a_complete_set_of_results() {
     }
     check_summary(&bench);
     check_nothing_is_left();
+}
+
+/// A node is in a control group of its own, which has the limit.
+#[track_caller]
+fn check_disk_limit(node: &Process) {
+    let groups = node.cgroups().unwrap();
+    let group = groups.into_iter().find(|group| group.pathname.contains("xferprof")).expect("a group");
+    let mounted_on = if group.hierarchy == 0 { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/blkio" };
+    let folder = format!("{mounted_on}{}", group.pathname);
+    let file = if group.hierarchy == 0 { "io.max" } else { "blkio.throttle.read_bps_device" };
+    let limit = fs::read_to_string(Path::new(&folder).join(file)).unwrap();
+    assert!(limit.contains("200000000"), "{folder}: {limit}");
 }
 
 #[track_caller]
