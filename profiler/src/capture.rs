@@ -39,3 +39,6 @@ const HEADER_BYTES: usize = 12;
 
 /// A frame never holds more plain bytes: what claims to is no capture.
 const FRAME_LIMIT_BYTES: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -53,3 +53,6 @@ pub mod clock;
 pub mod display;
 pub mod doctor;
 pub mod record;
+
+#[cfg(test)]
+mod fuzz;

@@ -19,3 +19,6 @@ pub use estimate::{Needs, needs};
 pub use file::{Matrix, Swarm, parse, read};
 pub use plan::{Obstacle, Planned, Room, Verdict, in_words, plan, table};
 pub use preset::Preset;
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,7 @@ pub fn make(paths: &[PathBuf], size_bytes: u64, seed: u64, stop: &AtomicBool) ->
 
 /// What a run with so many copies of the file takes on the disk.
 pub fn needed_space_bytes(copies: u32, size_bytes: u64) -> u64 {
-    u64::from(copies) * size_bytes + SLACK_BYTES
+    u64::from(copies).saturating_mul(size_bytes).saturating_add(SLACK_BYTES)
 }
 
 /// What is free in `folder` for programs.

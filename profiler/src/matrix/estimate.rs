@@ -63,7 +63,9 @@ pub fn needs(cell: &Cell, link: Option<&Link>, cpus: u32) -> Needs {
     Needs {
         disk_bytes: needed_space_bytes(cell.nodes, cell.file_size_bytes),
         memory_bytes: u64::from(cell.nodes) * pace.node_memory_bytes + PROFILER_MEMORY_BYTES,
-        run: Duration::from_secs_f64(pace.until_first_byte_s + transfer_s + around_s),
+        // Whoever asks for more is told that it does not fit.
+        run: Duration::try_from_secs_f64(pace.until_first_byte_s + transfer_s + around_s)
+            .unwrap_or(Duration::MAX),
     }
 }
 

@@ -64,7 +64,7 @@ pub fn table(plan: &[Planned], matrix: &Matrix, room: &Room) -> String {
             (needs.disk_bytes >> 20).to_string(),
             (needs.memory_bytes >> 20).to_string(),
             in_words(needs.run),
-            in_words(needs.run * repetitions),
+            in_words(needs.run.saturating_mul(repetitions)),
             match verdict {
                 Verdict::Fits => "yes".to_owned(),
                 Verdict::Skipped(obstacle) => format!("no: {}", obstacle.lack),
@@ -72,7 +72,8 @@ pub fn table(plan: &[Planned], matrix: &Matrix, room: &Room) -> String {
         ]);
     }
     let fitting: Vec<_> = plan.iter().filter(|planned| planned.verdict == Verdict::Fits).collect();
-    let time: Duration = fitting.iter().map(|planned| planned.needs.run * repetitions).sum();
+    let runs = fitting.iter().map(|planned| planned.needs.run.saturating_mul(repetitions));
+    let time = runs.fold(Duration::ZERO, Duration::saturating_add);
     format!(
         "{}\n{}{} of {} configurations fit, {} runs, about {}.\n\
          This host: {} MiB free on the scratch disk, {} MiB of memory available, {} CPUs.\n\
@@ -83,7 +84,7 @@ pub fn table(plan: &[Planned], matrix: &Matrix, room: &Room) -> String {
         room.missing.iter().map(|(system, reason)| format!("{system}: {reason}\n")).collect::<String>(),
         fitting.len(),
         plan.len(),
-        fitting.len() as u32 * repetitions,
+        fitting.len() as u64 * u64::from(repetitions),
         in_words(time),
         room.disk_bytes >> 20,
         room.memory_bytes >> 20,

@@ -1,20 +1,13 @@
-use std::time::{Duration, Instant};
-
-use proptest::{
-    collection::vec,
-    prelude::*,
-    test_runner::{Config, TestRunner},
-};
+use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::packets::{flows::Flows, made};
+use crate::{
+    fuzz::fuzz,
+    packets::{flows::Flows, made},
+};
 
 const A: &str = "10.0.0.1:5000";
 const B: &str = "10.0.0.2:80";
-
-/// Makes every such test run so many seconds instead of a few.
-const LONGER: &str = "PROFILER_FUZZ_S";
-const FUZZ: Duration = Duration::from_secs(2);
 
 /// Reads a file; gives the error, if there is one.
 fn read(file: &[u8]) -> Result<Flows, String> {
@@ -133,23 +126,6 @@ fn look(file: &[u8]) {
         Ok(flows) => {
             let totals = flows.totals();
             assert!(totals.values().flatten().all(|total| total.packets <= flows.packets));
-        }
-    }
-}
-
-/// Tries values for some seconds.
-fn fuzz<S: Strategy>(values: &S, check: impl Fn(S::Value)) {
-    let time = std::env::var(LONGER).ok().and_then(|s| s.parse().ok()).map_or(FUZZ, Duration::from_secs);
-    let begun = Instant::now();
-    let config = Config { failure_persistence: None, cases: 200, ..Config::default() };
-    while begun.elapsed() < time {
-        let mut runner = TestRunner::new(config.clone());
-        let tried = runner.run(values, |value| {
-            check(value);
-            Ok(())
-        });
-        if let Err(failure) = tried {
-            panic!("{failure}");
         }
     }
 }
