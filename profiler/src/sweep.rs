@@ -61,7 +61,7 @@ impl Sweep {
             devices: take(ebpf, "DEVICES")?,
             credits: take(ebpf, "CREDITS")?,
             inodes: Inodes::new(take(ebpf, "INODE_USES")?, take(ebpf, "INODE_IO")?),
-            namespaces: Namespaces::default(),
+            namespaces: Namespaces::with_own(),
             losses: take_counter(ebpf, "LOSSES")?,
             written_threads: HashMap::new(),
             written_processes: HashMap::new(),
@@ -71,6 +71,7 @@ impl Sweep {
     /// Writes what changed, and forgets what has ended.
     pub fn write(&mut self, targets: &mut Targets, out: &mut Writer) -> Result<()> {
         let exiting: Vec<(u32, Process)> = targets.processes().filter(|(_, p)| p.exited_ns != 0).collect();
+        self.namespaces.hold(targets.processes().map(|(_, process)| process));
         self.write_processes(targets, out)?;
         let alive = self.write_threads(targets, out)?;
         // The kernel tells of an exit before it closes files and frees memory, which may take seconds: a process
@@ -163,7 +164,7 @@ impl Sweep {
                 witness::threads(process.tgid, serial, moment).iter().try_for_each(|run| out.push(run))?;
             }
         }
-        let carried = self.namespaces.read(alive.iter().map(|process| process.tgid), moment);
+        let carried = self.namespaces.read(&alive, moment);
         carried.iter().try_for_each(|interface| out.push(interface))
     }
 

@@ -2,7 +2,7 @@
 //! out: the report says what has no witness.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashSet, btree_map::Entry},
     fs::{self, File},
     io::{BufReader, Seek as _, SeekFrom},
     os::unix::fs::MetadataExt as _,
@@ -79,8 +79,12 @@ pub fn interfaces(pid: u32, moment: Moment) -> Vec<Record> {
 
 /// The network namespaces of targets. One is held until it was read after its last target had ended: with the
 /// namespace its interfaces would be gone, and what they counted.
-#[derive(Default)]
-pub struct Namespaces(BTreeMap<u32, Namespace>);
+pub struct Namespaces {
+    /// The profiler's own, which does not go away.
+    own: Option<u32>,
+    held: BTreeMap<u32, Namespace>,
+    known: HashSet<u64>,
+}
 
 struct Namespace {
     inode: u32,
@@ -89,21 +93,42 @@ struct Namespace {
 }
 
 impl Namespaces {
-    /// Reads the namespaces of these processes and of those that were alive last time.
-    pub fn read(&mut self, alive: impl Iterator<Item = u32>, moment: Moment) -> Vec<Record> {
-        let mut in_use = HashSet::new();
-        for pid in alive {
-            let Some(inode) = inode(pid) else { continue };
-            if in_use.insert(inode)
-                && !self.0.contains_key(&inode)
-                && let Some(namespace) = Namespace::of(pid)
-            {
-                self.0.insert(inode, namespace);
+    /// With the profiler's own.
+    pub fn with_own() -> Self {
+        let own = Namespace::of(std::process::id());
+        let held: BTreeMap<_, _> = own.into_iter().map(|own| (own.inode, own)).collect();
+        Self { own: held.keys().next().copied(), held, known: HashSet::new() }
+    }
+
+    /// Holds the namespaces of processes that were not seen before.
+    pub fn hold(&mut self, processes: impl Iterator<Item = Process>) {
+        for process in processes {
+            if self.known.insert(process.serial) {
+                self.hold_one(process.tgid);
             }
         }
-        let records = self.0.values_mut().flat_map(|namespace| namespace.read(moment)).collect();
-        self.0.retain(|inode, _| in_use.contains(inode));
+    }
+
+    /// Reads the namespaces of these processes, and for the last time those in which there is none of them any more.
+    pub fn read(&mut self, alive: &[Process], moment: Moment) -> Vec<Record> {
+        let mut in_use: HashSet<u32> = self.own.into_iter().collect();
+        in_use.extend(alive.iter().filter_map(|process| self.hold_one(process.tgid)));
+        self.known = alive.iter().map(|process| process.serial).collect();
+        let read = self.held.values_mut().flat_map(|namespace| {
+            let is_over = !in_use.contains(&namespace.inode);
+            namespace.read(if is_over { Moment::AfterEnd } else { moment })
+        });
+        let records = read.collect();
+        self.held.retain(|inode, _| in_use.contains(inode));
         records
+    }
+
+    fn hold_one(&mut self, pid: u32) -> Option<u32> {
+        let inode = inode(pid)?;
+        if let Entry::Vacant(place) = self.held.entry(inode) {
+            place.insert(Namespace::of(pid)?);
+        }
+        Some(inode)
     }
 }
 
