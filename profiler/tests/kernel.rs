@@ -16,6 +16,8 @@ mod deluge;
 mod disk;
 #[path = "kernel/faults.rs"]
 mod faults;
+#[path = "kernel/file_rings.rs"]
+mod file_rings;
 #[path = "kernel/files.rs"]
 mod files;
 #[path = "kernel/groups.rs"]
