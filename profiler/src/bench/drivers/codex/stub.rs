@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Longer than a client in a test waits.
-const DEAF_FOR: Duration = Duration::from_secs(3);
+const DEAF_FOR: Duration = Duration::from_secs(10);
 
 /// What one connection gets.
 pub struct Answer {

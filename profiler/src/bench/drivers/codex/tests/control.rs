@@ -11,6 +11,8 @@ use super::{
 use crate::bench::drivers::{Control, Download};
 use crate::bench::stream;
 
+const DEAD_BOOTSTRAP: &[u8] =
+    include_bytes!("../../../../../tests/fixtures/codex-v0.2.5/debug-info-dead-bootstrap.http");
 const NETWORK_POST: &[u8] = include_bytes!("../../../../../tests/fixtures/codex-v0.2.5/network-post.http");
 
 /// A node whose stub tells of itself at the API base of era A, or of the later ones.
@@ -29,6 +31,14 @@ fn a_node_is_known_by_its_peer_id() {
     let identity = node.identity().unwrap();
     assert!(!node.knows(&identity).unwrap(), "the node itself is no other");
     assert!(node.knows("16Uiu2HAkyA54Kk3ZuUgZhPAGtCiX916DiGCUojUJQG87hHP7FYmk").unwrap());
+}
+
+/// Why nobody asks a newcomer whom it knows: its bootstrap node had been killed before it was started.
+#[test]
+fn a_newcomer_lists_a_dead_bootstrap_node() {
+    let (mut node, _requests) = node(false, vec![recorded(DEAD_BOOTSTRAP)]);
+    node.version().unwrap();
+    assert!(node.knows("16Uiu2HAmDRidqDJDMKAD8Bwgki5PdhPWvQyLA35VdkeW5pCrmPPD").unwrap());
 }
 
 #[test]

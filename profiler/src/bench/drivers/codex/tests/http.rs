@@ -131,7 +131,7 @@ fn an_upload_that_is_not_taken_is_an_error_in_time() {
     let size_bytes = 64 << 20;
     let content = &mut std::io::repeat(b'x').take(size_bytes);
     check_error(rest.upload(content, size_bytes), &["/data", "did not answer in time"]);
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
 }
 
 #[test]
