@@ -179,6 +179,12 @@ pub struct Bench {
     /// A run that failed is finished; to repeat it, remove its folder first.
     #[arg(long, requires = "output")]
     pub resume: bool,
+    /// Take a packet capture beside each run, for `profiler verify`: run.pcap, of all traffic between nodes
+    ///
+    /// Nodes are ended in order before the probes are detached, so that every connection has an end. It costs the run
+    /// a CPU's time for each packet: its speeds are not those of a run without.
+    #[arg(long)]
+    pub pcap: bool,
     /// Which captures stay in the results; those of failed runs always do
     #[arg(long, value_enum, default_value_t = Keep::Captures)]
     pub keep: Keep,

@@ -26,7 +26,7 @@ pub use summary::Summary;
 
 use serde::{Deserialize, Serialize};
 
-use crate::matrix::Cell;
+use crate::{bench::Packets, matrix::Cell};
 
 /// How one run ended, and what it measured: `run.json`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -46,6 +46,9 @@ pub struct RunRecord {
     /// Missing if the run failed before its recording began.
     pub capture_bytes: Option<u64>,
     pub capture_kept: bool,
+    /// The packet capture beside it, if one was asked for and ended in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packets: Option<Packets>,
     /// Of complete runs.
     pub measures: Option<Measures>,
 }

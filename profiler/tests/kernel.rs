@@ -30,6 +30,8 @@ mod losses;
 mod matrix;
 #[path = "kernel/owners.rs"]
 mod owners;
+#[path = "kernel/pcap.rs"]
+mod pcap;
 #[path = "kernel/processes.rs"]
 mod processes;
 #[path = "kernel/readers.rs"]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow, bail};
 use rustix::io::Errno;
 use rustix::process::{
-    Gid, Pid, Signal, Uid, getpid, getppid, kill_process_group, set_parent_process_death_signal,
+    Gid, Pid, Signal, Uid, getpid, getppid, kill_process, kill_process_group, set_parent_process_death_signal,
 };
 use rustix::thread::{
     LinkNameSpaceType, move_into_link_name_space, set_thread_gid, set_thread_groups, set_thread_uid,
@@ -114,6 +114,17 @@ impl Daemon {
             true => anyhow!("{error:#}\nThe log of {} is empty.", self.name),
             false => anyhow!("{error:#}\nThe log of {} ends with:{}", self.name, shown.collect::<String>()),
         }
+    }
+
+    /// Asks the program to end, and waits until it has.
+    pub fn end(&mut self, signal: Signal, limit: Duration, stop: &AtomicBool) -> Result<()> {
+        if let (Ok(None), Some(pid)) = (self.child.try_wait(), Pid::from_raw(self.pid() as i32)) {
+            kill_process(pid, signal).with_context(|| format!("end {}", self.name))?;
+        }
+        let ended = wait::until(&format!("{} ends", self.name), limit, stop, || {
+            self.child.try_wait().with_context(|| format!("look at {}", self.name))
+        });
+        ended.map(drop).map_err(|error| self.explain(error))
     }
 
     fn check_status(&mut self) -> Result<()> {

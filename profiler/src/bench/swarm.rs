@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::geteuid;
+use rustix::process::{Signal, geteuid};
 
 use super::daemon::Daemon;
 use super::dataset::{self, Dataset, received_file};
@@ -17,12 +17,16 @@ use super::node::{self, Node};
 use super::observer::{NodeProcess, Observer, Role};
 use super::plan::Configuration;
 use super::run::Run;
+use super::tap::{self, Packets, Tap};
 use super::task::{Job, Outcome};
 use super::throttle::Throttle;
 use super::transfer::Actors;
 use super::wait::Interrupted;
 use super::watch::Transfer;
 use super::{checksum, drivers, leftovers, payload, tracker, transfer, wait};
+
+/// How long a node may take to say goodbye to its peers and its tracker.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a user may choose about a run that does not change what is measured.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub struct Options {
     pub codex_bin: Option<PathBuf>,
     /// A transfer to which nothing comes for this long has failed.
     pub stall_timeout: Duration,
+    /// Where a packet capture of the hub goes, if one is taken.
+    pub pcap: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -45,6 +51,7 @@ impl Default for Options {
             scratch: PathBuf::from("/var/tmp"),
             logs: None,
             codex_bin: None,
+            pcap: None,
             stall_timeout: Duration::from_secs(180),
         }
     }
@@ -55,6 +62,7 @@ pub struct Swarm {
     // In the order in which they are dropped: programs first, then what they were using.
     nodes: Vec<Node>,
     tracker: Option<Daemon>,
+    tap: Option<Tap>,
     hub: Host,
     dataset: Dataset,
     /// By what leechers ask for the file, once it is offered.
@@ -99,6 +107,9 @@ pub fn prepare(
     if driver.meeting() == Meeting::Tracker {
         tracker::PROGRAM.find()?;
     }
+    if options.pcap.is_some() {
+        tap::PROGRAM.find()?;
+    }
     // What is uploaded is there once more than the nodes have it.
     let copies = configuration.nodes + u32::from(driver.upload_port().is_some());
     payload::require_space(&options.scratch, copies, configuration.file_size_bytes)?;
@@ -118,6 +129,11 @@ pub fn prepare(
 
     observer.step("making the network");
     let hub = hosts::make_hub(&run.namespace_prefix())?;
+    // Before there is a node: a connection is compared only if its beginning was seen.
+    let tap = match &options.pcap {
+        Some(file) => Some(tap::start(&hub, file, run.folder().join("packets"), stop)?),
+        None => None,
+    };
     let tracker = match &dataset.torrent {
         Some(torrent) => Some(tracker::start(&hub, &torrent.info_hash, &run.folder().join("tracker"), stop)?),
         None => None,
@@ -147,6 +163,7 @@ pub fn prepare(
     Ok(Swarm {
         nodes,
         tracker,
+        tap,
         hub,
         dataset,
         reference: None,
@@ -222,6 +239,16 @@ impl Swarm {
         Ok(transfers)
     }
 
+    /// Ends the nodes in order, leechers first, so that their connections are closed and not cut off, and then the
+    /// packet capture. Without one, nothing is done.
+    pub fn end_packets(&mut self, stop: &AtomicBool) -> Result<Option<Packets>> {
+        let Some(tap) = self.tap.take() else { return Ok(None) };
+        for node in self.nodes.iter_mut().rev() {
+            node.daemon.end(Signal::TERM, GOODBYE_LIMIT, stop)?;
+        }
+        tap.finish(stop).map(Some)
+    }
+
     /// Reads every received file, unless it was read when it was received. To be called when nothing is
     /// measured any more.
     pub fn verify(&mut self, stop: &AtomicBool) -> Result<Vec<FileCheck>> {
@@ -244,8 +271,8 @@ impl Swarm {
 
     /// Ends every program and removes everything that was made.
     pub fn finish(self) -> Result<()> {
-        let Self { nodes, tracker, hub, run, .. } = self;
-        drop((nodes, tracker, hub));
+        let Self { nodes, tracker, tap, hub, run, .. } = self;
+        drop((nodes, tracker, tap, hub));
         run.remove().map(drop)
     }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use indicatif::{HumanBytes, HumanCount};
 
 use crate::{
     bench::{self, Interrupted},
@@ -23,6 +24,8 @@ use crate::{
 use super::{CAPTURE, deadline, one, upload};
 
 const LOGS: &str = "logs";
+/// Name of the packet capture inside the folder of a run.
+const PCAP: &str = "run.pcap";
 
 /// Runs a cell once into its folder, which is empty. An error is the user's wish to stop, or results that cannot be
 /// written: the run is then unfinished. Any other failure of the run is in the record.
@@ -35,18 +38,19 @@ pub fn run(
     stop: &AtomicBool,
 ) -> Result<RunRecord> {
     let folder = results.clear_run(&cell, repetition)?;
-    let capture = folder.join(CAPTURE);
+    let (capture, pcap) = (folder.join(CAPTURE), folder.join(PCAP));
     let configuration = cell.run(repetition, matrix);
     let options = bench::Options {
         scratch: args.scratch.clone(),
         logs: Some(folder.join(LOGS)),
         codex_bin: args.codex_bin.clone(),
         stall_timeout: matrix.stall_timeout,
+        pcap: args.pcap.then(|| pcap.clone()),
     };
     let (started_at, started) = (SystemTime::now(), Instant::now());
-    let mut nodes = Vec::new();
+    let mut known = one::Known::default();
     let outcome = deadline::within(matrix.timeout, stop, |stop| {
-        one::run(&configuration, &options, &capture, display, stop, &mut nodes)
+        one::run(&configuration, &options, &capture, display, stop, &mut known)
     });
     let duration_s = started.elapsed().as_secs_f64();
     display.clear();
@@ -54,7 +58,7 @@ pub fn run(
         return Err(Interrupted.into());
     }
 
-    let reports = capture.exists().then(|| report_on(&folder, &capture, &nodes));
+    let reports = capture.exists().then(|| report_on(&folder, &capture, &known.nodes));
     let (measures, outcome) = match (outcome, reports) {
         (Ok(()), Some(reports)) => match reports {
             Ok(measures) => (Some(measures), Ok(())),
@@ -67,6 +71,15 @@ pub fn run(
     if capture_bytes.is_some() && !capture_kept {
         remove(&capture)?;
         remove(&folder.join(upload::CAPTURE))?;
+        remove(&pcap)?;
+    }
+    if let Some(packets) = &known.packets {
+        display.note(&format!(
+            "{PCAP}: {}, {} packets, {} dropped by the kernel",
+            HumanBytes(packets.file_bytes),
+            HumanCount(packets.packets),
+            packets.dropped
+        ));
     }
     let record = RunRecord {
         cell,
@@ -75,7 +88,8 @@ pub fn run(
         reason: outcome.err().map(|error| format!("{error:#}")),
         started_at: humantime::format_rfc3339_millis(started_at).to_string(),
         duration_s,
-        nodes,
+        nodes: known.nodes,
+        packets: known.packets,
         capture_bytes,
         capture_kept,
         measures,

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     attach::Settings,
-    bench::{self, Configuration, NodeProcess, Swarm, System},
+    bench::{self, Configuration, NodeProcess, Packets, Swarm, System},
     capture::{Checksum, Label, Polling, Record, Run, Writer},
     display::Display,
     record::stride_bytes,
@@ -22,18 +22,25 @@ use super::{
     upload,
 };
 
-/// Runs a configuration once and records it into `capture`. What is known of the nodes is put into `nodes` as soon as
-/// they are up, also if the run fails after that.
+/// What is known of a run, also if it fails.
+#[derive(Default)]
+pub struct Known {
+    pub nodes: Vec<NodeRecord>,
+    /// The packet capture, if one was asked for and ended in order.
+    pub packets: Option<Packets>,
+}
+
+/// Runs a configuration once and records it into `capture`. What is known of it is put into `known` as soon as it is.
 pub fn run(
     configuration: &Configuration,
     options: &bench::Options,
     capture: &Path,
     display: &Display,
     stop: &AtomicBool,
-    nodes: &mut Vec<NodeRecord>,
+    known: &mut Known,
 ) -> Result<()> {
     let mut swarm = bench::prepare(configuration, options, &mut Rehearsal(display), stop)?;
-    nodes.extend(swarm.nodes().map(|node| record_of(configuration.system, node)));
+    known.nodes.extend(swarm.nodes().map(|node| record_of(configuration.system, node)));
     upload::offer(&mut swarm, configuration, capture, display, stop)?;
     display.step("attaching the probes");
     let recording = recording::start(capture, &settings(configuration, &swarm), &subject(configuration))?;
@@ -41,6 +48,14 @@ pub fn run(
         register(&recording, configuration.system, node)?;
     }
     let transfers = swarm.transfer(&mut Witness { recording: &recording, display }, stop);
+    // While the probes see it: connections that are still open have no end to be compared by.
+    let ended = match &transfers {
+        Ok(_) => {
+            display.step("closing the nodes' connections");
+            swarm.end_packets(stop)
+        }
+        Err(_) => Ok(None),
+    };
     display.step("detaching the probes");
     let mut detached = recording.detach()?;
     let transfers = match transfers {
@@ -50,6 +65,7 @@ pub fn run(
             return Err(error);
         }
     };
+    known.packets = ended?;
     for transfer in &transfers {
         record_polling(&mut detached.out, transfer)?;
     }

@@ -146,6 +146,7 @@ mod tests {
             nodes: Vec::new(),
             capture_bytes: None,
             capture_kept: false,
+            packets: None,
             measures: None,
         }
     }

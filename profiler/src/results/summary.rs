@@ -302,6 +302,7 @@ pub(crate) mod tests {
             }],
             capture_bytes: Some(1000),
             capture_kept: true,
+            packets: None,
             measures: Some(Measures {
                 transfers: p100_s.map(|p100_s| transfer(p100_s, 0.8)).into(),
                 served: vec![

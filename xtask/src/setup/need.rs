@@ -22,6 +22,7 @@ pub fn programs() -> Vec<Need> {
             &["transmission-daemon"],
             "put transmission-daemon 3 or 4 on the PATH",
         ),
+        program("tcpdump", &["tcpdump"], "put tcpdump on the PATH"),
     ]
 }
 

@@ -13,7 +13,8 @@ use tokio::runtime;
 use super::namespace::Namespace;
 
 const LOOPBACK: &str = "lo";
-const BRIDGE: &str = "bridge";
+/// The hub's interface that every packet between nodes crosses.
+pub const BRIDGE: &str = "bridge";
 /// What a node calls its only interface besides loopback.
 pub const NODE_INTERFACE: &str = "eth0";
 
