@@ -8,7 +8,8 @@ use super::dataset::Dataset;
 use super::drivers::{Control, Download};
 use super::hosts::namespace::Namespace;
 use super::milestones::Sample;
-use super::{poll, stream};
+use super::poll::{self, Rhythm};
+use super::stream;
 use crate::clock::{now_ns, thread_cpu_ns};
 
 /// What the thread of a transfer tells the thread that runs them all.
@@ -59,6 +60,8 @@ pub struct Task {
     pub namespace: Namespace,
     pub job: Job,
     pub file_size_bytes: u64,
+    /// For downloads that are polled.
+    pub rhythm: Rhythm,
 }
 
 #[derive(Clone, Debug)]
@@ -84,14 +87,15 @@ fn run(task: &mut Task, start: &Receiver<()>, tell: impl Fn(Event) -> Result<()>
     start.recv()?;
 
     let sampled = |sample| tell(Event::Sampled(sample));
+    let poll = |control| poll::poll(control, task.file_size_bytes, task.rhythm, sampled);
     let at_ns = now_ns();
     // Told of before: a stream's head may come late.
     tell(Event::Requested { at_ns })?;
     let (polls, outcome) = match &task.job {
         Job::Upload(dataset) => upload(control, dataset, sampled)?,
         Job::Download { reference } => match control.download(reference)? {
-            Download::Polled => (poll::poll(control, task.file_size_bytes, sampled)?, Outcome::Stored),
-            Download::Held => (poll::poll(control, task.file_size_bytes, sampled)?, Outcome::Held),
+            Download::Polled => (poll(control)?, Outcome::Stored),
+            Download::Held => (poll(control)?, Outcome::Held),
             Download::Streamed(reader) => {
                 let received = stream::receive(reader, task.file_size_bytes, sampled)?;
                 (received.reads, Outcome::Received { sha256: received.sha256 })

@@ -9,6 +9,7 @@ use anyhow::{Error, Result, anyhow, bail};
 use super::daemon::Daemon;
 use super::node::Node;
 use super::observer::Observer;
+use super::poll::Rhythm;
 use super::task::{Event, Job};
 use super::wait;
 use super::watch::{Transfer, Watch};
@@ -41,7 +42,9 @@ pub fn run(
         let tell = tell.clone();
         let number = watches.len();
         let tell = move |event| tell.send((number, event)).map_err(|_| anyhow!("nobody listens"));
-        watches.push(Watch::begin(node_index, &actors.nodes[node_index], job, file_size_bytes, tell)?);
+        let rhythm = Rhythm::of(number as u32, node_indices.len() as u32);
+        let node = &actors.nodes[node_index];
+        watches.push(Watch::begin(node_index, node, job, file_size_bytes, rhythm, tell)?);
     }
     drop(tell);
 

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use super::milestones::{self, Sample};
 use super::node::Node;
 use super::observer::{AppMilestone, Observer, TransferRequest};
+use super::poll::Rhythm;
 use super::task::{self, Event, Finished, Job, Outcome, Polling, Task};
 use crate::capture::Direction;
 
@@ -45,6 +46,7 @@ impl Watch {
         node: &Node,
         job: &Job,
         file_size_bytes: u64,
+        rhythm: Rhythm,
         tell: impl Fn(Event) -> Result<()> + Send + 'static,
     ) -> Result<Self> {
         let task = Task {
@@ -52,6 +54,7 @@ impl Watch {
             namespace: node.host.namespace.try_clone()?,
             job: job.clone(),
             file_size_bytes,
+            rhythm,
         };
         let (start, started) = mpsc::channel();
         let label = node.process.label.clone();
