@@ -121,7 +121,8 @@ fn a_wait_is_for_what_ended_it() {
 #[track_caller]
 fn check_wait(recorded: &Recorded, name: &str, wait_ns: impl Fn(&ThreadTime) -> u64) {
     let time = find(recorded, name);
-    let asleep_ns = time.lifetime_ns - time.cpu_ns - time.runqueue_ns;
+    let interrupted_ns = time.softirq_ns + time.hardirq_ns;
+    let asleep_ns = time.lifetime_ns - time.cpu_ns - time.runqueue_ns - interrupted_ns;
     assert!(asleep_ns > 0 && wait_ns(&time) * 100 >= asleep_ns * 90, "{name}: {time:?}");
 }
 

@@ -1,0 +1,135 @@
+//! One virtual machine: qemu with software emulation, its console on the terminal and in a log.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader, Read, Write as _},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::command;
+
+/// The slowest test takes a quarter of it on a busy host.
+const LONGEST_SILENCE: Duration = Duration::from_secs(120);
+/// Several times what all tests take.
+const LONGEST_RUN: Duration = Duration::from_secs(900);
+
+const DISK_BYTES: u64 = 2 << 30;
+
+/// A CPU without `cmpxchg16b`, which qemu 7.2 emulates so that it spoils the flags now and then: 6.12 died of it in
+/// its allocator. Four levels of page tables instead of five take less emulation.
+const CPU: &str = "max,cx16=off,la57=off";
+
+/// `oops=panic panic=-1`, with qemu's `-no-reboot`: a kernel that fails ends its machine.
+const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet mitigations=off nokaslr oops=panic panic=-1 rdinit=/init";
+
+/// Boots `kernel` and waits for its end; gives what it wrote to its console, which is also in `folder`.
+pub fn run(version: &str, kernel: &Path, initramfs: &Path, folder: &Path) -> Result<String> {
+    let disk = folder.join(format!("{version}.disk"));
+    make_disk(&disk)?;
+    let console = boot(version, kernel, initramfs, &disk).and_then(|mut machine| {
+        let mut log = File::create(folder.join(format!("{version}.log")))?;
+        machine.follow(version, &mut log)
+    });
+    fs::remove_file(&disk).with_context(|| format!("remove {}", disk.display()))?;
+    console.with_context(|| format!("run Linux {version} in a virtual machine"))
+}
+
+/// An empty ext4, so that files have a device and direct I/O.
+fn make_disk(disk: &Path) -> Result<()> {
+    File::create(disk)
+        .and_then(|file| file.set_len(DISK_BYTES))
+        .with_context(|| format!("make {}", disk.display()))?;
+    let mkfs = command::find_for_root("mkfs.ext4").context("find mkfs.ext4")?;
+    command::run(Command::new(mkfs).args(["-q", "-F"]).arg(disk))
+}
+
+/// A running machine; dropping it ends it.
+struct Machine(Child);
+
+fn boot(version: &str, kernel: &Path, initramfs: &Path, disk: &Path) -> Result<Machine> {
+    // The kernel ends qemu with this program, however this program ends.
+    let mut qemu = Command::new("setpriv");
+    qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
+    // Emulated CPUs take turns on one thread: in parallel 6.12 oopses.
+    qemu.args(["-accel", "tcg,thread=single", "-cpu", CPU, "-smp", "2", "-m", "2G"]);
+    qemu.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot"]);
+    qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
+    qemu.args(["-append", KERNEL_ARGUMENTS]);
+    // ext4 and NVMe are built into these kernels, virtio is not.
+    qemu.arg("-drive").arg(format!("file={},if=none,id=disk,format=raw,cache=unsafe", disk.display()));
+    qemu.args(["-device", "nvme,drive=disk,serial=disk"]);
+    eprintln!("+ {} # Linux {version}", command::line(&qemu));
+    let started = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    Ok(Machine(started.context("start qemu-system-x86_64")?))
+}
+
+impl Machine {
+    /// Shows and logs every line until the machine ends; ends it where it hangs.
+    fn follow(&mut self, version: &str, log: &mut File) -> Result<String> {
+        let console = self.0.stdout.take().context("qemu has a console")?;
+        let (send, lines) = mpsc::channel();
+        let reader = thread::spawn(move || read_lines(console, |line| send.send(line).is_ok()));
+        let began = Instant::now();
+        let mut all = String::new();
+        loop {
+            match lines.recv_timeout(LONGEST_SILENCE) {
+                Ok(line) => {
+                    println!("{version:<4} | {line}");
+                    writeln!(log, "{line}")?;
+                    all.push_str(&line);
+                    all.push('\n');
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => bail!(
+                    "it hangs: no line for {} s; its last ones:\n{}",
+                    LONGEST_SILENCE.as_secs(),
+                    super::tail(&all)
+                ),
+            }
+            if began.elapsed() > LONGEST_RUN {
+                bail!(
+                    "it does not end in {} s; its last lines:\n{}",
+                    LONGEST_RUN.as_secs(),
+                    super::tail(&all)
+                );
+            }
+        }
+        reader.join().expect("no panic");
+        let status = self.0.wait()?;
+        if !status.success() {
+            bail!("qemu failed: {status}; the machine's last lines:\n{}", super::tail(&all));
+        }
+        Ok(all)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Where it has ended, both fail, and nothing is left to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn read_lines(console: impl Read, mut take: impl FnMut(String) -> bool) {
+    let mut console = BufReader::new(console);
+    let mut line = Vec::new();
+    while console.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+        if !take(plain(&line)) {
+            return;
+        }
+        line.clear();
+    }
+}
+
+/// Without what moves a terminal's cursor.
+fn plain(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    text.trim_end().chars().filter(|c| !c.is_control() || *c == '\t').collect()
+}
