@@ -30,6 +30,12 @@ pub fn find(program: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|folder| folder.join(program)).find(|file| is_executable(file))
 }
 
+/// The same for root, whose programs need not be on a user's path.
+pub fn find_for_root(program: &str) -> Option<PathBuf> {
+    let more = ["/usr/sbin", "/sbin"].map(|folder| Path::new(folder).join(program));
+    find(program).or_else(|| more.into_iter().find(|file| is_executable(file)))
+}
+
 /// The cargo that runs this xtask.
 pub fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

@@ -1,6 +1,7 @@
 //! `cargo xtask SUBCOMMAND`: one file for each subcommand.
 
 mod command;
+mod guest;
 mod overhead;
 mod run;
 mod setup;
@@ -18,8 +19,7 @@ enum Task {
     /// Find or install what the build and the benchmark need
     Setup,
     Run(run::Args),
-    /// Set up what is missing, then run every test
-    Test,
+    Test(test::Args),
     BenchOverhead(overhead::Args),
     #[command(hide = true)]
     OverheadStream(overhead::stream::Args),
@@ -27,9 +27,10 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
-        Task::Setup => setup::setup(setup::Tell::Everything),
+        Task::Setup => setup::setup(setup::Tell::Everything)
+            .and_then(|()| setup::virtual_machines(setup::Tell::Everything)),
         Task::Run(args) => run::run(&args),
-        Task::Test => test::test(),
+        Task::Test(args) => test::test(&args),
         Task::BenchOverhead(args) => overhead::run(&args),
         Task::OverheadStream(args) => overhead::stream::run(&args),
     };

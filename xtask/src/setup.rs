@@ -51,3 +51,8 @@ pub fn watchers(tell: Tell) {
         }
     }
 }
+
+/// What only the tests under other kernels need.
+pub fn virtual_machines(tell: Tell) -> Result<()> {
+    packages::install(&need::virtual_machines(), tell)
+}

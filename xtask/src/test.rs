@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    command,
+    command, guest,
     setup::{self, Tell},
     workspace,
 };
@@ -20,15 +20,39 @@ const PRIVILEGED: [&str; 2] = ["kernel", "setups"];
 /// How cargo starts the tests of this target.
 const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 
-pub fn test() -> Result<()> {
+/// Set up what is missing, then run every test: those of the kernel also under other kernels, in virtual machines
+#[derive(clap::Args)]
+#[command(after_help = "Example: cargo xtask test --kernel 6.1 --kernel 6.12")]
+pub struct Args {
+    /// Run only the kernel tests under this kernel of the distribution, in a virtual machine; `all` for each
+    #[arg(long = "kernel", value_name = "VERSION", value_parser = versions())]
+    kernels: Vec<String>,
+}
+
+/// What `--kernel` accepts.
+fn versions() -> clap::builder::PossibleValuesParser {
+    guest::VERSIONS.into_iter().chain(["all"]).into()
+}
+
+pub fn test(args: &Args) -> Result<()> {
     setup::setup(Tell::Changes)?;
+    if !args.kernels.is_empty() {
+        return guest::test(&chosen(&args.kernels));
+    }
     let targets = workspace::integration_tests(&workspace::metadata()?);
     // First everything is compiled, so that both cores have work until the last link.
     command::run(cargo_test().args(["--workspace", "--no-run"]))?;
     command::run(cargo_test().args(anywhere(&targets)))?;
     command::run(cargo_test().args(["--workspace", "--doc"]))?;
     let privileged = PRIVILEGED.into_iter().filter(|name| targets.iter().any(|target| target == name));
-    privileged.map(privileged_test).try_for_each(|mut test| command::run(&mut test))
+    privileged.map(privileged_test).try_for_each(|mut test| command::run(&mut test))?;
+    guest::test(&guest::VERSIONS)
+}
+
+/// Each version once.
+fn chosen(typed: &[String]) -> Vec<&'static str> {
+    let is_typed = |version: &str| typed.iter().any(|typed| typed == version || typed == "all");
+    guest::VERSIONS.into_iter().filter(|version| is_typed(version)).collect()
 }
 
 fn cargo_test() -> Command {
@@ -64,6 +88,16 @@ mod tests {
         let targets = ["replay", "kernel", "setups", "cli"].map(String::from);
         assert_eq!(anywhere(&targets).join(" "), "--workspace --lib --bins --test replay --test cli");
         assert_eq!(anywhere(&[]).join(" "), "--workspace --lib --bins");
+    }
+
+    #[test]
+    fn kernels_are_chosen_once() {
+        let check = |typed: &[&str], expected: &[&str]| {
+            assert_eq!(chosen(&typed.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()), expected);
+        };
+        check(&["6.12"], &["6.12"]);
+        check(&["6.12", "6.1", "6.12"], &["6.1", "6.12"]);
+        check(&["6.1", "all"], &["6.1", "6.12"]);
     }
 
     #[test]

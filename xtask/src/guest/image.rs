@@ -8,8 +8,9 @@ use super::{archive::Archive, build::Programs, selection};
 use crate::command;
 
 /// This host's programs that the tests of the selection and `init.sh` start.
-const PROGRAMS: [&str; 13] =
-    ["bash", "cat", "ip", "kill", "mount", "seq", "setsid", "sh", "sleep", "true", "umount", "unshare", "rm"];
+const PROGRAMS: [&str; 13] = [
+    "bash", "cat", "head", "ip", "kill", "mount", "seq", "setsid", "sh", "sleep", "true", "umount", "unshare",
+];
 
 pub fn write(to: &Path, programs: &Programs) -> Result<()> {
     let mut archive = Archive::default();

@@ -16,12 +16,12 @@ pub fn image(folder: &Path, version: &str) -> Result<PathBuf> {
     if image.exists() {
         return Ok(image);
     }
-    let package = match newest(version)? {
+    let package = match newest(version, &image)? {
         Some(package) => package,
         None => {
             // A fresh machine has no lists of packages yet.
             command::run(Command::new("apt-get").arg("update"))?;
-            newest(version)?.with_context(|| {
+            newest(version, &image)?.with_context(|| {
                 format!("no package linux-image-{version}.*-cloud-amd64 is there: Debian 12 has those of 6.1 and 6.12")
             })?
         }
@@ -40,12 +40,17 @@ pub fn image(folder: &Path, version: &str) -> Result<PathBuf> {
 }
 
 /// The newest package of a series: several may be there at a time.
-fn newest(version: &str) -> Result<Option<String>> {
+fn newest(version: &str, image: &Path) -> Result<Option<String>> {
     let mut search = Command::new("apt-cache");
     let escaped = version.replace('.', "\\.");
     search.args(["search", "--names-only", &format!("^linux-image-{escaped}\\..*-cloud-amd64$")]);
-    let listed = command::ask(&mut search)
-        .context("ask `apt-cache` for kernels: this takes a distribution with Debian's package manager")?;
+    let listed = command::ask(&mut search).with_context(|| {
+        format!(
+            "there is no `apt-cache` to find a package of Linux {version}: put a kernel that has BTF, ext4 and NVMe built \
+             in at {}",
+            image.display()
+        )
+    })?;
     Ok(last_of(&listed))
 }
 

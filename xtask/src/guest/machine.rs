@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader, Read, Write as _},
+    io::{Read, Write as _},
     path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
@@ -70,34 +70,36 @@ fn boot(version: &str, kernel: &Path, initramfs: &Path, disk: &Path) -> Result<M
 }
 
 impl Machine {
-    /// Shows and logs every line until the machine ends; ends it where it hangs.
+    /// Shows and logs every line until the machine ends; an error where it hangs.
     fn follow(&mut self, version: &str, log: &mut File) -> Result<String> {
         let console = self.0.stdout.take().context("qemu has a console")?;
-        let (send, lines) = mpsc::channel();
-        let reader = thread::spawn(move || read_lines(console, |line| send.send(line).is_ok()));
+        let (send, chunks) = mpsc::channel();
+        let reader = thread::spawn(move || read_chunks(console, |chunk| send.send(chunk).is_ok()));
         let began = Instant::now();
-        let mut all = String::new();
+        let (mut all, mut begun) = (String::new(), Vec::new());
         loop {
-            match lines.recv_timeout(LONGEST_SILENCE) {
-                Ok(line) => {
-                    println!("{version:<4} | {line}");
-                    writeln!(log, "{line}")?;
-                    all.push_str(&line);
-                    all.push('\n');
-                }
+            match chunks.recv_timeout(LONGEST_SILENCE) {
+                Ok(chunk) => begun.extend(chunk),
                 Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => bail!(
-                    "it hangs: no line for {} s; its last ones:\n{}",
-                    LONGEST_SILENCE.as_secs(),
-                    super::tail(&all)
-                ),
+                Err(RecvTimeoutError::Timeout) => {
+                    // The name of the test that hangs stands in a line that has not ended.
+                    all.push_str(&plain(&begun));
+                    bail!(
+                        "nothing for {} s; its last lines:\n{}",
+                        LONGEST_SILENCE.as_secs(),
+                        super::tail(&all)
+                    );
+                }
+            }
+            while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
+                let line = plain(&begun.drain(..=end).collect::<Vec<u8>>());
+                println!("{version:<4} | {line}");
+                writeln!(log, "{line}")?;
+                all.push_str(&line);
+                all.push('\n');
             }
             if began.elapsed() > LONGEST_RUN {
-                bail!(
-                    "it does not end in {} s; its last lines:\n{}",
-                    LONGEST_RUN.as_secs(),
-                    super::tail(&all)
-                );
+                bail!("no end in {} s; its last lines:\n{}", LONGEST_RUN.as_secs(), super::tail(&all));
             }
         }
         reader.join().expect("no panic");
@@ -117,15 +119,12 @@ impl Drop for Machine {
     }
 }
 
-fn read_lines(console: impl Read, mut take: impl FnMut(String) -> bool) {
-    let mut console = BufReader::new(console);
-    let mut line = Vec::new();
-    while console.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
-        if !take(plain(&line)) {
-            return;
-        }
-        line.clear();
-    }
+fn read_chunks(mut console: impl Read, mut take: impl FnMut(Vec<u8>) -> bool) {
+    let mut buffer = [0; 4096];
+    while let Ok(bytes) = console.read(&mut buffer)
+        && bytes > 0
+        && take(buffer[..bytes].to_vec())
+    {}
 }
 
 /// Without what moves a terminal's cursor.
