@@ -63,6 +63,10 @@ pub static USE_OF: HashMap<SocketKey, u32> = HashMap::with_max_entries(SOCKET_US
 #[map]
 pub static SOCKETS: HashMap<u64, Socket> = HashMap::with_max_entries(16384, 0);
 
+/// Where a socket's first entry is put together: all frames of a program, each rounded up to 32 bytes, may have 512 (6.1).
+#[map]
+pub static NEW_SOCKET: PerCpuArray<Socket> = PerCpuArray::with_max_entries(1, 0);
+
 /// How many sockets were described so far: the daemon sweeps them before the tables are full.
 #[map]
 pub static NEW_SOCKETS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);

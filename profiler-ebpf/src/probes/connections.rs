@@ -17,7 +17,7 @@ use crate::{
     atomic,
     emit::{lose, now_ns},
     kernel::{load, read_bytes},
-    maps::{ESTABLISHED, NEW_SOCKETS, NO_EXIST, SOCKETS},
+    maps::{ESTABLISHED, NEW_SOCKET, NEW_SOCKETS, NO_EXIST, SOCKETS},
     probes::{context, taken::taken, traffic},
     target,
 };
@@ -123,8 +123,9 @@ const EXISTS: i32 = -17;
 pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64, received: u64) -> bool {
     // SAFETY: the caller's sk is a struct sock.
     unsafe {
-        let mut socket =
-            Socket { family: load(sk, Field::SockFamily), protocol, process, ..Socket::default() };
+        let Some(socket) = NEW_SOCKET.get_ptr_mut(0) else { return false };
+        let socket = &mut *socket;
+        *socket = Socket { family: load(sk, Field::SockFamily), protocol, process, ..Socket::default() };
         if let Some(at) = ESTABLISHED.get(cookie) {
             socket.established_ns = *at;
             let _ = ESTABLISHED.remove(cookie);
@@ -133,14 +134,14 @@ pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64, 
         }
         let net: *const u8 = load(sk, Field::SockNet);
         socket.netns = load(net, Field::NetInum);
-        name_ends(sk, &mut socket);
+        name_ends(sk, socket);
         let control = is_control(socket.local_port) || is_control(socket.peer_port);
         if let Some(count) = NEW_SOCKETS.get_ptr_mut(0) {
             *count += 1;
         }
         // The first use tells; a later process finds the entry.
         #[expect(clippy::needless_borrows_for_generic_args, reason = "by value it does not fit 6.1's stack")]
-        let inserted = SOCKETS.insert(cookie, &socket, NO_EXIST);
+        let inserted = SOCKETS.insert(cookie, &*socket, NO_EXIST);
         if inserted.is_err_and(|error| error != EXISTS) {
             lose(Loss::SocketTableFull);
         }
