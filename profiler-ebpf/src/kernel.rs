@@ -1,6 +1,6 @@
 //! Reads of kernel structures at offsets that the daemon found in BTF.
 
-use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_kernel_buf};
+use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_kernel_buf, generated::bpf_get_socket_cookie};
 use profiler_ebpf::abi::fields::{FIELDS, Field, MISSING};
 
 /// Byte offsets, in the order of [`Field::ALL`]; written by the daemon before load, read-only after.
@@ -33,4 +33,16 @@ pub unsafe fn read<T: Copy>(base: *const u8, field: Field) -> Option<T> {
 pub unsafe fn read_bytes(base: *const u8, field: Field, into: &mut [u8; 16]) {
     // SAFETY: the helper checks the address.
     let _ = unsafe { bpf_probe_read_kernel_buf(base.add(offset(field)), into) };
+}
+
+/// A socket's cookie, which it is given when somebody asks for the first time.
+#[inline(always)]
+pub unsafe fn cookie(sk: *const u8) -> u64 {
+    // SAFETY: the caller's sk is a struct sock.
+    unsafe {
+        match load(sk, Field::SockCookie) {
+            0 => bpf_get_socket_cookie(sk.cast_mut().cast()),
+            cookie => cookie,
+        }
+    }
 }

@@ -162,7 +162,9 @@ impl Targets {
 
     /// Every slot that is in use, with what its process moved so far.
     pub fn processes(&self) -> impl Iterator<Item = (u32, Process)> + '_ {
-        (1..PROCESS_SLOTS).map(|slot| (slot, self.process(slot))).filter(|(_, process)| process.serial != 0)
+        // The serial alone first: nearly all slots are free, and a slot is three cache lines.
+        let in_use = |&slot: &u32| self.serial_of(slot) != 0;
+        (1..PROCESS_SLOTS).filter(in_use).map(|slot| (slot, self.process(slot)))
     }
 
     /// Gives back the slot of a process that has ended and was recorded.
@@ -225,6 +227,12 @@ impl Targets {
         self.slot_of.at(pid / SLOTS_PER_ELEMENT);
         // SAFETY: in bounds; four slots of two bytes an element, aligned.
         unsafe { AtomicU16::from_ptr(self.slot_of.at(0).cast::<u16>().add(pid as usize)) }
+    }
+
+    fn serial_of(&self, slot: u32) -> u64 {
+        let process = self.processes.at(slot).cast::<Process>();
+        // SAFETY: in bounds; an aligned integer.
+        unsafe { (&raw const (*process).serial).read_volatile() }
     }
 
     fn process(&self, slot: u32) -> Process {

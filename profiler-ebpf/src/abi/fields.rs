@@ -59,6 +59,8 @@ fields! {
     SignalLive = "signal_struct", "live.counter", 4;
     SocketSk = "socket", "sk", 8;
     MessageIterType = "msghdr", "msg_iter.iter_type", 1;
+    /// 0 until somebody asked for it.
+    SockCookie = "sock", "__sk_common.skc_cookie.counter", 8;
     SockFamily = "sock", "__sk_common.skc_family", 2;
     SockProtocol = "sock", "sk_protocol", 2;
     SockLocalPort = "sock", "__sk_common.skc_num", 2;

@@ -6,9 +6,7 @@
 //! a receive that leaves bytes unread tells what has arrived by then (`Payload::arrived`).
 
 use aya_ebpf::{
-    helpers::generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
+    helpers::generated::bpf_skc_to_tcp_sock, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 use profiler_ebpf::abi::{
     arrival::{ARRIVAL_INTERVAL_NS, Arrival},
@@ -20,7 +18,7 @@ use profiler_ebpf::abi::{
 
 use crate::{
     emit::{emit, now_ns},
-    kernel::load,
+    kernel::{cookie, load},
     probes::traffic,
 };
 
@@ -40,7 +38,7 @@ pub fn sock_arrive(ctx: BtfTracePointContext) -> i32 {
             emit(Arrival {
                 kind: Arrival::KIND as u32,
                 sequence,
-                cookie: bpf_get_socket_cookie(sk.cast_mut().cast()),
+                cookie: cookie(sk),
                 at_ns: now,
                 protocol,
                 ..Arrival::default()

@@ -20,9 +20,16 @@ const SENDTO: u64 = 44;
 const SENDMSG: u64 = 46;
 const SENDMMSG: u64 = 307;
 
-/// Where an address stands in `struct sockaddr_in` and `struct sockaddr_in6`; a port follows the family in both.
-const SOCKADDR_PORT: usize = 2;
-const SOCKADDR_V4: usize = 4;
+/// `struct sockaddr_in6` (of `struct sockaddr_in` the same) as far as the end of an IPv4 address, and where its own
+/// address stands.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct SockaddrHead {
+    family: u16,
+    port: u16,
+    v4: u32,
+}
+
 const SOCKADDR_V6: usize = 8;
 
 /// To be called in `sock_send_length`, in the context of the sender.
@@ -65,15 +72,15 @@ unsafe fn name_of(message: u64) -> Option<u64> {
     unsafe { bpf_probe_read_user(message as *const u64).ok() }
 }
 
+/// One read for IPv4: each costs as much as a look-up in a table.
 #[inline(always)]
 unsafe fn sockaddr(address: *const u8) -> Option<Destination> {
-    // SAFETY: the helper checks the addresses; the fields of a sockaddr may stand anywhere.
+    // SAFETY: the helper checks the addresses; a sockaddr may stand anywhere.
     unsafe {
-        let family = bpf_probe_read_user(address.cast::<u16>()).ok()?;
-        let port = bpf_probe_read_user(address.add(SOCKADDR_PORT).cast::<u16>()).ok()?;
+        let SockaddrHead { family, port, v4 } = bpf_probe_read_user(address.cast()).ok()?;
         let ip = match family {
-            AF_INET => [u64::from(bpf_probe_read_user(address.add(SOCKADDR_V4).cast::<u32>()).ok()?), 0],
-            AF_INET6 => bpf_probe_read_user(address.add(SOCKADDR_V6).cast::<[u64; 2]>()).ok()?,
+            AF_INET => [u64::from(v4), 0],
+            AF_INET6 => bpf_probe_read_user(address.add(SOCKADDR_V6).cast()).ok()?,
             _ => return None,
         };
         Some(Destination { family, port: u16::from_be(port), _pad: 0, ip })

@@ -5,9 +5,7 @@
 //! segment, a send, or the pacing timer. Connections that are being closed do not pass `tcp_probe`.
 
 use aya_ebpf::{
-    helpers::generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
+    helpers::generated::bpf_skc_to_tcp_sock, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 use profiler_ebpf::abi::{
     event::Event as _,
@@ -16,7 +14,11 @@ use profiler_ebpf::abi::{
     traffic::Traffic,
 };
 
-use crate::{emit::emit, kernel::load, probes::traffic};
+use crate::{
+    emit::emit,
+    kernel::{cookie, load},
+    probes::traffic,
+};
 
 /// Where `tcp_sock.nonagle` is: a bit field of four, so the number of its first bit. Set by the daemon.
 #[unsafe(no_mangle)]
@@ -90,7 +92,7 @@ unsafe fn note(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, at_ns: Opti
         if summary != known || holding.at_ns - (*traffic).holding_ns >= HOLDING_INTERVAL_NS {
             (*traffic).holding = summary;
             (*traffic).holding_ns = holding.at_ns;
-            emit(Holding { cookie: bpf_get_socket_cookie(sk.cast_mut().cast()), ..holding });
+            emit(Holding { cookie: cookie(sk), ..holding });
         }
     }
 }

@@ -4,7 +4,6 @@
 //! `sched_switch` empties the slot. Traffic of control ports is left out: an event loop that answered a question
 //! about the transfer has not moved the transfer.
 
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use profiler_ebpf::abi::{
     event::Event as _,
     fields::Field,
@@ -20,6 +19,7 @@ pub struct Call {
     pub sk: *const u8,
     /// The same as `tcp_sock`; null for other protocols.
     pub tcp: *const u8,
+    pub tid: u32,
     pub cookie: u64,
     pub process: u64,
     pub protocol: u16,
@@ -48,7 +48,7 @@ pub unsafe fn moved(call: &Call) {
             (*pending).since_ns = call.at_ns;
             (*pending).payload = Payload {
                 kind: Payload::KIND as u32,
-                tid: bpf_get_current_pid_tgid() as u32,
+                tid: call.tid,
                 process: call.process,
                 cookie: call.cookie,
                 protocol: call.protocol,
@@ -126,7 +126,7 @@ unsafe fn continues(pending: *const Pending, call: &Call, destination: Destinati
         payload.bytes != 0
             && payload.cookie == call.cookie
             && payload.way == call.way
-            && payload.tid == bpf_get_current_pid_tgid() as u32
+            && payload.tid == call.tid
             && payload.destination == destination
             && (*pending).empty_calls == 0
             && call.at_ns.saturating_sub((*pending).since_ns) <= TOGETHER_NS

@@ -7,10 +7,7 @@
 use core::ptr::null;
 
 use aya_ebpf::{
-    helpers::{
-        bpf_get_current_pid_tgid,
-        generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
-    },
+    helpers::{bpf_get_current_pid_tgid, generated::bpf_skc_to_tcp_sock},
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
@@ -26,7 +23,7 @@ use profiler_ebpf::abi::{
 use crate::{
     atomic,
     emit::{emit, now_ns},
-    kernel::load,
+    kernel::{cookie, load},
     probes::{
         holding,
         payload::{self, Call},
@@ -74,7 +71,8 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
     if direction == Direction::Rx && flags & (MSG_PEEK | MSG_ERRQUEUE) != 0 {
         return;
     }
-    let Some(process) = target::current() else { return };
+    let id = bpf_get_current_pid_tgid();
+    let Some(process) = target::of((id >> 32) as u32) else { return };
     if result <= 0 && (result != NOTHING_THERE || direction == Direction::Tx) {
         return;
     }
@@ -100,7 +98,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         atomic::add(total, bytes);
 
         let now = now_ns();
-        let cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
+        let cookie = cookie(sk);
         let serial = (*process).serial;
         if direction == Direction::Rx {
             payload::received();
@@ -120,7 +118,8 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         if control {
             return;
         }
-        count_peer(process, cookie, direction, bytes, now);
+        let tid = id as u32;
+        count_peer(process, tid, cookie, direction, bytes, now);
         let way = if direction == Direction::Rx { RECEIVED } else { SENT };
         let tcp: *const u8 = match protocol {
             IPPROTO_TCP => bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast(),
@@ -132,7 +131,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         {
             holding::sent(sk, tcp, traffic, now);
         }
-        payload::moved(&Call { sk, tcp, cookie, process: serial, protocol, way, bytes, at_ns: now });
+        payload::moved(&Call { sk, tcp, tid, cookie, process: serial, protocol, way, bytes, at_ns: now });
     }
 }
 
@@ -159,7 +158,14 @@ unsafe fn add(used: *mut SocketUse, direction: Direction, bytes: u64, now: u64) 
 
 /// Adds to the peer payload of the process, and records progress when it is due.
 #[inline(always)]
-unsafe fn count_peer(process: *mut Process, cookie: u64, direction: Direction, bytes: u64, now: u64) {
+unsafe fn count_peer(
+    process: *mut Process,
+    tid: u32,
+    cookie: u64,
+    direction: Direction,
+    bytes: u64,
+    now: u64,
+) {
     // SAFETY: the caller's process is a live slot.
     unsafe {
         let (total, last_ns, recorded) = match direction {
@@ -184,7 +190,7 @@ unsafe fn count_peer(process: *mut Process, cookie: u64, direction: Direction, b
             *recorded = there;
             emit(Progress {
                 kind: Progress::KIND as u32,
-                tid: bpf_get_current_pid_tgid() as u32,
+                tid,
                 at_ns: now,
                 process: (*process).serial,
                 cookie,

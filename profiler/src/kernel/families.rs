@@ -85,7 +85,7 @@ pub const FAMILIES: &[Family] = &[
             Program {
                 name: "sock_arrive",
                 parameters: &["sk"],
-                fields: &[SockFamily, SockProtocol, SockReceiveQueue, TcpRcvNxt, TcpCopiedSeq],
+                fields: &[SockCookie, SockProtocol, SockReceiveQueue, TcpRcvNxt, TcpCopiedSeq],
             },
             Program { name: "tcp_segment", parameters: &["sk"], fields: HOLDING_FIELDS },
         ],
@@ -239,6 +239,7 @@ const FOLIO_FIELDS: &[Field] = &[
 ];
 
 const RECEIVE_FIELDS: &[Field] = &[
+    SockCookie,
     SockFamily,
     SockProtocol,
     SockLocalPort,
@@ -257,6 +258,7 @@ const RECEIVE_FIELDS: &[Field] = &[
 ];
 
 const SEND_FIELDS: &[Field] = &[
+    SockCookie,
     SockFamily,
     SockProtocol,
     SockLocalPort,
@@ -292,6 +294,7 @@ const SEND_FIELDS: &[Field] = &[
 ];
 
 const HOLDING_FIELDS: &[Field] = &[
+    SockCookie,
     TcpWriteSeq,
     TcpSndNxt,
     TcpSndUna,
