@@ -89,11 +89,13 @@ fn name(symbolizer: &Symbolizer, source: &Source, addresses: &[u64]) -> Vec<Stri
     addresses.iter().enumerate().map(name).collect()
 }
 
-/// Without the frames of the tracepoint and of the program on it.
+/// Without the frames of the tracepoint and of the program on it. A kernel that calls the program itself, by a static
+/// call, has no frame of the tracepoint's own.
 fn without_probe(mut frames: Vec<String>) -> Vec<String> {
-    if let Some(tracepoint) = frames.iter().position(|frame| frame.starts_with("__traceiter_")) {
-        frames.drain(..=tracepoint);
-    }
+    const PROBE: [&str; 4] = ["bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_"];
+    let is_probe = |frame: &String| PROBE.iter().any(|prefix| frame.starts_with(prefix));
+    let last = frames.iter().rposition(is_probe).map_or(0, |place| place + 1);
+    frames.drain(..last);
     frames
 }
 
@@ -103,4 +105,26 @@ fn of_thread(tid: u32) -> Process {
     // No debugging information is looked for: it takes more memory than a daemon may have.
     process.debug_syms = false;
     process
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(frames: &str, expected: &str) {
+        let frames = without_probe(frames.split_whitespace().map(str::to_owned).collect());
+        assert_eq!(frames.join(" "), expected);
+    }
+
+    #[test]
+    fn a_stack_begins_with_the_kernels_own_frame() {
+        check(
+            "bpf_prog_a7c8_sched_switch bpf_trace_run4 __traceiter_sched_switch __schedule schedule",
+            "__schedule schedule",
+        );
+        check("bpf_prog_a7c8_sched_switch bpf_trace_run4 __schedule schedule", "__schedule schedule");
+        check("0xffffffffc0001234 bpf_trace_run4 __schedule", "__schedule");
+        check("__schedule schedule", "__schedule schedule");
+    }
 }

@@ -23,7 +23,7 @@ const BITTORRENT: &str = "deluge-tcp";
 /// How much a load does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
-    /// So that 20 rounds of everything take 20 minutes.
+    /// So that 20 rounds of everything take some 20 minutes.
     Round,
     /// So that several of the profiler's windows of statistics, one every 2 s, are within it.
     Windows,
@@ -39,8 +39,8 @@ impl Length {
 
     fn file_size(self) -> &'static str {
         match self {
-            Self::Round => "128MiB",
-            Self::Windows => "512MiB",
+            Self::Round => "256MiB",
+            Self::Windows => "2GiB",
         }
     }
 }
@@ -96,7 +96,7 @@ impl Load {
     pub fn estimate_s(self) -> f64 {
         match self {
             Self::Stream16k | Self::Stream64k => Length::Round.stream_s() + 1.7,
-            Self::Bittorrent => 5.5,
+            Self::Bittorrent => 6.5,
         }
     }
 

@@ -1,7 +1,5 @@
 //! The block layer's own statistics of each device.
 
-use profiler_ebpf::abi::loss::Loss;
-
 use crate::{
     capture::{DeviceTotals, Operation, witness::DiskReading},
     timeline::{Device, Timeline},
@@ -28,14 +26,16 @@ const WRITTEN: Measure = Measure {
 const READS: Measure = Measure { what: "reads completed", unit: "requests", ..READ };
 const WRITES: Measure = Measure { what: "writes completed", unit: "requests", ..WRITTEN };
 
-/// Where the host is known to hide completions, this part of them may be missing without being a reason.
+/// Hosts hide single completions: so many bytes, so many requests, or this part of all may be missing without being a
+/// reason. The row shows what is missing.
+const FEW_BYTES: u64 = 1 << 20;
+const FEW_REQUESTS: u64 = 4;
 const HIDDEN_PARTS: u64 = 100;
 
 pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
     if !timeline.has_family("device") {
         return Vec::new();
     }
-    let hidden = timeline.losses.get(Loss::CompletionUnseen.name()).is_some_and(|count| *count > 0);
     let nothing = Device::default();
     timeline
         .witnesses
@@ -45,19 +45,32 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
             let device = timeline.devices.get(id).unwrap_or(&nothing);
             let name = device.disk.as_ref().map_or_else(|| id.to_string(), |disk| disk.name.clone());
             let row = |measure: &Measure,
+                       few: u64,
                        operation,
                        ours: fn(&DeviceTotals) -> u64,
                        theirs: fn(&DiskReading) -> u64| {
                 let ours = device.totals.get(&operation).map_or(0, ours);
                 let grown = readings.grown(theirs)?;
-                let known_error = if hidden { grown.least / HIDDEN_PARTS } else { 0 };
+                let known_error = few.max(grown.least / HIDDEN_PARTS);
                 Some(measure.compare_grown(name.clone(), ours, grown, known_error))
             };
             [
-                row(&READ, Operation::Read, |totals| totals.bytes, |reading| reading.read_bytes),
-                row(&WRITTEN, Operation::Write, |totals| totals.bytes, |reading| reading.written_bytes),
-                row(&READS, Operation::Read, |totals| totals.requests, |reading| reading.reads),
-                row(&WRITES, Operation::Write, |totals| totals.requests, |reading| reading.writes),
+                row(&READ, FEW_BYTES, Operation::Read, |totals| totals.bytes, |reading| reading.read_bytes),
+                row(
+                    &WRITTEN,
+                    FEW_BYTES,
+                    Operation::Write,
+                    |totals| totals.bytes,
+                    |reading| reading.written_bytes,
+                ),
+                row(&READS, FEW_REQUESTS, Operation::Read, |totals| totals.requests, |reading| reading.reads),
+                row(
+                    &WRITES,
+                    FEW_REQUESTS,
+                    Operation::Write,
+                    |totals| totals.requests,
+                    |reading| reading.writes,
+                ),
             ]
         })
         .flatten()
