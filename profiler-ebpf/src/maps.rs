@@ -95,7 +95,7 @@ pub static NEW_THREAD: PerCpuArray<Thread> = PerCpuArray::with_max_entries(1, 0)
 
 /// Stacks of long stays off the CPU. A stack that falls on another's place is not kept.
 #[map]
-pub static STACKS: StackTrace = StackTrace::with_max_entries(2048, 0);
+pub static STACKS: StackTrace = StackTrace::with_max_entries(4096, 0);
 
 /// When the next stack may be taken on a CPU, monotonic ns.
 #[map]

@@ -22,7 +22,7 @@ const INTERVAL_OF_ALL: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rhythm {
     interval: Duration,
-    /// After the request and the first question, which comes with it: the nodes take turns.
+    /// Of the second question; the first comes with the request. The nodes take turns.
     shift: Duration,
 }
 
@@ -49,7 +49,8 @@ pub fn poll(
     mut tell: impl FnMut(Sample) -> Result<()>,
 ) -> Result<u64> {
     let mut polls = 0;
-    let mut due = Instant::now() + rhythm.shift;
+    let started = Instant::now();
+    let mut due = started;
     loop {
         let requested_ns = now_ns();
         let bytes = control.bytes_there()?;
@@ -59,7 +60,10 @@ pub fn poll(
         if bytes >= file_size_bytes {
             return Ok(polls);
         }
-        due = rhythm.next_due(due, Instant::now());
+        due = match polls {
+            1 if !rhythm.shift.is_zero() => started + rhythm.shift,
+            _ => rhythm.next_due(due, Instant::now()),
+        };
         thread::sleep(due.saturating_duration_since(Instant::now()));
     }
 }

@@ -240,10 +240,12 @@ impl Swarm {
     }
 
     /// Ends the nodes in order, leechers first, so that their connections are closed and not cut off, and then the
-    /// packet capture. Without one, nothing is done.
+    /// packet capture. Without one, nothing is done. Nodes that hold the file are still needed: their connections have
+    /// no end in the packet capture.
     pub fn end_packets(&mut self, stop: &AtomicBool) -> Result<Option<Packets>> {
         let Some(tap) = self.tap.take() else { return Ok(None) };
-        for node in self.nodes.iter_mut().rev() {
+        let is_held = self.outcomes.values().any(|outcome| matches!(outcome, Outcome::Held));
+        for node in self.nodes.iter_mut().rev().filter(|_| !is_held) {
             node.daemon.end(Signal::TERM, GOODBYE_LIMIT, stop)?;
         }
         tap.finish(stop).map(Some)

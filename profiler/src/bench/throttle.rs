@@ -19,6 +19,14 @@ use super::disk::DiskLimit;
 pub struct Throttle {
     folder: PathBuf,
     pub procs: File,
+    /// What it had to switch on for groups below the root.
+    _enabled: Vec<Enabled>,
+}
+
+/// A controller of version 2 that no group had yet. Dropping it switches it off again.
+struct Enabled {
+    control: PathBuf,
+    controller: &'static str,
 }
 
 impl Throttle {
@@ -26,6 +34,14 @@ impl Throttle {
     pub fn new(name: &str, scratch: &Path, limit: &DiskLimit) -> Result<Self> {
         let disk = disk_of(scratch)?;
         let hierarchy = hierarchy()?;
+        let enabled = match &hierarchy {
+            Hierarchy::V1(_) => Vec::new(),
+            // What is written back belongs to a group by its memory.
+            Hierarchy::V2(root) => {
+                let enabled = ["io", "memory"].map(|controller| enable(root, controller));
+                enabled.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?
+            }
+        };
         let folder = hierarchy.folder().join(name);
         fs::create_dir(&folder).with_context(|| format!("make the control group {}", folder.display()))?;
         let limited = limits(&hierarchy, &disk, limit).into_iter().try_for_each(|(file, value)| {
@@ -37,7 +53,7 @@ impl Throttle {
             File::options().write(true).open(&path).with_context(|| format!("open {}", path.display()))
         });
         match procs {
-            Ok(procs) => Ok(Self { folder, procs }),
+            Ok(procs) => Ok(Self { folder, procs, _enabled: enabled }),
             Err(error) => {
                 remove(&folder);
                 Err(error)
@@ -50,6 +66,24 @@ impl Drop for Throttle {
     fn drop(&mut self) {
         remove(&self.folder);
     }
+}
+
+impl Drop for Enabled {
+    fn drop(&mut self) {
+        let _ = fs::write(&self.control, format!("-{}", self.controller));
+    }
+}
+
+/// Nothing if it is there already.
+fn enable(root: &Path, controller: &'static str) -> Result<Option<Enabled>> {
+    let control = root.join("cgroup.subtree_control");
+    let before = fs::read_to_string(&control).with_context(|| format!("read {}", control.display()))?;
+    if before.split_whitespace().any(|found| found == controller) {
+        return Ok(None);
+    }
+    fs::write(&control, format!("+{controller}"))
+        .with_context(|| format!("write \"+{controller}\" to {}", control.display()))?;
+    Ok(Some(Enabled { control, controller }))
 }
 
 /// Removes the groups of a killed run, whose processes have ended. Names begin with `prefix`.
@@ -109,11 +143,7 @@ fn hierarchy() -> Result<Hierarchy> {
         controllers.split_whitespace().any(|controller| controller == "io")
     };
     match v2.filter(has_io) {
-        Some(root) => {
-            let control = root.join("cgroup.subtree_control");
-            fs::write(&control, "+io").with_context(|| format!("write \"+io\" to {}", control.display()))?;
-            Ok(Hierarchy::V2(root))
-        }
+        Some(root) => Ok(Hierarchy::V2(root)),
         None => bail!(
             "`[disk]` of the matrix needs the I/O controller of control groups (`blkio`, or `io` of version 2), \
              which is not mounted here: leave it out, or mount it"

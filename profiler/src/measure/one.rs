@@ -65,7 +65,14 @@ pub fn run(
             return Err(error);
         }
     };
-    known.packets = ended?;
+    known.packets = match ended {
+        Ok(packets) => packets,
+        Err(error) => {
+            let error = error.context("end the packet capture");
+            detached.complete(&format!("the benchmark failed: {error:#}"))?;
+            return Err(error);
+        }
+    };
     for transfer in &transfers {
         record_polling(&mut detached.out, transfer)?;
     }

@@ -30,6 +30,9 @@ pub struct Manifest {
     pub scratch: Scratch,
     /// As resolved: units stand in the names.
     pub matrix: Value,
+    /// Whether packets were captured beside each run.
+    #[serde(default)]
+    pub pcap: bool,
     /// Configurations that did not fit when the results were begun.
     pub skipped: Vec<Skipped>,
     /// What the set-up reaches without any client; measured when the results were begun.
@@ -81,6 +84,7 @@ pub fn of(
     plan: &[Planned],
     scratch: &Path,
     codex_bin: Option<&Path>,
+    pcap: bool,
     stop: &AtomicBool,
 ) -> Result<Manifest> {
     let environment = environment::read()?;
@@ -118,6 +122,7 @@ pub fn of(
             path: scratch,
         },
         matrix: serde_json::to_value(matrix).context("write down the matrix")?,
+        pcap,
         skipped: plan.iter().filter_map(skipped).collect(),
         ceilings: None,
     })
@@ -126,9 +131,10 @@ pub fn of(
 /// What must not change while results are made, and did: `host.kernel: "6.18", now "6.19"`.
 pub fn differences(before: &Manifest, now: &Manifest) -> Vec<String> {
     let fixed = |manifest: &Manifest| {
-        let Manifest { profiler, host, programs, scratch, matrix, .. } = manifest;
+        let Manifest { profiler, host, programs, scratch, matrix, pcap, .. } = manifest;
         serde_json::json!({
             "profiler": profiler, "host": host, "programs": programs, "scratch": scratch, "matrix": matrix,
+            "pcap": pcap,
         })
     };
     let mut found = Vec::new();
@@ -186,6 +192,7 @@ pub(crate) mod tests {
             )]),
             scratch: Scratch { path: "/var/tmp".into(), filesystem: Some("ext4 on /dev/vda".to_owned()) },
             matrix: serde_json::to_value(Preset::Quick.matrix().expect("valid")).expect("text keys"),
+            pcap: false,
             skipped: Vec::new(),
             ceilings: None,
         }
@@ -202,6 +209,7 @@ pub(crate) mod tests {
     fn what_changed_is_named() {
         check(|_| {}, &[]);
         check(|now| now.started_at.clear(), &[]);
+        check(|now| now.pcap = true, &["pcap: false, now true"]);
         check(|now| now.host.cpus = 4, &["host.cpus: 2, now 4"]);
         check(|now| now.profiler.git_commit = None, &["profiler.git_commit: \"95339ac\", now null"]);
         check(

@@ -47,7 +47,13 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
     };
     let disks = match &manifest.matrix["disk"] {
         Value::Null => "shared, not limited".to_owned(),
-        disk => disk.to_string(),
+        // See the limits' own documentation.
+        disk => format!("{disk} (what is written back later is held with control groups of version 2 only)"),
+    };
+    let packets = if manifest.pcap {
+        "- packets were captured beside each run; what that cost is not in this report\n"
+    } else {
+        ""
     };
     let ceilings = manifest.ceilings.as_ref().map_or_else(
         || "not measured".to_owned(),
@@ -70,7 +76,7 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
          - disks of the nodes: {disks}\n\
          - ceilings of the set-up: {ceilings}\n\
          - nodes: {}\n\
-         - profiler: {}, commit {}\n",
+         - profiler: {}, commit {}\n{packets}",
         manifest.name,
         manifest.started_at,
         host.name,

@@ -79,7 +79,10 @@ impl Rpc {
 fn result(mut answer: Value, request_id: u64, method: &str) -> Result<Value> {
     ensure!(answer[1] == request_id, "Deluge's answer to {method} is one to another request: {answer}");
     match answer[0].as_u64() {
-        Some(RESPONSE) => Ok(answer[2].take()),
+        Some(RESPONSE) => {
+            let result = answer.get_mut(2).map(Value::take);
+            result.with_context(|| format!("Deluge's answer to {method} has no result"))
+        }
         // Its arguments are the message; a traceback comes last.
         Some(ERROR) => bail!("Deluge refused {method}: {} {}", answer[2], answer[3]),
         _ => bail!("Deluge's answer to {method} is of no known kind: {answer}"),
