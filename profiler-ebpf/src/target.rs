@@ -34,11 +34,17 @@ pub fn of(tgid: u32) -> Option<*mut Process> {
 /// Is the current task a thread of the kernel? io_uring's workers are threads of their process.
 #[inline(always)]
 pub fn is_kernel_thread() -> bool {
+    // SAFETY: the current task always exists.
+    unsafe { is_kernels(bpf_get_current_task_btf().cast_const().cast()) }
+}
+
+/// Is a task a thread of the kernel?
+#[inline(always)]
+pub unsafe fn is_kernels(task: *const u8) -> bool {
     /// Of `task_struct.flags`.
     const PF_KTHREAD: u32 = 0x0020_0000;
-    // SAFETY: the current task always exists.
-    let flags: u32 = unsafe { load(bpf_get_current_task_btf().cast_const().cast(), Field::TaskFlags) };
-    flags & PF_KTHREAD != 0
+    // SAFETY: the caller's task is a task_struct.
+    unsafe { load::<u32>(task, Field::TaskFlags) & PF_KTHREAD != 0 }
 }
 
 /// Makes a thread group a target from now on. One that is moved in has lived before.

@@ -98,11 +98,11 @@ pub fn run(
     if let Some(window) = windows.close(&ebpf)? {
         out.push(&Record::ProbeWindow(window))?;
     }
-    let reentries = cost::reentries(&ebpf)?;
     let mut targets = shared.targets.lock().expect("no holder panicked");
     sweep.write_witnesses(&targets, Moment::BeforeEnd, &mut out)?;
     let mut host = witness::host(Moment::BeforeEnd);
     let open = sweep::open::look(&targets);
+    let reentries = cost::reentries(&ebpf)?;
     detach(&mut ebpf)?;
     // Counters stand still from here on.
     let end_ns = now_ns();

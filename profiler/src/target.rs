@@ -210,7 +210,14 @@ impl Targets {
                 ..Process::default()
             },
         );
-        self.slot(pid).store(slot as u16, Ordering::Release);
+        // The probes may have adopted it meanwhile.
+        let free = self.slot(pid).compare_exchange(0, slot as u16, Ordering::AcqRel, Ordering::Acquire);
+        if let Err(theirs) = free {
+            self.put(slot, Process::default());
+            self.free_slots.push(slot, 0).context("give back a process slot")?;
+            let serial = ProcessSerial(self.process(theirs.into()).serial);
+            return Ok(Registered { serial, baseline: Vec::new() });
+        }
         baseline.extend(
             thread_io(pid).map(|(tid, io)| Record::ThreadIo(io_record(since_ns, name, tid, &io, true))),
         );

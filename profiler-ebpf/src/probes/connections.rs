@@ -37,7 +37,16 @@ const TCP_LAST_ACK: i32 = 9;
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
-    match ctx.arg::<i32>(2) {
+    let state: i32 = ctx.arg(2);
+    if state == TCP_CLOSE {
+        // SAFETY: argument 0 is a struct sock; a live map value.
+        unsafe {
+            if let Some(socket) = SOCKETS.get_ptr_mut(bpf_get_socket_cookie(sk.cast_mut().cast())) {
+                note_totals(sk, socket);
+            }
+        }
+    }
+    match state {
         TCP_ESTABLISHED => {
             // SAFETY: argument 0 is a struct sock.
             let cookie = unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) };
@@ -101,17 +110,30 @@ pub fn tcp_destroy(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: argument 0 is a struct sock; a live map value; the helper checks the kind of socket.
     unsafe {
         let Some(socket) = SOCKETS.get_ptr_mut(bpf_get_socket_cookie(sk.cast_mut().cast())) else { return 0 };
-        (*socket).closed_ns = now_ns();
-        let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();
-        if !tcp.is_null() {
-            (*socket).tcp_bytes_received = load(tcp, Field::TcpBytesReceived);
-            (*socket).tcp_bytes_sent = load(tcp, Field::TcpBytesSent);
-            (*socket).tcp_bytes_acked = load(tcp, Field::TcpBytesAcked);
-            (*socket).tcp_bytes_retransmitted = load(tcp, Field::TcpBytesRetransmitted);
-            (*socket).taken_bytes = taken(sk);
-        }
+        note_totals(sk, socket);
+        // Last: the daemon takes what is closed for final.
+        (&raw mut (*socket).closed_ns).write_volatile(now_ns());
     }
     0
+}
+
+/// Notes TCP's own totals, which only grow, but for `tcp_disconnect`: a close with `SO_LINGER` of 0 s goes through it, and
+/// sets them to 0 between TCP_CLOSE and the socket's end.
+#[inline(always)]
+unsafe fn note_totals(sk: *const u8, socket: *mut Socket) {
+    // SAFETY: the caller's sk is a struct sock, its socket a live map value; the helper checks the kind of socket.
+    unsafe {
+        let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();
+        if tcp.is_null() {
+            return;
+        }
+        let grow = |total: *mut u64, now: u64| total.write_volatile(now.max(total.read_volatile()));
+        grow(&raw mut (*socket).tcp_bytes_received, load(tcp, Field::TcpBytesReceived));
+        grow(&raw mut (*socket).tcp_bytes_sent, load(tcp, Field::TcpBytesSent));
+        grow(&raw mut (*socket).tcp_bytes_acked, load(tcp, Field::TcpBytesAcked));
+        grow(&raw mut (*socket).tcp_bytes_retransmitted, load(tcp, Field::TcpBytesRetransmitted));
+        grow(&raw mut (*socket).taken_bytes, taken(sk));
+    }
 }
 
 /// `-EEXIST`: what an insertion with `NO_EXIST` answers then.
@@ -136,14 +158,17 @@ pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64, 
         socket.netns = load(net, Field::NetInum);
         name_ends(sk, socket);
         let control = is_control(socket.local_port) || is_control(socket.peer_port);
-        if let Some(count) = NEW_SOCKETS.get_ptr_mut(0) {
-            *count += 1;
-        }
         // The first use tells; a later process finds the entry.
         #[expect(clippy::needless_borrows_for_generic_args, reason = "by value it does not fit 6.1's stack")]
         let inserted = SOCKETS.insert(cookie, &*socket, NO_EXIST);
-        if inserted.is_err_and(|error| error != EXISTS) {
-            lose(Loss::SocketTableFull);
+        match inserted {
+            Ok(()) => {
+                if let Some(count) = NEW_SOCKETS.get_ptr_mut(0) {
+                    *count += 1;
+                }
+            }
+            Err(EXISTS) => {}
+            Err(_) => lose(Loss::SocketTableFull),
         }
         match traffic::begin(sk) {
             // Where its own port decides: a connecting socket has none yet when it is described first.

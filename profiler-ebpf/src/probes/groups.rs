@@ -21,7 +21,7 @@ const DEPTH: usize = 32;
 #[btf_tracepoint(function = "cgroup_attach_task")]
 pub fn group_enter(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: argument 0 is a cgroup, argument 2 a task_struct.
-    unsafe { enter(ctx.arg(0), ctx.arg(2)) };
+    unsafe { enter(ctx.arg(0), ctx.arg(2), true) };
     0
 }
 
@@ -35,7 +35,7 @@ pub fn group_fork(ctx: BtfTracePointContext) -> i32 {
         unsafe {
             let sets = child.add(offset(Field::TaskCgroups)).cast::<*const u8>().read_volatile();
             if let Some(group) = read::<*const u8>(sets, Field::CssSetDefault) {
-                enter(group, child);
+                enter(group, child, false);
             }
         }
     }
@@ -43,15 +43,15 @@ pub fn group_fork(ctx: BtfTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-unsafe fn enter(group: *const u8, task: *const u8) {
+unsafe fn enter(group: *const u8, task: *const u8, has_lived: bool) {
     // SAFETY: the caller's task is a task_struct, and its group a cgroup.
     unsafe {
         let tgid: u32 = load(task, Field::TaskTgid);
-        if target::of(tgid).is_none() && is_followed(group) {
+        if target::of(tgid).is_none() && !target::is_kernels(task) && is_followed(group) {
             let leader = task.add(offset(Field::TaskGroupLeader)).cast::<*const u8>().read_volatile();
             let mut comm = [0; 16];
             read_bytes(leader, Field::TaskComm, &mut comm);
-            target::adopt(tgid, 0, comm, true);
+            target::adopt(tgid, 0, comm, has_lived);
         }
     }
 }

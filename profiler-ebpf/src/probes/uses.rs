@@ -11,7 +11,7 @@ use profiler_ebpf::abi::{
 
 use crate::{
     emit::{lose, now_ns},
-    maps::{FREE_USES, NO_EXIST, SOCKET_USES, USE_OF},
+    maps::{FREE_USES, NEW_SOCKETS, NO_EXIST, SOCKET_USES, USE_OF},
     probes::{connections, traffic},
 };
 
@@ -22,8 +22,8 @@ pub unsafe fn known(traffic: Option<*mut Traffic>, key: &SocketKey) -> Option<*m
     unsafe { at((*traffic?).use_slot, key) }
 }
 
-/// Finds the element by its key, and makes it at the first use, by a call that received so many bytes. Without a place for it, tells in `Err` whether the
-/// socket carries control traffic.
+/// Finds the element by its key, and makes it at the first use, by a call that received so many bytes. Without a place
+/// for it, tells in `Err` whether the socket carries control traffic.
 #[inline(always)]
 pub unsafe fn find(
     sk: *const u8,
@@ -79,6 +79,9 @@ unsafe fn first_use(key: SocketKey, control: bool) -> u32 {
             SocketBytes { control: u8::from(control), first_ns: now_ns(), ..SocketBytes::default() };
         (*element).key = key;
         if USE_OF.insert(key, slot, NO_EXIST).is_ok() {
+            if let Some(count) = NEW_SOCKETS.get_ptr_mut(0) {
+                *count += 1;
+            }
             return slot;
         }
         // A second thread was faster, or the table is full.

@@ -197,6 +197,7 @@ pub const OWNERS: &str = "owners";
 
 const GROUP_FIELDS: &[Field] = &[
     TaskTgid,
+    TaskFlags,
     TaskComm,
     TaskGroupLeader,
     TaskCgroups,
@@ -209,6 +210,10 @@ const GROUP_FIELDS: &[Field] = &[
 ];
 
 const SOCKET_FIELDS: &[Field] = &[
+    TcpBytesReceived,
+    TcpBytesSent,
+    TcpBytesAcked,
+    TcpBytesRetransmitted,
     SockFamily,
     SockProtocol,
     SockLocalPort,
@@ -344,7 +349,11 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// Every program of the object, in the order in which they are detached.
 pub fn programs() -> impl Iterator<Item = &'static Program> {
-    FAMILIES.iter().flat_map(|family| family.programs).chain(second::programs())
+    let programs = FAMILIES.iter().flat_map(|family| family.programs);
+    programs.flat_map(|program| {
+        let instead = second::instead_of(program.name).iter().map(|choice| &choice.program);
+        std::iter::once(program).chain(instead)
+    })
 }
 
 /// The attach point of each program that has one in the object.

@@ -55,9 +55,11 @@ impl Sockets {
         let ends: HashMap<u64, Socket> = self.ends.iter().collect::<Result<_, _>>()?;
         // Received bytes of each socket that was used, over all processes.
         let mut used = HashMap::<u64, u64>::new();
+        let mut users = HashMap::<u64, u32>::new();
         let mut gone = Vec::new();
         for (slot, SocketUse { key, bytes, .. }) in uses(&self.uses) {
             *used.entry(key.cookie).or_default() += bytes.rx_bytes;
+            *users.entry(key.cookie).or_default() += 1;
             let socket = ends.get(&key.cookie);
             let closed_ns = socket.map_or(0, |socket| socket.closed_ns);
             let now = (bytes.rx_bytes + bytes.tx_bytes, closed_ns);
@@ -86,9 +88,12 @@ impl Sockets {
         for (slot, key) in gone {
             self.written.remove(&key);
             self.give_back(slot, &key)?;
-            let is_last_user = |socket: &Socket| socket.closed_ns != 0 || socket.process == key.process;
-            if ends.get(&key.cookie).is_some_and(is_last_user) {
-                remove(&mut self.ends, &key.cookie)?;
+            // Others that inherited the socket go on with its ends.
+            if let Some(left) = users.get_mut(&key.cookie) {
+                *left -= 1;
+                if *left == 0 && ends.contains_key(&key.cookie) {
+                    remove(&mut self.ends, &key.cookie)?;
+                }
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     thread,
+    time::Duration,
 };
 
 use profiler::capture::{Protocol, SocketTotals};
@@ -60,7 +61,7 @@ fn a_connection_has_a_beginning_an_end_and_the_kernels_own_totals() {
         assert_eq!(far.read_to_end(&mut Vec::new()).unwrap(), 100);
         drop((near, far));
         // The last acknowledgements of the connection.
-        thread::sleep(std::time::Duration::from_millis(200));
+        thread::sleep(Duration::from_millis(200));
     });
     let ends = find(&recorded, Protocol::Tcp, port).ends.clone().expect("the ends are known");
     let established = ends.established_ns.expect("the connection began in the recording");
@@ -68,6 +69,23 @@ fn a_connection_has_a_beginning_an_end_and_the_kernels_own_totals() {
     assert!(established < closed.at_ns, "{established} {closed:?}");
     assert!(ends.has_peer(), "{ends:?}");
     assert_eq!(closed.bytes_sent, 100);
+}
+
+/// Such a close sets TCP's totals to 0 before the socket ends.
+#[test]
+fn a_close_without_lingering_keeps_the_kernels_own_totals() {
+    let mut port = 0;
+    let recorded = record(|| {
+        let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+        port = far.local_addr().unwrap().port();
+        near.write_all(&[7; 5000]).unwrap();
+        far.read_exact(&mut [0; 5000]).unwrap();
+        rustix::net::sockopt::set_socket_linger(&far, Some(Duration::ZERO)).unwrap();
+        drop(far);
+        thread::sleep(Duration::from_millis(200));
+    });
+    let ends = find(&recorded, Protocol::Tcp, port).ends.clone().expect("the ends are known");
+    assert_eq!(ends.closed.expect("the connection ended").bytes_received, 5000);
 }
 
 #[test]

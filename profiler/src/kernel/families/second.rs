@@ -10,11 +10,6 @@ pub fn instead_of(program: &str) -> &'static [SecondChoice] {
     CHOICES.iter().find(|(first, _)| *first == program).map_or(&[], |(_, second)| second)
 }
 
-/// All of them.
-pub fn programs() -> impl Iterator<Item = &'static Program> {
-    CHOICES.iter().flat_map(|(_, second)| *second).map(|choice| &choice.program)
-}
-
 pub struct SecondChoice {
     /// Its parameters are all that the function has: the returned value stands behind them.
     pub program: Program,
