@@ -3,9 +3,11 @@
 use std::{
     env,
     fmt::{self, Display},
-    io::{BufRead as _, BufReader, Write as _},
+    io::{self, BufRead as _, BufReader, Read, Write as _},
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
     time::Duration,
 };
 
@@ -15,8 +17,10 @@ use serde::Serialize;
 
 use super::child;
 
-/// How long a load may take to end after its input has.
+/// How long a load may take to be up, to do its work, and to end after its input has.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same for a swarm to be up and to do its work: longer than the 3 min after which it gives up itself, and says why.
+const SWARM_PATIENCE: Duration = Duration::from_secs(240);
 const PACE_BYTES_PER_S: f64 = 1e9;
 const BITTORRENT: &str = "deluge-tcp";
 
@@ -64,7 +68,8 @@ pub enum Load {
 pub struct Waiting {
     pub pids: Vec<u32>,
     child: Child,
-    lines: BufReader<ChildStdout>,
+    lines: Receiver<io::Result<String>>,
+    limit: Duration,
 }
 
 /// What a load did.
@@ -100,6 +105,13 @@ impl Load {
         }
     }
 
+    fn patience(self) -> Duration {
+        match self {
+            Self::Stream16k | Self::Stream64k => PATIENCE,
+            Self::Bittorrent => SWARM_PATIENCE,
+        }
+    }
+
     /// Starts it, up to where it waits for its word.
     pub fn start(self, length: Length, profiler: &Path, scratch: &Path) -> Result<Waiting> {
         let mut command = match self {
@@ -119,8 +131,8 @@ impl Load {
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("start {self}"))?;
-        let lines = BufReader::new(child.stdout.take().context("the load has no output")?);
-        let mut waiting = Waiting { pids: Vec::new(), child, lines };
+        let lines = lines(child.stdout.take().context("the load has no output")?);
+        let mut waiting = Waiting { pids: Vec::new(), child, lines, limit: self.patience() };
         waiting.pids = pids(&waiting.line("ready")?).with_context(|| format!("{self} names no processes"))?;
         Ok(waiting)
     }
@@ -146,13 +158,8 @@ impl Waiting {
         Ok(())
     }
 
-    fn line(&mut self, word: &str) -> Result<String> {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).context("read what the load says")?;
-        match line.trim_end().strip_prefix(word) {
-            Some(rest) => Ok(rest.trim().to_owned()),
-            None => bail!("the load ended before it was {word}: its error is above"),
-        }
+    fn line(&self, word: &str) -> Result<String> {
+        rest(&self.lines, word, self.limit)
     }
 }
 
@@ -190,6 +197,26 @@ fn stream(call: usize, pace: Option<f64>, length: Length) -> Result<Command> {
     Ok(command)
 }
 
+/// The lines of a load, which a thread reads, because reading itself has no limit.
+fn lines(output: impl Read + Send + 'static) -> Receiver<io::Result<String>> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || BufReader::new(output).lines().try_for_each(|line| sender.send(line)));
+    lines
+}
+
+/// What follows `word` in the next line, for which it waits as long as `limit`.
+fn rest(lines: &Receiver<io::Result<String>>, word: &str, limit: Duration) -> Result<String> {
+    let line = match lines.recv_timeout(limit) {
+        Ok(line) => line.context("read what the load says")?,
+        Err(RecvTimeoutError::Timeout) => bail!("the load was not {word} within {} s", limit.as_secs_f64()),
+        Err(RecvTimeoutError::Disconnected) => {
+            bail!("the load ended before it was {word}: its error is above")
+        }
+    };
+    let rest = line.strip_prefix(word).with_context(|| format!("the load says `{line}`, not `{word} …`"))?;
+    Ok(rest.trim().to_owned())
+}
+
 fn pids(line: &str) -> Option<Vec<u32>> {
     let pids: Option<Vec<u32>> = line.split_whitespace().map(|pid| pid.parse().ok()).collect();
     pids.filter(|pids| !pids.is_empty())
@@ -211,5 +238,21 @@ mod tests {
         assert_eq!(pids("17 x"), None);
         assert_eq!(done("4000 2500000000"), Some(Done { bytes: 4000, seconds: 2.5 }));
         assert_eq!(done("4000"), None);
+    }
+
+    #[track_caller]
+    fn check(output: impl Read + Send + 'static, expected: &str) {
+        let found = rest(&lines(output), "ready", Duration::from_millis(300));
+        assert_eq!(found.unwrap_or_else(|error| error.to_string()), expected);
+    }
+
+    #[test]
+    fn a_load_that_says_nothing_is_not_waited_for_for_ever() {
+        check(&b"ready 17 18\ndone 1 2\n"[..], "17 18");
+        check(&b""[..], "the load ended before it was ready: its error is above");
+        check(&b"done 1 2\n"[..], "the load says `done 1 2`, not `ready …`");
+        // Open, and nobody writes to it.
+        let (output, _input) = io::pipe().expect("a pipe");
+        check(output, "the load was not ready within 0.3 s");
     }
 }

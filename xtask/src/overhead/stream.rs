@@ -7,17 +7,20 @@ use std::{
     env,
     io::{self, BufRead as _, Read as _, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    process::Stdio,
+    process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::child;
 
 /// How far ahead of its pace the sender may be, before it sleeps.
 const AHEAD: Duration = Duration::from_millis(1);
+/// How long the sender may take to connect.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -52,7 +55,7 @@ fn receive(args: &Args) -> Result<()> {
     }
     child::ends_with_parent(&mut sender, libc::SIGKILL);
     let mut sender = sender.spawn().context("start the sender")?;
-    let (mut stream, _) = listener.accept().context("wait for the sender")?;
+    let mut stream = accept(&listener, &mut sender, CONNECT_LIMIT)?;
     say(&format!("ready {} {}", std::process::id(), sender.id()))?;
     if io::stdin().lock().read_line(&mut String::new())? == 0 {
         return Ok(());
@@ -73,6 +76,25 @@ fn receive(args: &Args) -> Result<()> {
     say(&format!("done {bytes} {}", took.as_nanos()))?;
     io::stdin().lock().read_line(&mut String::new())?;
     Ok(())
+}
+
+/// The sender's connection; an error if it ends before that, or takes longer than `limit`.
+fn accept(listener: &TcpListener, sender: &mut Child, limit: Duration) -> Result<TcpStream> {
+    listener.set_nonblocking(true).context("listen on loopback")?;
+    let deadline = Instant::now() + limit;
+    loop {
+        match listener.accept() {
+            // Linux does not hand down O_NONBLOCK to the connection.
+            Ok((stream, _)) => return Ok(stream),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("wait for the sender"),
+        }
+        if let Some(status) = sender.try_wait().context("wait for the sender")? {
+            bail!("the sender ended before it connected ({status}): its error is above");
+        }
+        ensure!(Instant::now() < deadline, "the sender did not connect within {} s", limit.as_secs_f64());
+        thread::sleep(LOOK_INTERVAL);
+    }
 }
 
 fn send(args: &Args, port: u16) -> Result<()> {
@@ -102,4 +124,34 @@ fn send(args: &Args, port: u16) -> Result<()> {
 fn say(line: &str) -> Result<()> {
     let mut out = io::stdout();
     writeln!(out, "{line}").and_then(|()| out.flush()).context("write to the standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(sender: &mut Command, connects: bool, expected: &str) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
+        let mut sender = sender.spawn().expect("it starts");
+        let ours = connects.then(|| TcpStream::connect(listener.local_addr().expect("an address")));
+        let found = accept(&listener, &mut sender, Duration::from_millis(500));
+        let found = found.map_or_else(|error| error.to_string(), |_| "connected".to_owned());
+        drop(ours);
+        let _ = sender.kill();
+        sender.wait().expect("it ends");
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_sender_that_never_connects_is_an_error() {
+        let mut sleeps = Command::new("sleep");
+        sleeps.arg("60");
+        check(&mut sleeps, true, "connected");
+        check(&mut sleeps, false, "the sender did not connect within 0.5 s");
+        let ended = "the sender ended before it connected (exit status: 1): its error is above";
+        check(&mut Command::new("false"), false, ended);
+    }
 }
