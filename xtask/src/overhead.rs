@@ -72,20 +72,17 @@ pub fn run(args: &Args) -> Result<()> {
     let (tools, about) = tools(&args.tool);
     let loads = if args.load.is_empty() { Load::value_variants() } else { &args.load };
 
-    let mut rows = Vec::new();
-    let outcome = rounds(&mut rows, usize::from(args.rounds), loads, &tools, &profiler, &scratch.path);
     let mut results = Results {
-        about: About::now(typed(args), about)?,
-        rounds: args.rounds.into(),
+        about: About::now(typed(args), scratch.filesystem(), about)?,
+        rounds: 0,
+        rounds_asked: args.rounds.into(),
         loads: loads.to_vec(),
-        summaries: summary::summaries(&rows),
+        summaries: Vec::new(),
         probes: Vec::new(),
     };
-    if !rows.is_empty() {
-        // What was measured stays, also if something fails from here on.
-        results::write(&folder, &results, &rows)?;
-    }
-    outcome?;
+    let rows = rounds(&mut results, &folder, &tools, |load, tool, place| {
+        run::run(load, tool, place, &profiler, &scratch.path)
+    })?;
     if tools.contains(&Tool::Profiler) && Tool::Bpftrace.obstacle().is_none() {
         for &load in loads {
             eprintln!("{load}: one more run, for the cost of each probe");
@@ -102,21 +99,22 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Every run of every round, with a line for each. What was measured is in `rows`, also if a run fails.
+/// Every run of every round, with a line for each. All that was measured is written after each run, and stays if a
+/// later one fails or this is killed.
 fn rounds(
-    rows: &mut Vec<Row>,
-    rounds: usize,
-    loads: &[Load],
+    results: &mut Results,
+    folder: &Path,
     tools: &[Tool],
-    profiler: &Path,
-    scratch: &Path,
-) -> Result<()> {
+    run: impl Fn(Load, Tool, (usize, usize)) -> Result<Row>,
+) -> Result<Vec<Row>> {
+    let (rounds, loads) = (results.rounds_asked, results.loads.clone());
+    let mut rows = Vec::new();
     let runs = rounds * loads.len() * tools.len();
     let estimate = loads.iter().map(|load| load.estimate_s()).sum::<f64>() * (rounds * tools.len()) as f64;
     eprintln!("{runs} runs, about {}", minutes(estimate));
     let started = Instant::now();
     for round in 0..rounds {
-        for &load in loads {
+        for &load in &loads {
             for (place, tool) in order::order(tools.len(), round).into_iter().enumerate() {
                 let tool = tools[tool];
                 // As fast as so far, once a whole round has shown how fast that is.
@@ -127,12 +125,15 @@ fn rounds(
                     done => estimate * (runs - done) as f64 / runs as f64,
                 };
                 eprintln!("round {} of {rounds}: {load}, {tool}; {} left", round + 1, minutes(left));
-                let row = run::run(load, tool, (round + 1, place + 1), profiler, scratch);
+                let row = run(load, tool, (round + 1, place + 1));
                 rows.push(row.with_context(|| format!("round {}: {load}, {tool}", round + 1))?);
+                results.rounds = rows.len() / (tools.len() * loads.len());
+                results.summaries = summary::summaries(&rows);
+                results::write(folder, results, &rows)?;
             }
         }
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// Those that can be used, the unprofiled run first, and what is said of all that were asked for.
@@ -173,6 +174,8 @@ fn minutes(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::Cell, env, fs, process};
+
     use super::*;
 
     #[test]
@@ -180,6 +183,31 @@ mod tests {
         let (tools, about) = tools(&[Tool::Profiler]);
         assert_eq!(tools, [Tool::Nothing, Tool::Profiler]);
         assert_eq!(about.len(), 2);
+    }
+
+    #[test]
+    fn what_was_measured_before_a_failure_is_written() {
+        let folder = env::temp_dir().join(format!("xtask-overhead-test-{}", process::id()));
+        let about = About::now(String::new(), None, Vec::new()).expect("this host");
+        let loads = vec![Load::Stream16k];
+        let mut results =
+            Results { about, rounds: 0, rounds_asked: 3, loads, summaries: Vec::new(), probes: Vec::new() };
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let runs = Cell::new(0);
+        let outcome =
+            rounds(&mut results, &folder, &[Tool::Nothing, Tool::Profiler], |_, tool, (round, _)| {
+                // The runs before this one, under the heading.
+                let lines = if runs.get() == 0 { 0 } else { 1 + runs.get() };
+                assert_eq!(read("rounds.csv").lines().count(), lines);
+                runs.set(runs.get() + 1);
+                ensure!(runs.get() < 4, "on purpose");
+                Ok(summary::tests::row(round, tool, 1000.0, 1.0))
+            });
+        let error = outcome.expect_err("the fourth run fails").to_string();
+        let (report, names) = (read("report.md"), fs::read_dir(&folder).map_or(0, Iterator::count));
+        let _ = fs::remove_dir_all(&folder);
+        assert_eq!((error.as_str(), runs.get(), names), ("round 2: stream-16k, nothing", 4, 3));
+        assert!(report.contains(": 1 of 3 rounds,"), "{report}");
     }
 
     #[test]

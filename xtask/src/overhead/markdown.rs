@@ -13,10 +13,17 @@ pub fn render(results: &Results) -> String {
     let about = &results.about;
     let _ = write!(
         out,
-        "{}, Linux {}, {} CPUs, profiler {}; `{}`: {} rounds, in each of them every tool once, in an order \
+        "{}, Linux {}, {} CPUs, profiler {}; `{}`: {}, in each of them every tool once, in an order \
          that is another one in each round. Ratios are to the unprofiled run of the same round, geometric means with \
-         their 95 % confidence interval (Student's t on logarithms, paired).\n\n",
-        about.date, about.kernel, about.cpus, about.profiler, about.command, results.rounds,
+         their 95 % confidence interval (Student's t on logarithms, paired). The tools' files were on {}. The kernel's \
+         buffers of perf are in no column of memory: they are neither the tool's own memory nor BPF maps.\n\n",
+        about.date,
+        about.kernel,
+        about.cpus,
+        about.profiler,
+        about.command,
+        rounds(results.rounds, results.rounds_asked),
+        about.scratch_filesystem.as_deref().unwrap_or("a file system that could not be told"),
     );
     for tool in &about.tools {
         let version = tool.version.as_deref().map_or_else(String::new, |version| format!(" ({version})"));
@@ -79,8 +86,20 @@ fn ratio(ratio: Option<Ratio>) -> String {
     }
 }
 
+fn rounds(whole: usize, asked: usize) -> String {
+    if whole < asked { format!("{whole} of {}", counted(asked, "round")) } else { counted(whole, "round") }
+}
+
 fn lost(events: u64, unknown_runs: usize) -> String {
-    if unknown_runs > 0 { format!("{events}, unknown in {unknown_runs} runs") } else { events.to_string() }
+    if unknown_runs > 0 {
+        format!("{events}, unknown in {}", counted(unknown_runs, "run"))
+    } else {
+        events.to_string()
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A script as one line of code.
@@ -99,5 +118,15 @@ mod tests {
         assert_eq!(ratio(pairs(None, None)), "0.900");
         assert_eq!(ratio(None), "—");
         assert_eq!(in_line("a {\n  b\n}\n"), "`a { b }`");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(
+            [lost(7, 0), lost(7, 1), lost(7, 2)],
+            ["7", "7, unknown in 1 run", "7, unknown in 2 runs"]
+        );
+        assert_eq!([rounds(1, 1), rounds(5, 5)], ["1 round", "5 rounds"]);
+        assert_eq!([rounds(0, 1), rounds(3, 20)], ["0 of 1 round", "3 of 20 rounds"]);
     }
 }

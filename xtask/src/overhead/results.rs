@@ -16,7 +16,9 @@ use crate::{command, workspace};
 #[derive(Serialize)]
 pub struct Results {
     pub about: About,
+    /// Those that are whole.
     pub rounds: usize,
+    pub rounds_asked: usize,
     pub loads: Vec<Load>,
     pub summaries: Vec<Summary>,
     pub probes: Vec<Probes>,
@@ -31,6 +33,8 @@ pub struct About {
     pub cpus: usize,
     /// Its commit; `+` where the sources had changes on top of it.
     pub profiler: String,
+    /// Where the tools and the swarm write their files.
+    pub scratch_filesystem: Option<String>,
     pub tools: Vec<AboutTool>,
 }
 
@@ -43,13 +47,15 @@ pub struct AboutTool {
 }
 
 impl About {
-    pub fn now(command: String, tools: Vec<AboutTool>) -> Result<Self> {
+    /// To be asked before anything is written: a folder of results is a change to the sources.
+    pub fn now(command: String, scratch_filesystem: Option<String>, tools: Vec<AboutTool>) -> Result<Self> {
         Ok(Self {
             date: ask("date", &["+%F"])?,
             command,
             kernel: ask("uname", &["-r"])?,
             cpus: thread::available_parallelism().context("count the CPUs")?.get(),
             profiler: commit(),
+            scratch_filesystem,
             tools,
         })
     }
@@ -66,18 +72,25 @@ pub fn folder(typed: Option<&Path>) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Writes all files, and gives the report.
+/// Writes all files, and gives the report. Each file is there as it was before or as it is now, whenever this is
+/// interrupted.
 pub fn write(folder: &Path, results: &Results, rows: &[Row]) -> Result<String> {
     fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
-    let put = |name: &str, bytes: &[u8]| {
-        let file = folder.join(name);
-        fs::write(&file, bytes).with_context(|| format!("write {}", file.display()))
-    };
+    let put = |name: &str, bytes: &[u8]| replace(&folder.join(name), bytes);
     let report = markdown::render(results);
     put("report.md", report.as_bytes())?;
     put("overhead.json", &serde_json::to_vec_pretty(results)?)?;
     put("rounds.csv", &csv(rows)?)?;
     Ok(report)
+}
+
+fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
+    let new = file.with_added_extension("new");
+    let write = || {
+        fs::write(&new, bytes)?;
+        fs::rename(&new, file)
+    };
+    write().with_context(|| format!("write {}", file.display()))
 }
 
 fn csv(rows: &[Row]) -> Result<Vec<u8>> {
@@ -100,4 +113,22 @@ fn ask(program: &str, arguments: &[&str]) -> Result<String> {
     let answer =
         command::ask(Command::new(program).args(arguments)).with_context(|| format!("`{program}` failed"))?;
     Ok(answer.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, io, process};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_never_half_written() {
+        let file = env::temp_dir().join(format!("xtask-overhead-replaced-{}", process::id()));
+        replace(&file, b"old").expect("write it");
+        let before = fs::File::open(&file).expect("it is there");
+        replace(&file, b"new").expect("write it again");
+        let found = [io::read_to_string(before), fs::read_to_string(&file)].map(Result::unwrap_or_default);
+        let _ = fs::remove_file(&file);
+        assert_eq!(found, ["old", "new"]);
+    }
 }

@@ -1,7 +1,7 @@
 //! A folder for what the tools write, gone when this program is, even if it is killed.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
 };
@@ -9,7 +9,11 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::child;
+use crate::command::{ask, run};
 
+/// On a disk, where /tmp is often in memory: what is written there would count as the machine's memory, and cost a tool
+/// that writes a lot too little. The transfers of `profiler bench` are there as well.
+const FOLDER: &str = "/var/tmp";
 /// Where the tracepoints' formats are.
 const TRACEFS: &str = "/sys/kernel/tracing";
 
@@ -22,7 +26,7 @@ pub struct Scratch {
 impl Scratch {
     /// Makes the folder, and mounts tracefs if nobody has.
     pub fn make() -> Result<Self> {
-        let path = env::temp_dir().join(format!("xtask-overhead-{}", process::id()));
+        let path = Path::new(FOLDER).join(format!("xtask-overhead-{}", process::id()));
         fs::create_dir(&path).with_context(|| format!("make the folder {}", path.display()))?;
         let mounts = !Path::new(TRACEFS).join("events").exists();
         // It waits for the end of its input, which this process holds: it is closed however this process ends.
@@ -35,9 +39,14 @@ impl Scratch {
         let janitor = janitor.stdin(Stdio::piped()).spawn().context("start `sh`")?;
         let scratch = Self { path, janitor };
         if mounts {
-            crate::command::run(Command::new("mount").args(["-t", "tracefs", "tracefs", TRACEFS]))?;
+            run(Command::new("mount").args(["-t", "tracefs", "tracefs", TRACEFS]))?;
         }
         Ok(scratch)
+    }
+
+    /// The kind of file system that the folder is on, if it can be told.
+    pub fn filesystem(&self) -> Option<String> {
+        filesystem(&self.path)
     }
 }
 
@@ -45,5 +54,22 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         drop(self.janitor.stdin.take());
         let _ = child::wait(&self.janitor, std::time::Duration::from_secs(10), "removing the scratch folder");
+    }
+}
+
+fn filesystem(path: &Path) -> Option<String> {
+    let kinds = ask(Command::new("findmnt").args(["-no", "FSTYPE", "-T"]).arg(path))?;
+    // Of those that are mounted over each other, the last one is seen.
+    Some(kinds.lines().last()?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_folder_is_on() {
+        assert_eq!(filesystem(Path::new("/proc/self")).as_deref(), Some("proc"));
+        assert_eq!(filesystem(Path::new("/no/such/folder")), None);
     }
 }

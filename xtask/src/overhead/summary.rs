@@ -65,10 +65,10 @@ fn summary(rows: &[Row], load: Load, tool: Tool) -> Summary {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn row(round: usize, tool: Tool, bytes_per_s: f64, machine_cpu_s: f64) -> Row {
+    pub fn row(round: usize, tool: Tool, bytes_per_s: f64, machine_cpu_s: f64) -> Row {
         Row {
             load: Load::Stream16k,
             round,
