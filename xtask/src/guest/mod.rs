@@ -35,6 +35,9 @@ pub fn test(versions: &[&str]) -> Result<()> {
     let initramfs = folder.join("initramfs.cpio");
     image::write(&initramfs, &build::kernel_tests()?)?;
 
+    for (name, reason) in selection::left_out() {
+        eprintln!("left out under these kernels: {name}: {reason}");
+    }
     let machines = versions.iter().zip(&kernels);
     let failed: Vec<anyhow::Error> = thread::scope(|scope| {
         let running: Vec<_> = machines

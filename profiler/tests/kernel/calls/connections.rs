@@ -12,7 +12,7 @@ use profiler::capture::Protocol;
 
 use super::{
     counted,
-    pair::{Pair, cookie, file, set_linger},
+    pair::{Pair, cookie, file, set_linger, wait_for_more},
 };
 use crate::recorded::record;
 
@@ -100,6 +100,8 @@ fn a_connection_that_is_reset_halfway_has_what_its_calls_moved() {
             while received < 500_000 {
                 received += file(&far).read(&mut [0; 10_000]).unwrap() as u64;
             }
+            // A slow host's writer may have sent no more than that.
+            wait_for_more(&far);
             set_linger(&far);
             drop(far);
             rows.push((address, cookies, writer.join().unwrap(), received));

@@ -114,6 +114,14 @@ pub fn moved(result: isize) -> u64 {
     result as u64
 }
 
+/// Waits until something that was sent lies there unread.
+#[track_caller]
+pub fn wait_for_more(socket: &OwnedFd) {
+    let mut polled = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one live entry.
+    assert_eq!(unsafe { libc::poll(&raw mut polled, 1, 5000) }, 1, "there is more to come");
+}
+
 /// A copy of the descriptor, as a file.
 pub fn file(socket: &OwnedFd) -> File {
     File::from(socket.as_fd().try_clone_to_owned().unwrap())

@@ -10,7 +10,7 @@ use super::{
     Side::Receives,
     check,
     messages::{self, Message},
-    pair::{Pair, STREAM_BYTES, file, moved, read_all},
+    pair::{Pair, STREAM_BYTES, file, moved, read_all, wait_for_more},
 };
 
 const ROWS: &[Row] = &[
@@ -96,9 +96,7 @@ fn without_waiting(socket: &OwnedFd) -> u64 {
         let result = recv(socket, &mut buffer, libc::MSG_DONTWAIT);
         if result == -1 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock {
             refused += 1;
-            let mut polled = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            // SAFETY: one live entry.
-            assert_eq!(unsafe { libc::poll(&raw mut polled, 1, 5000) }, 1, "there is more to come");
+            wait_for_more(socket);
             continue;
         }
         match moved(result) {
