@@ -100,13 +100,18 @@ pub fn run(
     }
     let mut targets = shared.targets.lock().expect("no holder panicked");
     sweep.write_witnesses(&targets, Moment::BeforeEnd, &mut out)?;
-    let mut host = witness::host(Moment::BeforeEnd);
+    let live_threads =
+        |moment| witness::live_threads(targets.processes().map(|(_, process)| process), moment);
+    let mut around_end = witness::host(Moment::BeforeEnd);
+    around_end.extend(live_threads(Moment::BeforeEnd));
     let open = sweep::open::look(&targets);
     let reentries = cost::reentries(&ebpf)?;
     detach(&mut ebpf)?;
     // Counters stand still from here on.
     let end_ns = now_ns();
-    host.extend(witness::host(Moment::AfterEnd));
+    // Threads first: they run on, and what a long sweep adds would be part of the known error.
+    around_end.extend(live_threads(Moment::AfterEnd));
+    around_end.extend(witness::host(Moment::AfterEnd));
     ring.drain(&mut stacks, &mut out)?;
     write_moved_in(&mut targets, &mut out)?;
     ring::write_pending(&ebpf, &mut out)?;
@@ -114,7 +119,7 @@ pub fn run(
     sweep.write_open(open, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &mut stacks, &mut out)?;
     sweep.write_witnesses(&targets, Moment::AfterEnd, &mut out)?;
-    host.iter().try_for_each(|witness| out.push(witness))?;
+    around_end.iter().try_for_each(|witness| out.push(witness))?;
     drop(targets);
     stacks.write(&mut out)?;
     write_losses(&sweep, reentries, &ring, &stacks, &mut out)?;

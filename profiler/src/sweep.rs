@@ -160,9 +160,6 @@ impl Sweep {
             if let Some(totals) = witness::process(process.tgid, serial, moment) {
                 out.push(&totals)?;
             }
-            if moment == Moment::AfterEnd {
-                witness::threads(process.tgid, serial, moment).iter().try_for_each(|run| out.push(run))?;
-            }
         }
         let carried = self.namespaces.read(&alive, moment);
         carried.iter().try_for_each(|interface| out.push(interface))

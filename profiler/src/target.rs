@@ -222,6 +222,7 @@ impl Targets {
             thread_io(pid).map(|(tid, io)| Record::ThreadIo(io_record(since_ns, name, tid, &io, true))),
         );
         baseline.extend(witness::process(pid, name, Moment::AfterStart));
+        baseline.extend(witness::threads(pid, name, Moment::AfterStart));
         Ok(Registered { serial: name, baseline })
     }
 

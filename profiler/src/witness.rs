@@ -59,6 +59,12 @@ pub fn ended(process: &Process) -> Option<Record> {
     is_it.then(|| read_process(&found, &stat, ProcessSerial(process.serial), Moment::AfterEnd)).flatten()
 }
 
+/// The CPU time of each thread of the processes that live.
+pub fn live_threads(processes: impl Iterator<Item = Process>, moment: Moment) -> Vec<Record> {
+    let alive = processes.filter(|process| process.exited_ns == 0);
+    alive.flat_map(|process| threads(process.tgid, ProcessSerial(process.serial), moment)).collect()
+}
+
 /// The CPU time of each thread of a process.
 pub fn threads(pid: u32, serial: ProcessSerial, moment: Moment) -> Vec<Record> {
     let tasks = ProcProcess::new(pid as i32).and_then(|process| process.tasks());

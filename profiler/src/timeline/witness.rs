@@ -76,15 +76,19 @@ impl<T> Readings<T> {
         }
     }
 
+    /// What stood there as counting began, at most: 0 for a thing that began in the recording.
+    pub fn at_start(&self, counter: impl Fn(&T) -> u64) -> u64 {
+        self.after_start.as_ref().or(self.before_start.as_ref()).map_or(0, counter)
+    }
+
     /// A thing without a reading at the start began in the recording, with 0. `None` without a reading after that.
     pub fn grown(&self, counter: impl Fn(&T) -> u64) -> Option<Grown> {
         let of = |reading: &Option<T>| reading.as_ref().map(&counter);
         let before_start = of(&self.before_start).unwrap_or(0);
-        let after_start = of(&self.after_start).unwrap_or(before_start);
         // What has ended counts nothing any more: its last reading needs no other before it.
         let at_end = of(&self.before_end).or_else(|| of(&self.after_end)).or_else(|| of(&self.during))?;
         Some(Grown {
-            least: at_end.saturating_sub(after_start),
+            least: at_end.saturating_sub(self.at_start(&counter)),
             most: of(&self.after_end).map(|end| end.saturating_sub(before_start)),
         })
     }

@@ -3,10 +3,10 @@
 use crate::{
     capture::{ThreadState, ThreadTotals},
     kernel::families::SCHEDULING,
-    timeline::{Process, ThreadTime, Timeline},
+    timeline::{Grown, Process, ThreadTime, Timeline},
 };
 
-use super::{Comparison, Measure, Relation};
+use super::{Comparison, Measure};
 
 const OF_PROCESS: Measure = Measure {
     what: "time on the CPU",
@@ -47,14 +47,18 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
             });
             let run = |thread: &ThreadTotals| {
                 let readings = timeline.witnesses.threads.get(&(*serial, thread.tid))?;
-                readings.grown(|reading| reading.run_ns)?.most
+                readings.grown(|reading| reading.run_ns).filter(|grown| grown.most.is_some())
             };
             let lives = |thread: &ThreadTotals| thread.state != ThreadState::Exited && run(thread).is_some();
             let living = sum(timeline, process, lives);
             let by_thread = (living.threads > 0).then(|| {
                 let known_error = known_error_ns(timeline, &living) + UPDATE_NS * living.threads;
-                let theirs = process.threads.values().filter(|thread| lives(thread)).filter_map(run).sum();
-                OF_THREADS.compare(process.name(), living.on_cpu_ns(), Relation::Equal, theirs, known_error)
+                let runs = || process.threads.values().filter(|thread| lives(thread)).filter_map(run);
+                let grown = Grown {
+                    least: runs().map(|grown| grown.least).sum(),
+                    most: runs().map(|grown| grown.most).sum(),
+                };
+                OF_THREADS.compare_grown(process.name(), living.on_cpu_ns(), grown, known_error)
             });
             [whole, by_thread].into_iter().flatten()
         })

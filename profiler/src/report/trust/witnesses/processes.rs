@@ -86,10 +86,12 @@ fn calls(timeline: &Timeline, serial: ProcessSerial, process: &Process) -> Vec<C
         if children.is_empty() {
             return Some(measure.compare_grown(process.name(), of(process), grown, 0));
         }
-        // A process takes over what a child did as it waits for it, if it does.
-        let ours = of(process) + children.iter().map(|child| of(child)).sum::<u64>();
+        // A process takes over what a child did as it waits for it, if it does: also what was before the recording.
+        let ours = of(process) + children.iter().map(|(_, child)| of(child)).sum::<u64>();
+        let before = children.iter().filter_map(|(serial, _)| timeline.witnesses.processes.get(serial));
+        let before = before.map(|readings| readings.at_start(theirs)).sum();
         let name = format!("{} and its children", process.name());
-        Some(measure.compare(name, ours, Relation::AtLeast, grown.least, 0))
+        Some(measure.compare(name, ours, Relation::AtLeast, grown.least, before))
     };
     [
         row(&READ, FileIo::read_bytes, |reading| reading.read_chars),
@@ -101,17 +103,17 @@ fn calls(timeline: &Timeline, serial: ProcessSerial, process: &Process) -> Vec<C
 }
 
 /// The processes that it or its children started, and that ended.
-fn descendants<'a>(timeline: &'a Timeline, process: &Process) -> Vec<&'a Process> {
+fn descendants<'a>(timeline: &'a Timeline, process: &Process) -> Vec<(ProcessSerial, &'a Process)> {
     let mut pids: Vec<u32> = process.totals.iter().map(|totals| totals.pid).collect();
     let mut found = Vec::new();
     while let Some(parent) = pids.pop() {
-        for child in timeline.processes.values() {
+        for (serial, child) in &timeline.processes {
             if let Some(totals) = &child.totals
                 && totals.parent_pid == parent
                 && totals.exited_ns.is_some()
                 && totals.pid != parent
             {
-                found.push(child);
+                found.push((*serial, child));
                 pids.push(totals.pid);
             }
         }

@@ -112,6 +112,15 @@ fn a_process_takes_over_what_its_children_did() {
     check("it waited for its child", family(5_070), &[&format!("{row} 5070 ± 0")]);
     check("it did not", family(70), &[&format!("{row} 70 ± 0")]);
     check("more than both have", family(5_071), &[&format!("{row} 5071 ± 0 DISAGREES")]);
+
+    let older_child = |parents: u64| {
+        let mut records = family(parents);
+        records.insert(2, process_reading(Moment::BeforeStart, SEEDER, 1_000, 0));
+        records.insert(3, process_reading(Moment::AfterStart, SEEDER, 1_010, 0));
+        records
+    };
+    check("with what it did before the recording", older_child(6_080), &[&format!("{row} 6080 ± 1010")]);
+    check("more than that", older_child(6_081), &[&format!("{row} 6081 ± 1010 DISAGREES")]);
 }
 
 #[test]
@@ -162,6 +171,26 @@ fn cpu_time_is_the_schedulers() {
             &format!("{whole_row} 50000000 ± 41000000 DISAGREES"),
             &format!("{thread_row} 50000000 ± 11000000 DISAGREES"),
         ],
+    );
+    let busy = |before_end_ns: u64, after_end_ns: u64| {
+        let run = |moment, run_ns| {
+            reading(moment, Reading::Thread(ThreadReading { process: LEECHER, tid: 102, run_ns }))
+        };
+        whole([
+            family(SCHEDULING, None),
+            process(LEECHER, "c", 0, 0),
+            run(Moment::BeforeStart, 5 * MS),
+            run(Moment::AfterStart, 7 * MS),
+            thread(LEECHER, 1, ThreadState::Blocked),
+            run(Moment::BeforeEnd, before_end_ns),
+            run(Moment::AfterEnd, after_end_ns),
+        ])
+    };
+    check("it ran on", busy(107 * MS, 145 * MS), &[&format!("{thread_row} 140000000 ± 51000000")]);
+    check(
+        "it ran more before the end",
+        busy(130 * MS, 145 * MS),
+        &[&format!("{thread_row} 140000000 ± 28000000 DISAGREES")],
     );
 }
 
