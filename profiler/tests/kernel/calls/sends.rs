@@ -167,14 +167,14 @@ fn timestamped(near: &OwnedFd, far: &OwnedFd) -> (u64, u64) {
 fn short_sends(socket: &OwnedFd) -> u64 {
     set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, 20_000);
     let all = vec![7_u8; 3_000_001];
-    let (mut sent, mut short, mut refused) = (0, 0, 0);
+    let (mut sent, mut short) = (0, 0);
     while sent < all.len() {
         let rest = &all[sent..];
         // SAFETY: the memory and its length belong together.
         let result =
             unsafe { libc::send(socket.as_raw_fd(), rest.as_ptr().cast(), rest.len(), libc::MSG_DONTWAIT) };
         if result == -1 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock {
-            refused += 1;
+            // As a rule; a reader may also keep up, in an emulated machine.
             let mut polled = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
             // SAFETY: one live entry.
             assert_eq!(unsafe { libc::poll(&raw mut polled, 1, 5000) }, 1, "there is room again");
@@ -183,6 +183,6 @@ fn short_sends(socket: &OwnedFd) -> u64 {
         short += u32::from((result as usize) < rest.len());
         sent += moved(result) as usize;
     }
-    assert!(short > 0 && refused > 0, "{short} short sends, {refused} refused");
+    assert!(short > 0, "no send was short");
     sent as u64
 }
