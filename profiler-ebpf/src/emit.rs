@@ -21,7 +21,7 @@ pub fn emit<T: Event>(record: T) {
 #[inline(always)]
 pub fn lose(class: Loss) {
     if let Some(count) = LOSSES.get_ptr_mut(class as u32) {
-        // SAFETY: this CPU's own element, and preemption is off in a tracepoint.
+        // SAFETY: this CPU's own element, and preemption is off in a tracepoint (not in fexit: see the limitations).
         unsafe { *count += 1 };
     }
 }
