@@ -22,7 +22,9 @@ mod write;
 
 pub use disk::{CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation};
 pub use host::{Clock, Daemon, Disk, End, Environment, Family, Filesystem, INSTEAD_OF, Run, Start};
-pub use loss::{Losses, PROBE_REENTRY, ProbeWindow, ProgramRuns, STACK_TRUNCATED, UNDECODABLE};
+pub use loss::{
+    EMPTY_PROGRAM, Losses, PROBE_REENTRY, ProbeWindow, ProgramRuns, STACK_TRUNCATED, UNDECODABLE,
+};
 pub use process::{ProcessTotals, Progress, Stack, Stranger, ThreadIo, ThreadState, ThreadTotals, Waits};
 pub use read::{Capture, Ending, read};
 pub use record::{ProcessSerial, Record};

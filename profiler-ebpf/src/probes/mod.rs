@@ -7,6 +7,7 @@ mod context;
 mod destination;
 mod direct;
 mod disk;
+mod empty;
 mod groups;
 mod holding;
 mod owners;

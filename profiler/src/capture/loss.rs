@@ -13,6 +13,9 @@ pub const STACK_TRUNCATED: &str = "stack_truncated";
 /// The class of records of the ring buffer that the daemon could not read.
 pub const UNDECODABLE: &str = "undecodable";
 
+/// The program that does nothing, among those of a [`ProbeWindow`].
+pub const EMPTY_PROGRAM: &str = "empty";
+
 /// Everything that could not be recorded so far, by class; classes without a loss are there with 0.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Losses {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::timeline::Timeline;
+use crate::{capture::EMPTY_PROGRAM, timeline::Timeline};
 
 use super::{ratio, seconds};
 
@@ -12,8 +12,12 @@ pub struct Overhead {
     pub windows_s: Option<f64>,
     pub probe_runs: Option<u64>,
     pub probe_ns: Option<u64>,
-    /// Of one CPU.
+    /// Of one CPU, while the kernel counts.
     pub probe_cpu_fraction: Option<f64>,
+    /// What counting itself adds to each run: the time of a program that does nothing.
+    pub statistics_ns_per_run: Option<f64>,
+    /// Of one CPU, less what counting adds: outside of the windows, which are a tenth of the recording.
+    pub probe_net_cpu_fraction: Option<f64>,
     /// Of one CPU: the whole profiler, except what it took to ask applications, which stands with their transfers.
     pub daemon_cpu_fraction: Option<f64>,
     /// The highest that was seen.
@@ -34,8 +38,11 @@ pub struct Program {
 pub(super) fn report(timeline: &Timeline) -> Overhead {
     let windows = &timeline.windows;
     let measured = windows.wall_ns > 0;
-    let probe_runs = windows.programs.values().map(|program| program.runs).sum();
-    let probe_ns = windows.programs.values().map(|program| program.run_ns).sum();
+    let probes = || windows.programs.iter().filter(|(program, _)| *program != EMPTY_PROGRAM);
+    let probe_runs: u64 = probes().map(|(_, program)| program.runs).sum();
+    let probe_ns: u64 = probes().map(|(_, program)| program.run_ns).sum();
+    let statistics_ns_per_run =
+        windows.programs.get(EMPTY_PROGRAM).and_then(|empty| ratio(empty.run_ns, empty.runs));
     let daemon = timeline.daemon.as_ref();
     let asking_ns: u64 = timeline
         .transfers
@@ -53,15 +60,18 @@ pub(super) fn report(timeline: &Timeline) -> Overhead {
         probe_runs: measured.then_some(probe_runs),
         probe_ns: measured.then_some(probe_ns),
         probe_cpu_fraction: ratio(probe_ns, windows.wall_ns),
+        statistics_ns_per_run,
+        probe_net_cpu_fraction: statistics_ns_per_run.and_then(|statistics_ns| {
+            let net_ns = probe_ns as f64 - probe_runs as f64 * statistics_ns;
+            measured.then(|| net_ns.max(0.0) / windows.wall_ns as f64)
+        }),
         daemon_cpu_fraction: daemon
             .and_then(|daemon| per_second(daemon.last.cpu_ns.saturating_sub(asking_ns)))
             .map(|ns_per_s| ns_per_s / 1e9),
         daemon_anon_rss_bytes: daemon.map(|daemon| daemon.peak_anon_rss_bytes),
         map_bytes: daemon.map(|daemon| daemon.last.map_bytes),
         capture_bytes_per_s: daemon.and_then(|daemon| per_second(daemon.last.capture_bytes)),
-        programs: windows
-            .programs
-            .iter()
+        programs: probes()
             .map(|(program, runs)| Program {
                 program: program.clone(),
                 runs: runs.runs,

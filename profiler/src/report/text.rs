@@ -101,19 +101,26 @@ fn agreement(agreement: &Agreement) -> String {
 
 fn overhead(overhead: &Overhead) -> String {
     let percent = |fraction: f64| format!("{:.2} % of one CPU", 100.0 * fraction);
-    let probes = match (overhead.windows_s, overhead.probe_runs, overhead.probe_cpu_fraction) {
+    let counted = match (overhead.windows_s, overhead.probe_runs, overhead.probe_cpu_fraction) {
         (Some(windows_s), Some(runs), Some(fraction)) => {
             format!("{} in {} runs, counted for {windows_s:.3} s", percent(fraction), exact(runs))
         }
         _ => "not measured: no window in which the kernel counted them".to_owned(),
     };
+    let uncounted = overhead
+        .probe_net_cpu_fraction
+        .zip(overhead.statistics_ns_per_run)
+        .map(|(net, ns)| format!("{} while nobody counts, which takes {ns:.0} ns of each run", percent(net)));
     let daemon = format!(
         "{}, {} anonymous memory at most",
         or_dash(overhead.daemon_cpu_fraction, percent),
         or_dash(overhead.daemon_anon_rss_bytes, both)
     );
     let mut table = plain();
-    table.add_row(["probes", &probes]);
+    table.add_row(["probes", &counted]);
+    if let Some(uncounted) = uncounted {
+        table.add_row(["", &uncounted]);
+    }
     table.add_row(["daemon", &daemon]);
     table.add_row(["maps", &or_dash(overhead.map_bytes, both)]);
     table.add_row(["capture", &or_dash(overhead.capture_bytes_per_s, rate)]);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attribution::shares::{NetworkDetail, Shares},
     capture::{Direction, MilestoneName},
-    report::{Report, TransferReport, Verdict},
+    report::{Overhead, Report, TransferReport, Verdict},
     timeline::Timeline,
 };
 
@@ -99,7 +99,7 @@ pub fn of(report: &Report, timeline: &Timeline, nodes: &[NodeRecord]) -> Measure
     let overhead = &report.overhead;
     let cpu = |fraction: Option<f64>| fraction.map(|fraction| fraction * duration_s);
     let profiler_cpu_s = cpu(overhead.daemon_cpu_fraction)
-        .map(|daemon_s| daemon_s + cpu(overhead.probe_cpu_fraction).unwrap_or_default());
+        .map(|daemon_s| daemon_s + probes_cpu_s(overhead, duration_s).unwrap_or_default());
     let labelled = report.processes.iter().filter(|process| process.role.is_some());
     Measures {
         transfers: report.transfers.iter().map(transfer).collect(),
@@ -115,6 +115,13 @@ pub fn of(report: &Report, timeline: &Timeline, nodes: &[NodeRecord]) -> Measure
         degraded: degraded(report),
         events_lost: events_lost(report),
     }
+}
+
+/// Outside of the windows in which the kernel counts, the probes do not pay for the counting.
+fn probes_cpu_s(overhead: &Overhead, duration_s: f64) -> Option<f64> {
+    let (windows_s, counted) = (overhead.windows_s?, overhead.probe_cpu_fraction?);
+    let net = overhead.probe_net_cpu_fraction.unwrap_or(counted);
+    Some(counted * windows_s + net * (duration_s - windows_s).max(0.0))
 }
 
 fn degraded(report: &Report) -> Vec<String> {

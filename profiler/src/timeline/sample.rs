@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{Folded, Timeline};
 use crate::capture::{
-    Bypassed, Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, End, Ending, Environment,
-    Family, Inode, InodeIo, InodeUse, Label, Losses, Milestone, MilestoneName, Operation, Polling,
-    ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record, Run, SocketEnds,
-    SocketTotals, Stack, Start, ThreadIo, ThreadState, ThreadTotals, Transfer, Waits,
+    Bypassed, Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, EMPTY_PROGRAM, End,
+    Ending, Environment, Family, Inode, InodeIo, InodeUse, Label, Losses, Milestone, MilestoneName,
+    Operation, Polling, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record,
+    Run, SocketEnds, SocketTotals, Stack, Start, ThreadIo, ThreadState, ThreadTotals, Transfer, Waits,
     span::{Doing, Softirq, Span, Stacks, Wake},
 };
 use crate::kernel::families::{CONTEXTS, OWNERS, SCHEDULING};
@@ -355,7 +355,11 @@ pub fn window() -> Record {
     Record::ProbeWindow(ProbeWindow {
         from_ns: START_NS,
         to_ns: START_NS + 100 * MS,
-        programs: vec![program("sock_recv", 1_000, 80_000), program("sched_switch", 10_000, 1_200_000)],
+        programs: vec![
+            program("sock_recv", 1_000, 80_000),
+            program("sched_switch", 10_000, 1_200_000),
+            program(EMPTY_PROGRAM, 1_000, 40_000),
+        ],
     })
 }
 
