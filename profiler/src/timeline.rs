@@ -225,6 +225,12 @@ impl Folded {
                 self.devices.entry(id).or_default();
                 self.process(totals.process).credits.insert((id, totals.operation), totals.bytes);
             }
+            Record::InodeUse(inode_use) if inode_use.inode == Inode::NO_FILE => {
+                self.seen(inode_use.at_ns);
+                if let Some(process) = inode_use.process {
+                    self.process(process).dirtied_metadata_bytes += inode_use.dirtied_bytes;
+                }
+            }
             Record::InodeUse(inode_use) => {
                 self.seen(inode_use.at_ns);
                 self.inodes.entry(inode_use.inode).or_default().add_use(&inode_use);

@@ -13,6 +13,12 @@ pub struct InodeKey {
     pub generation: u32,
 }
 
+impl InodeKey {
+    /// All pages together that belong to no regular file: a file system's own (directories, inode tables), and those of
+    /// block devices. No file has the number 0.
+    pub const NO_FILE: Self = Self { number: 0, superblock: 0, generation: 0 };
+}
+
 /// The key of `INODE_USES`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

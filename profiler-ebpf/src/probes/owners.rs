@@ -89,14 +89,16 @@ unsafe fn use_of(folio: *const u8, user: u64) -> Option<*mut InodeUse> {
     let inode = unsafe {
         let mapping: *const u8 = load(folio, Field::FolioMapping);
         let inode: *const u8 = load(mapping, Field::MappingHost);
-        if !bio::is_regular(load(inode, Field::InodeMode)) {
-            return None;
-        }
         let superblock: *const u8 = load(inode, Field::InodeSuperblock);
-        InodeKey {
-            number: load(inode, Field::InodeNumber),
-            superblock: load(superblock, Field::SuperblockDevice),
-            generation: load(inode, Field::InodeGeneration),
+        match load(inode, Field::InodeMode) {
+            // The swap cache has no inode.
+            0 => return None,
+            mode if bio::is_regular(mode) => InodeKey {
+                number: load(inode, Field::InodeNumber),
+                superblock: load(superblock, Field::SuperblockDevice),
+                generation: load(inode, Field::InodeGeneration),
+            },
+            _ => InodeKey::NO_FILE,
         }
     };
     let key = InodeUseKey { inode, process: user };

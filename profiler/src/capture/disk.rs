@@ -51,6 +51,12 @@ pub struct Inode {
     pub generation: u32,
 }
 
+impl Inode {
+    /// Stands for all pages together that belong to no regular file: a file system's own (directories, inode tables),
+    /// and those of block devices.
+    pub const NO_FILE: Self = Self { major: 0, minor: 0, number: 0, generation: 0 };
+}
+
 /// What a process did to a file's page cache since the last such record. Whole folios, each counted when it enters
 /// the state.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

@@ -25,6 +25,8 @@ pub struct Process {
     pub file_credits: BTreeMap<(DeviceId, Operation), u64>,
     /// Page cache of files, in whole folios, again after each writeback.
     pub dirtied_bytes: u64,
+    /// Page cache of no file, likewise: what the file system keeps about files.
+    pub dirtied_metadata_bytes: u64,
     /// In time order; counts never go back.
     pub progress: Vec<Point>,
 }

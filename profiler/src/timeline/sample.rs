@@ -343,6 +343,17 @@ pub fn inode_use(process: Option<ProcessSerial>, dirtied_bytes: u64) -> Record {
     })
 }
 
+/// Dirtied pages of no file.
+pub fn metadata_use(process: ProcessSerial, dirtied_bytes: u64) -> Record {
+    Record::InodeUse(InodeUse {
+        at_ns: END_NS,
+        inode: Inode::NO_FILE,
+        process: Some(process),
+        cached_bytes: 0,
+        dirtied_bytes,
+    })
+}
+
 /// The only file's part of what a disk moved.
 pub fn inode_io(operation: Operation, bytes: u64) -> Record {
     Record::InodeIo(InodeIo { at_ns: END_NS, inode: INODE, major: 8, minor: 0, operation, bytes, bios: 1 })

@@ -125,7 +125,7 @@ fn a_process_takes_over_what_its_children_did() {
 
 #[test]
 fn dirtied_pages_are_the_accountings_write_bytes() {
-    let writes = |write_bytes: u64| {
+    let writes_with = |metadata_bytes: u64, write_bytes: u64| {
         let Record::ThreadIo(mut io) = io(LEECHER, false, 0, 0) else { unreachable!() };
         io.write_bytes = write_bytes;
         let records = [
@@ -133,15 +133,22 @@ fn dirtied_pages_are_the_accountings_write_bytes() {
             family(OWNERS, None),
             process(LEECHER, "dd", 0, 0),
             inode_use(Some(LEECHER), 8 << 20),
+            metadata_use(LEECHER, metadata_bytes),
             credit(LEECHER, 2 << 20),
             Record::ThreadIo(io),
         ];
         whole(records)
     };
+    let writes = |write_bytes: u64| writes_with(0, write_bytes);
     let row = "dirtied, or direct of dd-102: 10485760 =";
     check("exact", writes(10 << 20), &[&format!("{row} 10485760 ± 1048576")]);
-    check("metadata is in it", writes((10 << 20) + 40_960), &[&format!("{row} 10526720 ± 1048576")]);
-    check("more than metadata", writes(12 << 20), &[&format!("{row} 12582912 ± 1048576 DISAGREES")]);
+    check("some was not seen", writes((10 << 20) + 40_960), &[&format!("{row} 10526720 ± 1048576")]);
+    check("too much was not seen", writes(12 << 20), &[&format!("{row} 12582912 ± 1048576 DISAGREES")]);
+    check(
+        "pages of no file are in it",
+        writes_with(2 << 20, 12 << 20),
+        &["dirtied, or direct of dd-102: 12582912 = 12582912 ± 1048576"],
+    );
 }
 
 #[test]
