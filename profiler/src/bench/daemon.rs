@@ -8,7 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 use rustix::io::Errno;
@@ -26,6 +27,9 @@ use super::throttle::Throttle;
 use super::wait::{self, Interrupted};
 
 const LOG_LINES_SHOWN: usize = 8;
+/// Of each: nodes of Codex log records of hundreds of characters.
+const LOG_CHARS_SHOWN: usize = 160;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 /// User and group id of nobody: the kernel's own number for "no one of this system".
 const NOBODY: u32 = 65534;
 
@@ -84,6 +88,16 @@ impl Daemon {
         self.check_status().map_err(|error| self.explain(error))
     }
 
+    /// The same, if it ends within `limit`.
+    pub fn check_running_for(&mut self, limit: Duration) -> Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < limit {
+            self.check_running()?;
+            thread::sleep(BETWEEN_LOOKS);
+        }
+        self.check_running()
+    }
+
     /// Waits until the program does something, which `what` names: "listens". Each attempt must be short.
     pub fn wait_until<T>(
         &mut self,
@@ -108,8 +122,12 @@ impl Daemon {
         let log = fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<_> = log.lines().collect();
-        let shown =
-            lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].iter().map(|line| format!("\n  {line}"));
+        let shown = lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].iter().map(|line| {
+            match line.char_indices().nth(LOG_CHARS_SHOWN) {
+                Some((end, _)) => format!("\n  {}…", &line[..end]),
+                None => format!("\n  {line}"),
+            }
+        });
         match lines.is_empty() {
             true => anyhow!("{error:#}\nThe log of {} is empty.", self.name),
             false => anyhow!("{error:#}\nThe log of {} ends with:{}", self.name, shown.collect::<String>()),

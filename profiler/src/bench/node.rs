@@ -87,6 +87,11 @@ impl Node {
         })
     }
 
+    /// Whether the node answers at all.
+    pub fn answers(&mut self, limit: Duration, stop: &AtomicBool) -> bool {
+        self.ask("answers", limit, stop, |control| Ok(control.version().ok())).is_ok()
+    }
+
     /// By what others find this node.
     pub fn contact(&mut self, stop: &AtomicBool) -> Result<String> {
         self.ask("tells its contact", UP_LIMIT, stop, |control| control.contact().map(Some))

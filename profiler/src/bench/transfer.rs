@@ -17,6 +17,10 @@ use super::watch::{Transfer, Watch};
 /// How long a wish to stop may go unheard.
 const STOP_LATENCY: Duration = Duration::from_millis(100);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+/// A program that is killed closes its connections before its end can be seen: some 10 ms with a large one.
+const ENDING: Duration = Duration::from_millis(500);
+/// A node that works answers in this time, also if it shares its CPU with many.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
 /// What must go on for the transfers to go on.
 pub struct Actors<'a> {
@@ -70,35 +74,65 @@ pub fn run(
         }
         if last_look.elapsed() >= BETWEEN_LOOKS {
             last_look = Instant::now();
-            look(&watches, actors, observer)?;
+            look(&watches, actors, observer, stop)?;
         }
     }
     Ok(watches.into_iter().filter_map(Watch::completed).collect())
 }
 
 /// Shows how far each transfer is, and finds programs that have ended and transfers that hang.
-fn look(watches: &[Watch], actors: &mut Actors, observer: &mut dyn Observer) -> Result<()> {
+fn look(
+    watches: &[Watch],
+    actors: &mut Actors,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<()> {
     let nodes = actors.nodes.iter_mut().map(|node| &mut node.daemon);
     nodes.chain(actors.tracker.as_deref_mut()).try_for_each(Daemon::check_running)?;
     for watch in watches.iter().filter(|watch| watch.finished.is_none()) {
         observer.progress(&watch.label, watch.last.bytes, watch.file_size_bytes);
         if watch.last_advance.elapsed() > actors.stall_timeout {
-            let error = anyhow!(
-                "nothing came for {}, at {} of {} bytes (`stall_timeout` in the matrix file)",
-                humantime::format_duration(actors.stall_timeout),
-                watch.last.bytes,
-                watch.file_size_bytes
-            );
+            let error = stalled(watch, watches, actors, stop);
             return Err(explain(watch, actors.nodes, error));
         }
     }
     Ok(())
 }
 
+/// A transfer hangs where its bytes should arrive, which need not be where the fault is: the nodes that do not answer
+/// are named, and the transfers that got nothing either.
+fn stalled(watch: &Watch, watches: &[Watch], actors: &mut Actors, stop: &AtomicBool) -> Error {
+    let limit = actors.stall_timeout;
+    let mut message = format!(
+        "nothing came for {}, at {} of {} bytes (`stall_timeout` in the matrix file)",
+        humantime::format_duration(limit),
+        watch.last.bytes,
+        watch.file_size_bytes
+    );
+    let waits_too = |other: &&Watch| {
+        other.label != watch.label && other.finished.is_none() && other.last_advance.elapsed() > limit / 2
+    };
+    let others: Vec<_> = watches.iter().filter(waits_too).map(|other| other.label.as_str()).collect();
+    if !others.is_empty() {
+        message += &format!("; nothing comes either to {}", others.join(", "));
+    }
+    let mut silent = Vec::new();
+    for node in &mut *actors.nodes {
+        if !node.answers(ANSWER_LIMIT, stop) {
+            silent.push(node.process.label.clone());
+        }
+    }
+    if !silent.is_empty() {
+        let limit = humantime::format_duration(ANSWER_LIMIT);
+        message += &format!("; no answer within {limit} from {}", silent.join(", "));
+    }
+    anyhow!(message)
+}
+
 /// Why a transfer failed: because its node has ended, or else as `error` says.
 fn explain(watch: &Watch, nodes: &mut [Node], error: Error) -> Error {
     let daemon = &mut nodes[watch.node_index].daemon;
-    match daemon.check_running() {
+    match daemon.check_running_for(ENDING) {
         Err(ended) => ended,
         Ok(()) => daemon.explain(error.context(format!("the transfer of {} failed", watch.label))),
     }

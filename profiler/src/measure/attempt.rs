@@ -8,7 +8,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::{
@@ -39,10 +39,11 @@ pub fn run(
 ) -> Result<RunRecord> {
     let folder = results.clear_run(&cell, repetition)?;
     let (capture, pcap) = (folder.join(CAPTURE), folder.join(PCAP));
+    let logs = folder.join(LOGS);
     let configuration = cell.run(repetition, matrix);
     let options = bench::Options {
         scratch: args.scratch.clone(),
-        logs: Some(folder.join(LOGS)),
+        logs: Some(logs.clone()),
         codex_bin: args.codex_bin.clone(),
         stall_timeout: matrix.stall_timeout,
         pcap: args.pcap.then(|| pcap.clone()),
@@ -66,6 +67,10 @@ pub fn run(
         },
         (outcome, _) => (None, outcome),
     };
+    let outcome = outcome.map_err(|error| match logs.is_dir() {
+        true => anyhow!("{error:#}\nThe logs of all programs are in {}.", logs.display()),
+        false => error,
+    });
     let capture_bytes = fs::metadata(&capture).ok().map(|metadata| metadata.len());
     let capture_kept = capture_bytes.is_some() && (outcome.is_err() || args.keep.keeps(repetition));
     if capture_bytes.is_some() && !capture_kept {
