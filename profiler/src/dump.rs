@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 
 use anyhow::{Context as _, Result};
 
-use crate::capture::{Capture, Record};
+use crate::capture::{Capture, Ending, Record};
 
 macro_rules! kinds {
     ($($variant:ident = $name:literal,)*) => {
@@ -54,9 +54,13 @@ kinds! {
     Bypassed = "bypassed",
 }
 
-/// Writes the records of the given kinds, or all if none is given, in the order of the capture. A reader that
-/// goes away ends it without an error.
-pub fn run<R: Read>(capture: &mut Capture<R>, only: &[String], into: &mut impl Write) -> Result<()> {
+/// Writes the records of the given kinds, or all if none is given, in the order of the capture, and tells how it ends.
+/// None where a reader went away before, which is no error.
+pub fn run<R: Read>(
+    capture: &mut Capture<R>,
+    only: &[String],
+    into: &mut impl Write,
+) -> Result<Option<Ending>> {
     while let Some(record) = capture.next()? {
         if !only.is_empty() && !only.iter().any(|wanted| wanted == kind(&record)) {
             continue;
@@ -64,11 +68,10 @@ pub fn run<R: Read>(capture: &mut Capture<R>, only: &[String], into: &mut impl W
         let mut line = serde_json::to_vec(&record).context("a record as JSON")?;
         line.push(b'\n');
         if gone(into.write_all(&line))? {
-            return Ok(());
+            return Ok(None);
         }
     }
-    gone(into.flush())?;
-    Ok(())
+    Ok(if gone(into.flush())? { None } else { Some(capture.ending()) })
 }
 
 /// Whether the reader of the output has gone away.

@@ -62,8 +62,8 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Dump(args) => {
             let mut capture = capture::read(&args.capture)?;
-            dump::run(&mut capture, &args.kind, &mut io::stdout().lock())?;
-            if let Ending::CutAt { offset } = capture.ending() {
+            let ending = dump::run(&mut capture, &args.kind, &mut io::stdout().lock())?;
+            if let Some(Ending::CutAt { offset }) = ending {
                 tell(&format!("{} was cut short after byte {offset}", args.capture.display()));
             }
             Ok(ExitCode::SUCCESS)

@@ -90,6 +90,18 @@ fn captures_that_are_random_are_refused_with_the_place_and_in_bounded_memory() {
     }
 }
 
+#[test]
+fn a_dump_whose_reader_has_seen_enough_says_nothing() {
+    let whole = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/quick.capture");
+    let output = Command::new("bash")
+        .args(["-c", "\"$0\" dump \"$1\" | head -n 1; exit ${PIPESTATUS[0]}", PROFILER, whole])
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && message.is_empty(), "{}: {message}", output.status);
+    assert!(output.stdout.starts_with(b"{\"start\":"));
+}
+
 /// A frame of a capture with these packed bytes.
 fn frame(packed: &[u8], plain_bytes: usize) -> Vec<u8> {
     let mut frame = Vec::new();
