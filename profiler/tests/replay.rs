@@ -1,8 +1,10 @@
 //! From recorded captures to golden reports, without root; and what becomes of captures that are damaged.
 
+mod golden;
+
 use std::{
     collections::BTreeMap,
-    env, fs,
+    fs,
     io::Cursor,
     path::{Path, PathBuf},
 };
@@ -31,30 +33,9 @@ fn captures_give_their_golden_reports() {
     for path in captures {
         let mut capture = capture::read(&path).expect("a capture");
         let report = report::build(&Timeline::from_capture(&mut capture).expect("a timeline"));
-        check_golden(&path.with_extension("txt"), &report::text::render(&report));
-        check_golden(&path.with_extension("json"), &report::json::render(&report));
+        golden::check(&path.with_extension("txt"), &report::text::render(&report));
+        golden::check(&path.with_extension("json"), &report::json::render(&report));
     }
-}
-
-#[track_caller]
-fn check_golden(path: &Path, got: &str) {
-    if env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(path, got).expect("write the golden file");
-    }
-    let expected = fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        got == expected,
-        "{} differs from what the capture gives now. If the new report is right:\n  \
-         UPDATE_GOLDEN=1 cargo test -p profiler --test replay && git diff profiler/tests/fixtures\n{}",
-        path.display(),
-        first_difference(&expected, got)
-    );
-}
-
-fn first_difference(expected: &str, got: &str) -> String {
-    let line = expected.lines().zip(got.lines()).take_while(|(a, b)| a == b).count();
-    let of = |text: &str| text.lines().nth(line).unwrap_or("(no such line)").to_owned();
-    format!("line {}:\n  golden: {}\n  now:    {}", line + 1, of(expected), of(got))
 }
 
 #[test]
