@@ -1,5 +1,7 @@
 //! The frames of a pcap or pcapng file, one by one, in bounded memory.
 
+mod plain;
+
 use std::io::Read;
 
 use anyhow::{Result, bail};
@@ -7,6 +9,8 @@ use pcap_parser::{
     Block, InterfaceDescriptionBlock, Linktype, PcapBlockOwned, PcapError, create_reader,
     traits::PcapNGPacketBlock as _,
 };
+
+use plain::Layout;
 
 /// What is read at once: more would leave the processor's caches.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -16,6 +20,8 @@ const BLOCK_LIMIT_BYTES: usize = 16 << 20;
 
 /// A file with more interfaces is damaged, or hostile.
 const INTERFACE_LIMIT: usize = 1 << 16;
+
+const NS_PER_S: u64 = 1_000_000_000;
 
 /// A frame as it was captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +57,10 @@ pub fn for_each_frame(source: impl Read + Send, name: &str, mut each: impl FnMut
                 if let Err(problem) = interfaces.take(&block, &mut each) {
                     bail!("{name}: damaged at byte {at}: {problem}");
                 }
-                reader.consume(used);
+                // What is left is moved once, when more is read.
+                reader.consume_noshift(used);
+                let used = interfaces.take_plain(reader.data(), &mut each);
+                reader.consume_noshift(used);
                 continue;
             }
             Err(PcapError::Eof) => return Ok(()),
@@ -77,6 +86,18 @@ struct Interface {
     /// Units of time per second.
     resolution: u64,
     offset_s: i64,
+    /// The unit, where it is a whole number of ns and nothing is to be added: nearly always.
+    tick_ns: Option<u64>,
+}
+
+/// A frame as the file has it.
+#[derive(Clone, Copy)]
+struct Packet<'a> {
+    interface: u32,
+    /// Since 1970, in the interface's unit.
+    ticks: Option<u64>,
+    data: &'a [u8],
+    wire_bytes: u32,
 }
 
 /// The interfaces of the current section, and how many those before it had.
@@ -84,6 +105,8 @@ struct Interface {
 struct Interfaces {
     before: u32,
     current: Vec<Interface>,
+    /// `None` where frames are not plain.
+    layout: Option<Layout>,
 }
 
 impl Interfaces {
@@ -92,44 +115,67 @@ impl Interfaces {
         block: &PcapBlockOwned<'_>,
         each: &mut impl FnMut(&Frame<'_>),
     ) -> Result<(), &'static str> {
-        let (interface, ticks, data, wire_bytes) = match block {
+        let packet = match block {
             PcapBlockOwned::LegacyHeader(header) => {
-                let resolution = if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
+                let resolution = if header.is_nanosecond_precision() { NS_PER_S } else { 1_000_000 };
                 // The upper bits say whether frames end with a checksum.
                 let link = Linktype(header.network.0 & 0xffff);
-                self.current.push(Interface { link, resolution, offset_s: 0 });
+                self.current.push(Interface::new(link, resolution, 0));
+                let layout = Layout::Pcap { is_big_endian: header.is_bigendian(), resolution };
+                self.layout = (!header.is_modified_format()).then_some(layout);
                 return Ok(());
             }
             PcapBlockOwned::Legacy(packet) => {
                 let resolution = self.current.first().map_or(1_000_000, |interface| interface.resolution);
                 let ticks = u64::from(packet.ts_sec) * resolution + u64::from(packet.ts_usec);
-                (0, Some(ticks), packet.data, packet.origlen)
+                Packet { interface: 0, ticks: Some(ticks), data: packet.data, wire_bytes: packet.origlen }
             }
-            PcapBlockOwned::NG(Block::SectionHeader(_)) => {
+            PcapBlockOwned::NG(Block::SectionHeader(section)) => {
                 self.before = self.before.saturating_add(self.current.len() as u32);
                 self.current.clear();
+                self.layout = Some(Layout::Pcapng { is_big_endian: section.big_endian() });
                 return Ok(());
             }
             PcapBlockOwned::NG(Block::InterfaceDescription(described)) => return self.describe(described),
-            PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
-                let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
-                (packet.if_id, Some(ticks), packet.packet_data(), packet.origlen)
-            }
+            PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => Packet {
+                interface: packet.if_id,
+                ticks: Some(u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low)),
+                data: packet.packet_data(),
+                wire_bytes: packet.origlen,
+            },
             PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
-                (0, None, packet.packet_data(), packet.origlen)
+                Packet { interface: 0, ticks: None, data: packet.packet_data(), wire_bytes: packet.origlen }
             }
             PcapBlockOwned::NG(_) => return Ok(()),
         };
+        each(&self.frame(packet)?);
+        Ok(())
+    }
+
+    /// Takes plain frames as long as there are any, and gives the bytes that they took.
+    fn take_plain(&self, data: &[u8], each: &mut impl FnMut(&Frame<'_>)) -> usize {
+        let Some(layout) = self.layout else { return 0 };
+        let mut used = 0;
+        while let Some((packet, bytes)) = plain::packet(layout, &data[used..])
+            && let Ok(frame) = self.frame(packet)
+        {
+            each(&frame);
+            used += bytes;
+        }
+        used
+    }
+
+    fn frame<'a>(&self, packet: Packet<'a>) -> Result<Frame<'a>, &'static str> {
+        let Packet { interface, ticks, data, wire_bytes } = packet;
         let described =
             self.current.get(interface as usize).ok_or("a packet of an interface that is not described")?;
-        each(&Frame {
+        Ok(Frame {
             at_ns: ticks.and_then(|ticks| described.wall_ns(ticks)),
             interface: self.before.saturating_add(interface),
             link: described.link,
             data,
             wire_bytes,
-        });
-        Ok(())
+        })
     }
 
     fn describe(&mut self, described: &InterfaceDescriptionBlock<'_>) -> Result<(), &'static str> {
@@ -137,19 +183,25 @@ impl Interfaces {
             return Err("more interfaces than any host has");
         }
         let resolution = described.ts_resolution().filter(|resolution| *resolution > 0);
-        self.current.push(Interface {
-            link: described.linktype,
-            resolution: resolution.ok_or("an impossible resolution of time")?,
-            offset_s: described.ts_offset(),
-        });
+        let resolution = resolution.ok_or("an impossible resolution of time")?;
+        self.current.push(Interface::new(described.linktype, resolution, described.ts_offset()));
         Ok(())
     }
 }
 
 impl Interface {
+    fn new(link: Linktype, resolution: u64, offset_s: i64) -> Self {
+        let is_whole = offset_s == 0 && NS_PER_S.is_multiple_of(resolution);
+        Self { link, resolution, offset_s, tick_ns: is_whole.then(|| NS_PER_S / resolution) }
+    }
+
     fn wall_ns(&self, ticks: u64) -> Option<u64> {
-        let ns = i128::from(ticks) * 1_000_000_000 / i128::from(self.resolution);
-        u64::try_from(ns + i128::from(self.offset_s) * 1_000_000_000).ok()
+        // A division of 128 bits for each frame costs more than all the rest of its time.
+        if let Some(tick_ns) = self.tick_ns {
+            return ticks.checked_mul(tick_ns);
+        }
+        let ns = i128::from(ticks) * i128::from(NS_PER_S) / i128::from(self.resolution);
+        u64::try_from(ns + i128::from(self.offset_s) * i128::from(NS_PER_S)).ok()
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
+
 use super::{
     files::Frame,
     headers::{self, Flow, Read, Segment, Transport},
@@ -58,7 +60,7 @@ pub struct Total {
 /// Everything that is known of a packet capture.
 #[derive(Default)]
 pub struct Flows {
-    numbers: HashMap<Key, Place>,
+    numbers: HashMap<Key, Place, RandomState>,
     counts: Vec<Count>,
     /// The key of the packet before, which is often the next one's too.
     latest: Option<(Key, Place)>,
@@ -171,12 +173,15 @@ impl Flows {
 
     /// Where a segment is counted; `None` if there is no place left.
     fn place(&mut self, key: Key, segment: &Segment) -> Option<usize> {
-        let known = match self.latest {
-            Some((latest, place)) if latest == key => Some(place),
-            _ => self.numbers.get(&key).copied(),
-        };
         let is_another =
             |place: Place| segment.tcp.is_some_and(|tcp| self.counts[place.count].stream.is_another(&tcp));
+        let known = match self.latest {
+            Some((latest, place)) if latest == key => match is_another(place) {
+                false => return Some(place.count),
+                true => Some(place),
+            },
+            _ => self.numbers.get(&key).copied(),
+        };
         let place = match known {
             Some(place) if !is_another(place) => place,
             _ if self.counts.len() >= FLOW_LIMIT => return None,

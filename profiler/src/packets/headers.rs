@@ -1,17 +1,47 @@
 //! What an IP packet carries: its flow, its place in TCP's sequence, and the length of its payload by its headers.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, Ipv6HeaderSlice};
 
 use super::link::Carried;
 
-/// Both directions of a connection are two flows.
+/// Both directions of a connection are two flows. Addresses are IPv6, those of IPv4 as mapped to it: plain integers compare
+/// and hash in a few instructions, which happens for every packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Flow {
+    source: u128,
+    destination: u128,
+    source_port: u16,
+    destination_port: u16,
     pub transport: Transport,
-    pub source: SocketAddr,
-    pub destination: SocketAddr,
+}
+
+impl Flow {
+    pub fn new(transport: Transport, source: SocketAddr, destination: SocketAddr) -> Self {
+        Self {
+            source: number(source.ip()),
+            destination: number(destination.ip()),
+            source_port: source.port(),
+            destination_port: destination.port(),
+            transport,
+        }
+    }
+
+    pub fn source(&self) -> SocketAddr {
+        SocketAddr::new(Ipv6Addr::from_bits(self.source).to_canonical(), self.source_port)
+    }
+
+    pub fn destination(&self) -> SocketAddr {
+        SocketAddr::new(Ipv6Addr::from_bits(self.destination).to_canonical(), self.destination_port)
+    }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,8 +98,8 @@ pub fn read(packet: &Carried<'_>) -> Read {
 
 /// A packet without its IP headers.
 struct Internet<'a> {
-    source: IpAddr,
-    destination: IpAddr,
+    source: u128,
+    destination: u128,
     number: IpNumber,
     data: &'a [u8],
     /// Length of `data` before the snap length.
@@ -88,8 +118,8 @@ fn ipv4<'a>(packet: &Carried<'a>) -> Option<Internet<'a>> {
     };
     let offset = header.fragments_offset().value();
     Some(Internet {
-        source: header.source_addr().into(),
-        destination: header.destination_addr().into(),
+        source: number(header.source_addr().into()),
+        destination: number(header.destination_addr().into()),
         number: header.protocol(),
         data: packet.data.get(header_bytes..)?,
         bytes: total_bytes.checked_sub(header_bytes as u32)?,
@@ -117,8 +147,8 @@ fn ipv6<'a>(packet: &Carried<'a>) -> Option<Internet<'a>> {
     });
     let offset = fragment.as_ref().map_or(0, |fragment| fragment.fragment_offset().value());
     Some(Internet {
-        source: header.source_addr().to_canonical(),
-        destination: header.destination_addr().to_canonical(),
+        source: header.source_addr().to_bits(),
+        destination: header.destination_addr().to_bits(),
         number,
         data,
         bytes: after_bytes.checked_sub(extensions.slice().len() as u32)?,
@@ -161,9 +191,11 @@ fn udp(internet: &Internet<'_>) -> Option<Segment> {
 fn flow(internet: &Internet<'_>, transport: Transport) -> Option<Flow> {
     let ports = internet.data.first_chunk::<4>()?;
     Some(Flow {
+        source: internet.source,
+        destination: internet.destination,
+        source_port: u16::from_be_bytes([ports[0], ports[1]]),
+        destination_port: u16::from_be_bytes([ports[2], ports[3]]),
         transport,
-        source: SocketAddr::new(internet.source, u16::from_be_bytes([ports[0], ports[1]])),
-        destination: SocketAddr::new(internet.destination, u16::from_be_bytes([ports[2], ports[3]])),
     })
 }
 

@@ -1,3 +1,5 @@
+use std::io;
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
@@ -82,6 +84,61 @@ fn both_formats_and_all_places_of_time_give_every_packet() {
     assert_eq!(read(&pcapng()).unwrap().packets, 20);
 }
 
+/// Gives what a file begins with at once, and then byte by byte, so that pcap-parser is asked for each frame.
+struct Trickle<'a> {
+    left: &'a [u8],
+    has_begun: bool,
+}
+
+impl Read for Trickle<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = if self.has_begun { 1 } else { 256 };
+        self.has_begun = true;
+        let (given, left) = self.left.split_at(bytes.min(self.left.len()));
+        self.left = left;
+        into[..given.len()].copy_from_slice(given);
+        Ok(given.len())
+    }
+}
+
+/// Every frame in words, then the error.
+fn lines(source: impl Read + Send) -> Vec<String> {
+    let mut lines = Vec::new();
+    let outcome = for_each_frame(source, "made", |frame| lines.push(format!("{frame:?}")));
+    lines.extend(outcome.err().map(|error| format!("{error:#}")));
+    lines
+}
+
+#[track_caller]
+fn check_both_ways(file: &[u8]) {
+    let one_by_one = lines(Trickle { left: file, has_begun: false });
+    assert_eq!(lines(file), one_by_one);
+}
+
+#[test]
+fn frames_that_lie_whole_in_the_buffer_are_those_that_pcap_parser_finds() {
+    for file in [pcap(), pcapng()] {
+        assert_eq!(lines(file.as_slice()).len(), 20);
+        check_both_ways(&file);
+    }
+}
+
+#[test]
+fn a_packet_with_options_is_read() {
+    let mut file = pcapng();
+    let last = last_block(&file);
+    // Where the frame came from, and the end of options.
+    let options = [0, 2, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0];
+    let bytes = (file.len() - last + options.len()) as u32;
+    file.truncate(file.len() - 4);
+    file.extend(options);
+    file.extend(bytes.to_be_bytes());
+    file[last + 4..last + 8].copy_from_slice(&bytes.to_be_bytes());
+    file.extend_from_within(last..);
+    assert_eq!(read(&file).unwrap().packets, 21);
+    check_both_ways(&file);
+}
+
 #[test]
 fn no_file_ends_in_a_panic() {
     for file in [pcap(), pcapng()] {
@@ -93,6 +150,10 @@ fn no_file_ends_in_a_panic() {
             look(&file[..length]);
         });
     }
+}
+
+#[test]
+fn no_noise_ends_in_a_panic() {
     fuzz(&(any::<bool>(), vec(any::<u8>(), 0..600)), |(is_ng, noise)| {
         // What begins as a file should.
         let head = if is_ng { pcapng()[..92].to_vec() } else { pcap()[..24].to_vec() };
@@ -121,6 +182,7 @@ fn no_packet_ends_in_a_panic() {
 
 /// Whatever is in it, a file is read to its end or to an error that names a place, and nothing is out of proportion.
 fn look(file: &[u8]) {
+    check_both_ways(file);
     match read(file) {
         Err(error) => assert!(error.contains("byte") || error.contains("empty"), "{error}"),
         Ok(flows) => {

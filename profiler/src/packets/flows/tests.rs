@@ -14,7 +14,11 @@ fn check(what: &str, flows: &Flows, expected: &[&str]) {
         .flat_map(|(flow, totals)| {
             totals.into_iter().map(move |total| {
                 let Total { packets, bytes, again_bytes, .. } = total;
-                format!("{} to {}: {bytes} in {packets}, again {again_bytes}", flow.source, flow.destination)
+                format!(
+                    "{} to {}: {bytes} in {packets}, again {again_bytes}",
+                    flow.source(),
+                    flow.destination()
+                )
             })
         })
         .collect();

@@ -19,7 +19,7 @@ fn read_frame(link: Linktype, frame: &[u8], snap_bytes: usize) -> String {
             let Segment { flow, payload_bytes, tcp, fragmented } = segment;
             let first = if fragmented { ", first fragment" } else { "" };
             let sequence = tcp.map_or(String::new(), |tcp| format!(", sequence {}", tcp.sequence));
-            format!("{} to {}: {payload_bytes}{sequence}{first}{way}", flow.source, flow.destination)
+            format!("{} to {}: {payload_bytes}{sequence}{first}{way}", flow.source(), flow.destination())
         }
         other => format!("{other:?}"),
     }

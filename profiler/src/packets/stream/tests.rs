@@ -1,6 +1,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::packets::headers::{Flow, Segment, Tcp, Transport};
+use proptest::{collection::vec, prelude::any};
+
+use crate::{
+    fuzz::fuzz,
+    packets::headers::{Flow, Segment, Tcp, Transport},
+};
 
 use super::Stream;
 
@@ -14,7 +19,7 @@ fn stream(rows: &[Row], range_limit: usize) -> Stream {
         let has = |flag| flags.contains(flag);
         let tcp = Tcp { sequence: *sequence, syn: has('S'), fin: has('F'), rst: has('R') };
         let segment = Segment {
-            flow: Flow { transport: Transport::Tcp, source: anyone, destination: anyone },
+            flow: Flow::new(Transport::Tcp, anyone, anyone),
             payload_bytes: *payload_bytes,
             tcp: Some(tcp),
             fragmented: false,
@@ -126,4 +131,35 @@ fn another_syn_is_another_connection() {
     assert!(!begun.is_another(&syn(99)));
     assert!(!Stream::default().is_another(&syn(99)));
     assert!(stream(&[(100, 10, "")], 4).is_another(&syn(99)), "it was there before its SYN");
+}
+
+/// Cut, sent again and out of order in any way, against a table of every byte.
+#[test]
+fn any_way_to_send_a_stream_gives_its_bytes_once() {
+    const STREAM_BYTES: usize = 300;
+    let pieces = vec((0..STREAM_BYTES, 0..60_usize), 0..40);
+    fuzz(&(any::<u32>(), pieces), |(first, pieces)| {
+        let at = |offset: usize| first.wrapping_add(1 + offset as u32);
+        let mut rows: Vec<Row> = vec![(first, 0, "S")];
+        let mut seen = [false; STREAM_BYTES];
+        let (mut again, mut late, mut newest) = (0, 0, 0);
+        for (from, bytes) in pieces {
+            let to = (from + bytes).min(STREAM_BYTES);
+            rows.push((at(from), (to - from) as u32, ""));
+            for (offset, seen) in seen.iter_mut().enumerate().take(to).skip(from) {
+                again += u64::from(*seen);
+                late += u64::from(!*seen && offset < newest);
+                *seen = true;
+            }
+            newest = if to > from { newest.max(to) } else { newest };
+        }
+        rows.push((at(STREAM_BYTES), 0, "F"));
+        let unique = seen.into_iter().filter(|seen| *seen).count();
+        let missing = STREAM_BYTES - unique;
+        check(
+            &format!("{rows:?}"),
+            &rows,
+            &format!("unique {unique} again {again} late {late} missing {missing}"),
+        );
+    });
 }

@@ -101,7 +101,7 @@ fn of_connections<'a>(
     totals: &'a Totals,
 ) -> Vec<Pair<'a>> {
     let of = |source, destination| {
-        let flow = Flow { transport, source, destination };
+        let flow = Flow::new(transport, source, destination);
         totals.get(&flow).map(Vec::as_slice).unwrap_or_default()
     };
     let (sent, received) = (of(local, peer), of(peer, local));
@@ -145,10 +145,11 @@ fn of_unconnected<'a>(
     let udp = |ours: SocketAddr, other: SocketAddr| !connected.contains(&(Transport::Udp, ours, other));
     let mut pair = Pair { sockets, received: Vec::new(), sent: Vec::new(), obstacle: None };
     for (flow, flow_totals) in totals.iter().filter(|(flow, _)| flow.transport == Transport::Udp) {
-        if is_local(flow.source) && udp(flow.source, flow.destination) {
+        let (source, destination) = (flow.source(), flow.destination());
+        if is_local(source) && udp(source, destination) {
             pair.sent.extend(flow_totals);
         }
-        if is_for(flow.destination) && udp(flow.destination, flow.source) {
+        if is_for(destination) && udp(destination, source) {
             pair.received.extend(flow_totals);
         }
     }
