@@ -40,20 +40,25 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let interrupted = context::take();
     // SAFETY: arguments 1 and 2 are task_structs.
     unsafe {
-        if let Some(process) = target::of(load(prev, Field::TaskTgid))
+        let (leaves, comes) =
+            (target::of(load(prev, Field::TaskTgid)), target::of(load(next, Field::TaskTgid)));
+        if leaves.is_none() && comes.is_none() {
+            return 0;
+        }
+        let now = now_ns();
+        if let Some(process) = leaves
             && let Some(thread) = find(prev, process)
         {
             (*thread).softirq_ns += interrupted.0;
             (*thread).hardirq_ns += interrupted.1;
-            let now = now_ns();
             if switch_out(thread, prev, ctx.arg::<u64>(0) & 1 != 0, ctx.arg(3), now) {
                 stacks::take(&ctx, thread, now);
             }
         }
-        if let Some(process) = target::of(load(next, Field::TaskTgid))
+        if let Some(process) = comes
             && let Some(thread) = find(next, process)
         {
-            switch_in(thread, next, now_ns());
+            switch_in(thread, next, now);
         }
     }
     0

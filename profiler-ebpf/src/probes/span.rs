@@ -53,10 +53,12 @@ pub unsafe fn emit(
             if wait::reclaims(task) {
                 span.flags |= RECLAIM;
             }
-            let registers = bpf_task_pt_regs(task.cast_mut().cast()) as *const u8;
-            if whose == Registers::OfTheStay && !registers.is_null() {
-                span.syscall = load::<u64>(registers, Field::RegsSyscall) as i32;
-                span.arguments = [load(registers, Field::RegsFirst), load(registers, Field::RegsSecond)];
+            if whose == Registers::OfTheStay {
+                let registers = bpf_task_pt_regs(task.cast_mut().cast()) as *const u8;
+                if !registers.is_null() {
+                    span.syscall = load::<u64>(registers, Field::RegsSyscall) as i32;
+                    span.arguments = [load(registers, Field::RegsFirst), load(registers, Field::RegsSecond)];
+                }
             }
             if woken_ns != 0 {
                 span.waker = (*thread).waker;

@@ -4,7 +4,10 @@
 //! `balance_dirty_pages`. In task context it is the waker: a kernel thread that acts for a device stands for the
 //! device, any other task for itself.
 
-use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, generated::bpf_task_pt_regs};
+use aya_ebpf::helpers::{
+    bpf_get_current_comm,
+    generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+};
 use profiler_ebpf::abi::{
     context::{
         DISK, HRTIMER, SOFTIRQ_BLOCK, SOFTIRQ_HRTIMER, SOFTIRQ_NET_RX, SOFTIRQ_NET_TX, SOFTIRQ_TIMER, TASK,
@@ -54,14 +57,16 @@ pub fn waker() -> Waker {
     if waker.context != TASK {
         return waker;
     }
-    let id = bpf_get_current_pid_tgid();
-    waker.tid = id as u32;
-    match target::of((id >> 32) as u32) {
-        // SAFETY: a live slot.
-        Some(process) => waker.process = unsafe { (*process).serial },
-        None => {
-            waker.kernel = u8::from(target::is_kernel_thread());
-            waker.comm = bpf_get_current_comm().unwrap_or_default();
+    // SAFETY: the current task always exists; a process is a live slot.
+    unsafe {
+        let task: *const u8 = bpf_get_current_task_btf().cast_const().cast();
+        waker.tid = load(task, Field::TaskPid);
+        match target::of(load(task, Field::TaskTgid)) {
+            Some(process) => waker.process = (*process).serial,
+            None => {
+                waker.kernel = u8::from(target::is_kernels(task));
+                waker.comm = bpf_get_current_comm().unwrap_or_default();
+            }
         }
     }
     waker
