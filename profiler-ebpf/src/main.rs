@@ -4,6 +4,7 @@
 
 mod atomic;
 mod emit;
+mod ids;
 mod kernel;
 mod maps;
 mod probes;

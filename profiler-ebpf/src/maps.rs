@@ -12,11 +12,13 @@ use profiler_ebpf::abi::{
     loss::Loss,
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
     payload::Pending,
-    sched::{Thread, ThreadKey},
+    sched::{THREAD_SLOTS, Thread, ThreadKey},
     sockets::{SOCKET_USE_SLOTS, Socket, SocketKey, SocketUse},
-    target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
+    target::{PROCESS_SLOTS, Process},
     traffic::Traffic,
 };
+
+use crate::ids::Slots;
 
 /// `BPF_NOEXIST`: an insertion that leaves an entry alone which another CPU has made meanwhile.
 pub const NO_EXIST: u64 = 1;
@@ -26,7 +28,7 @@ const BPF_F_MMAPABLE: u32 = 1 << 10;
 
 /// The slot of each thread group id, 0 for what is no target. The daemon sizes it to `kernel.pid_max`.
 #[map]
-pub static SLOT_OF: Array<[u16; SLOTS_PER_ELEMENT as usize]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+pub static SLOT_OF: Slots = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 #[map]
 pub static PROCESSES: Array<Process> = Array::with_max_entries(PROCESS_SLOTS, BPF_F_MMAPABLE);
@@ -85,13 +87,21 @@ pub static ESTABLISHED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1638
 #[map]
 pub static PENDING: PerCpuArray<Pending> = PerCpuArray::with_max_entries(1, 0);
 
+/// Time of threads.
 #[map]
-pub static THREADS: HashMap<ThreadKey, Thread> = HashMap::with_max_entries(16384, 0);
+pub static THREADS: Array<Thread> = Array::with_max_entries(THREAD_SLOTS, BPF_F_MMAPABLE);
 
-/// Where a thread's first entry is put together: it does not fit the stack of a program. The fields that a new
-/// thread does not set stay 0.
+/// The element of `THREADS` that each thread id had last. The daemon sizes it to `kernel.pid_max`.
 #[map]
-pub static NEW_THREAD: PerCpuArray<Thread> = PerCpuArray::with_max_entries(1, 0);
+pub static THREAD_OF: Slots = Array::with_max_entries(1, 0);
+
+/// Where in `THREADS` a thread stands.
+#[map]
+pub static THREAD_PLACES: HashMap<ThreadKey, u32> = HashMap::with_max_entries(THREAD_SLOTS, 0);
+
+/// Elements of `THREADS` that are nobody's. The daemon fills it, and puts back those that it has recorded.
+#[map]
+pub static FREE_THREADS: Queue<u32> = Queue::with_max_entries(THREAD_SLOTS, 0);
 
 /// Stacks of long stays off the CPU. A stack that falls on another's place is not kept.
 #[map]

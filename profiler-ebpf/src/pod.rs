@@ -5,7 +5,7 @@ use crate::abi::{
     groups::GroupKey,
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
     payload::Pending,
-    sched::{Thread, ThreadKey},
+    sched::ThreadKey,
     sockets::{Socket, SocketKey},
     target::Process,
 };
@@ -33,6 +33,5 @@ pod!(
     Process,
     Socket,
     SocketKey,
-    Thread,
     ThreadKey
 );

@@ -4,12 +4,13 @@ use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_tas
 use profiler_ebpf::abi::{
     fields::Field,
     loss::Loss,
-    target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
+    target::{PROCESS_SLOTS, Process},
 };
 
 use crate::{
     atomic,
     emit::{lose, now_ns},
+    ids,
     kernel::load,
     maps::{FREE_SLOTS, LAST_SERIAL, PROCESSES, SLOT_OF},
 };
@@ -23,9 +24,7 @@ pub fn current() -> Option<*mut Process> {
 /// The slot of a thread group, if it is a target.
 #[inline(always)]
 pub fn of(tgid: u32) -> Option<*mut Process> {
-    let slots = SLOT_OF.get(tgid / SLOTS_PER_ELEMENT)?;
-    // The mask is for the verifier.
-    match u32::from(slots[(tgid % SLOTS_PER_ELEMENT) as usize & (SLOTS_PER_ELEMENT as usize - 1)]) {
+    match ids::slot(&SLOT_OF, tgid) {
         0 => None,
         slot => PROCESSES.get_ptr_mut(slot),
     }
@@ -67,21 +66,12 @@ pub fn adopt(tgid: u32, parent_tgid: u32, comm: [u8; 16], moved_in: bool) {
         ..Process::default()
     };
     if PROCESSES.set(slot, process, 0).is_ok() {
-        set_slot(tgid, slot as u16);
+        ids::set_slot(&SLOT_OF, tgid, slot as u16);
     }
 }
 
 /// Forgets what a reused thread group id was.
 #[inline(always)]
 pub fn forget(tgid: u32) {
-    set_slot(tgid, 0);
-}
-
-#[inline(always)]
-fn set_slot(tgid: u32, slot: u16) {
-    if let Some(slots) = SLOT_OF.get_ptr_mut(tgid / SLOTS_PER_ELEMENT) {
-        let index = (tgid % SLOTS_PER_ELEMENT) as usize & (SLOTS_PER_ELEMENT as usize - 1);
-        // SAFETY: a live array element, index in bounds; the daemon and the probes store single slots.
-        unsafe { slots.cast::<u16>().add(index).write_volatile(slot) };
-    }
+    ids::set_slot(&SLOT_OF, tgid, 0);
 }

@@ -8,6 +8,7 @@ use std::{num::NonZeroU32, ops::Range};
 use anyhow::{Context as _, Result, bail};
 use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::Program};
 use profiler_ebpf::abi::{
+    sched::THREAD_SLOTS,
     sockets::SOCKET_USE_SLOTS,
     target::{CONTROL_PORTS, PID_LIMIT, PROCESS_SLOTS, SLOTS_PER_ELEMENT},
 };
@@ -85,11 +86,13 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .override_global("PAGES_PINNED", &pages_pinned, true)
         .override_global("FOLIO_LARGE_BIT", &folio_large_bit, true)
         .map_max_entries("SLOT_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))
+        .map_max_entries("THREAD_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))
         .map_max_entries("EVENTS", settings.ring_buffer_bytes.get())
         .load(OBJECT)
         .context("load the probes' maps into the kernel")?;
-    // Slot 0 means "no target" and "no use".
+    // Slot 0 means "no target", "no thread" and "no use".
     fill(&mut ebpf, "FREE_SLOTS", 1..PROCESS_SLOTS)?;
+    fill(&mut ebpf, "FREE_THREADS", 1..THREAD_SLOTS)?;
     fill(&mut ebpf, "FREE_USES", 1..SOCKET_USE_SLOTS)?;
 
     let known = Known { points: families::attach_points(OBJECT)?, types, kernel, missing };
@@ -115,7 +118,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     Ok(Probes { ebpf, families: attached })
 }
 
-/// Thread group ids stay below this on the running host.
+/// Ids of processes and threads stay below this on the running host.
 pub fn pid_max() -> Result<u32> {
     let path = "/proc/sys/kernel/pid_max";
     let text = std::fs::read_to_string(path).with_context(|| format!("read {path}"))?;

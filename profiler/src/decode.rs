@@ -15,7 +15,7 @@ use profiler_ebpf::abi::{
     holding as tcp,
     owners::{self, InodeIoKey, InodeKey, InodeUseKey},
     payload, progress,
-    sched::{self, StateWord, Thread, ThreadKey},
+    sched::{self, StateWord, Thread},
     sockets::{AF_INET, IPPROTO_TCP, Socket, SocketBytes, SocketKey},
     span,
     target::Process,
@@ -89,7 +89,7 @@ pub fn process(at_ns: u64, raw: &Process) -> ProcessTotals {
 }
 
 /// A thread; one that the probes have not seen yet is idle, and the daemon knows better where it ran all along.
-pub fn thread(at_ns: u64, key: &ThreadKey, raw: &Thread) -> ThreadTotals {
+pub fn thread(at_ns: u64, raw: &Thread) -> ThreadTotals {
     let word = StateWord(raw.word);
     let state = match word.state() {
         sched::ThreadState::Unseen => ThreadState::Idle,
@@ -103,8 +103,8 @@ pub fn thread(at_ns: u64, key: &ThreadKey, raw: &Thread) -> ThreadTotals {
     ThreadTotals {
         at_ns,
         process: ProcessSerial(raw.process),
-        tid: key.tid,
-        start_ns: key.start_ns,
+        tid: raw.key.tid,
+        start_ns: raw.key.start_ns,
         comm: comm_text(&raw.comm),
         since_ns: raw.since_ns,
         cpu_ns: raw.cpu_ns,

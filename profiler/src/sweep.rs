@@ -5,9 +5,10 @@ mod bypass;
 mod inodes;
 pub mod open;
 mod sockets;
+mod threads;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     path::Path,
 };
 
@@ -20,14 +21,13 @@ use procfs::process::Process as ProcProcess;
 use profiler_ebpf::abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey},
     loss::Loss,
-    sched::{StateWord, Thread, ThreadKey, ThreadState},
+    sched::{StateWord, Thread, ThreadState},
     target::Process,
 };
 
 use crate::{
     capture::{
-        self, Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadIo, ThreadTotals, Waits, Writer,
-        witness::Moment,
+        self, Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadTotals, Waits, Writer, witness::Moment,
     },
     clock::now_ns,
     decode,
@@ -38,17 +38,17 @@ use crate::{
 
 use inodes::Inodes;
 use sockets::Sockets;
+use threads::Threads;
 
 /// The maps that hold counters, and what of them is in the capture already.
 pub struct Sweep {
-    threads: BpfHashMap<MapData, ThreadKey, Thread>,
+    threads: Threads,
     sockets: Sockets,
     devices: BpfHashMap<MapData, DeviceKey, DeviceIo>,
     credits: BpfHashMap<MapData, CreditKey, Credit>,
     inodes: Inodes,
     namespaces: Namespaces,
     losses: PerCpuArray<MapData, u64>,
-    written_threads: HashMap<ThreadKey, u64>,
     written_processes: HashMap<u64, (u64, u64)>,
 }
 
@@ -56,14 +56,13 @@ impl Sweep {
     /// Takes the maps out of the object; the probes keep theirs.
     pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
         Ok(Self {
-            threads: take(ebpf, "THREADS")?,
+            threads: Threads::new(ebpf)?,
             sockets: Sockets::new(ebpf)?,
             devices: take(ebpf, "DEVICES")?,
             credits: take(ebpf, "CREDITS")?,
             inodes: Inodes::new(take(ebpf, "INODE_USES")?, take(ebpf, "INODE_IO")?),
             namespaces: Namespaces::with_own(),
             losses: take_counter(ebpf, "LOSSES")?,
-            written_threads: HashMap::new(),
             written_processes: HashMap::new(),
         })
     }
@@ -73,7 +72,7 @@ impl Sweep {
         let exiting: Vec<(u32, Process)> = targets.processes().filter(|(_, p)| p.exited_ns != 0).collect();
         self.namespaces.hold(targets.processes().map(|(_, process)| process));
         self.write_processes(targets, out)?;
-        let alive = self.write_threads(targets, out)?;
+        let alive = self.threads.write(targets, out)?;
         // The kernel tells of an exit before it closes files and frees memory, which may take seconds: a process
         // has made its last count when its last thread has left its CPU for good.
         let ended: Vec<_> =
@@ -101,11 +100,8 @@ impl Sweep {
         out: &mut Writer,
     ) -> Result<()> {
         self.inodes.write(out)?;
-        let mut seen: HashMap<u32, (ThreadKey, Thread)> = HashMap::new();
-        for entry in self.threads.iter() {
-            let (key, thread) = entry?;
-            seen.insert(key.tid, (key, thread));
-        }
+        let seen: HashMap<u32, Thread> =
+            self.threads.alive().into_iter().map(|thread| (thread.key.tid, thread)).collect();
         for (_, process) in targets.processes().filter(|(_, p)| p.exited_ns == 0) {
             for task in
                 ProcProcess::new(process.tgid as i32).and_then(|p| p.tasks()).into_iter().flatten().flatten()
@@ -113,12 +109,12 @@ impl Sweep {
                 // A thread that ends at this moment has no stat any more, and no time that is missing.
                 let Ok(stat) = task.stat() else { continue };
                 let mut totals = match seen.get(&(task.tid as u32)) {
-                    Some((key, thread)) => decode::thread(end_ns, key, thread),
+                    Some(thread) => decode::thread(end_ns, thread),
                     // A leader that has exited stays in /proc as long as other threads live.
                     None if matches!(stat.state, 'Z' | 'X') => continue,
                     None => never_ran(end_ns, &process, &stat),
                 };
-                let word = seen.get(&(task.tid as u32)).map(|(_, thread)| StateWord(thread.word).state());
+                let word = seen.get(&(task.tid as u32)).map(|thread| StateWord(thread.word).state());
                 totals.state = match (word, stat.state) {
                     // It has not left its CPU once since the recording began.
                     (None | Some(ThreadState::Unseen), 'R') => capture::ThreadState::Cpu,
@@ -127,11 +123,11 @@ impl Sweep {
                     _ => totals.state,
                 };
                 totals.comm = stat.comm;
-                if let Some((key, thread)) = seen.get(&(task.tid as u32))
+                if let Some(thread) = seen.get(&(task.tid as u32))
                     && totals.state != capture::ThreadState::Cpu
-                    && let Some(span) = decode::spans::open(key, thread)
+                    && let Some(span) = decode::spans::open(thread)
                 {
-                    stacks.note(key.tid, thread.user_stack, thread.kernel_stack);
+                    stacks.note(thread.key.tid, thread.user_stack, thread.kernel_stack);
                     out.push(&Record::Span(span))?;
                 }
                 out.push(&Record::ThreadTotals(totals))?;
@@ -201,47 +197,6 @@ impl Sweep {
         Ok(())
     }
 
-    /// Writes the threads that changed; gives the serials of processes that have a thread left.
-    fn write_threads(&mut self, targets: &Targets, out: &mut Writer) -> Result<HashSet<u64>> {
-        let execs: HashMap<u64, u64> = targets
-            .processes()
-            .map(|(_, p)| (p.serial, p.thread_exec_ns))
-            .filter(|(_, at_ns)| *at_ns != 0)
-            .collect();
-        let mut alive = HashSet::new();
-        let mut gone = Vec::new();
-        for entry in self.threads.iter() {
-            let (key, mut thread) = entry?;
-            if let Some(&exec_ns) = execs.get(&thread.process)
-                && lost_its_id(&key, &thread, exec_ns)
-            {
-                close(&mut thread, exec_ns);
-                out.push(&Record::ThreadTotals(decode::thread(now_ns(), &key, &thread)))?;
-                gone.push(key);
-                continue;
-            }
-            if thread.exited_ns == 0 {
-                alive.insert(thread.process);
-            }
-            if self.written_threads.get(&key) == Some(&thread.word) {
-                continue;
-            }
-            self.written_threads.insert(key, thread.word);
-            let totals = decode::thread(now_ns(), &key, &thread);
-            out.push(&Record::ThreadTotals(totals))?;
-            // The exit time is written last.
-            if thread.exited_ns != 0 {
-                out.push(&Record::ThreadIo(io_at_exit(&thread)))?;
-                gone.push(key);
-            }
-        }
-        for key in gone {
-            self.written_threads.remove(&key);
-            remove(&mut self.threads, &key)?;
-        }
-        Ok(alive)
-    }
-
     fn write_disks(&mut self, out: &mut Writer) -> Result<()> {
         for entry in self.devices.iter() {
             let (key, io) = entry?;
@@ -274,37 +229,6 @@ fn remove<K: Pod, V: Pod>(map: &mut BpfHashMap<MapData, K, V>, key: &K) -> Resul
 
 fn exists(pid: u32) -> bool {
     Path::new("/proc").join(pid.to_string()).exists()
-}
-
-/// Whether this is the entry under the id that a thread had before it executed a program: it took its leader's
-/// id then, and this one has had no event since.
-fn lost_its_id(key: &ThreadKey, thread: &Thread, exec_ns: u64) -> bool {
-    thread.exited_ns == 0
-        && key.tid != thread.tgid
-        && StateWord(thread.word).since_ns() < exec_ns
-        && !Path::new(&format!("/proc/{}/task/{}", thread.tgid, key.tid)).exists()
-}
-
-/// Ends a thread's entry that will have no event any more.
-fn close(thread: &mut Thread, at_ns: u64) {
-    let word = StateWord(thread.word);
-    // It was running when it executed the program.
-    thread.cpu_ns += at_ns.saturating_sub(word.since_ns());
-    thread.word = StateWord::new(ThreadState::Dead, at_ns).0;
-    thread.exited_ns = at_ns;
-}
-
-fn io_at_exit(thread: &Thread) -> ThreadIo {
-    ThreadIo {
-        at_ns: thread.exited_ns,
-        process: ProcessSerial(thread.process),
-        tid: thread.tid,
-        read_chars: thread.rchar,
-        write_chars: thread.wchar,
-        read_bytes: thread.read_bytes,
-        write_bytes: thread.write_bytes,
-        baseline: false,
-    }
 }
 
 /// A thread without a single event: it slept through the whole recording, or never left its CPU.

@@ -42,6 +42,8 @@ mod recorded;
 mod spans;
 #[path = "kernel/storms.rs"]
 mod storms;
+#[path = "kernel/threads.rs"]
+mod threads;
 #[path = "kernel/time.rs"]
 mod time;
 #[path = "kernel/traffic.rs"]

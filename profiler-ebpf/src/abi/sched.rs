@@ -13,10 +13,12 @@ pub struct ThreadKey {
     pub _pad: u32,
 }
 
-/// Whole cache lines with the key and the hash table's own bytes, as for sockets.
+/// One element of `THREADS`: whole cache lines, because two CPUs write to neighbours.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thread {
+    /// Without a `tid` it is free.
+    pub key: ThreadKey,
     /// See [`StateWord`].
     pub word: u64,
     /// Monotonic ns: start of the thread, or of the recording if that came later.
@@ -39,7 +41,7 @@ pub struct Thread {
     pub woken_ns: u64,
     pub waker: Waker,
     pub switches: u64,
-    /// Monotonic ns of the last switch off the CPU; 0 while it lives.
+    /// Monotonic ns of the last switch off the CPU; 0 while it lives. It is stored last.
     pub exited_ns: u64,
     /// `task_struct.ioac` at exit.
     pub rchar: u64,
@@ -49,7 +51,6 @@ pub struct Thread {
     pub process: u64,
     /// `task_struct.se.sum_exec_runtime` at the last switch that was seen.
     pub exec_ns: u64,
-    pub tid: u32,
     pub tgid: u32,
     pub comm: [u8; 16],
     /// Of the stay off the CPU that it is in; see [`Span::user_stack`](super::span::Span::user_stack).
@@ -60,10 +61,13 @@ pub struct Thread {
     /// [`Pending`](super::payload::Pending)'s, while the thread waits for a CPU.
     pub empty_calls: u32,
     pub received: u32,
-    pub _pad: [u32; 9],
+    pub _pad: [u32; 6],
 }
 
 const _: () = assert!(size_of::<Thread>() == 320);
+
+/// Threads whose time can be kept at one time. Element 0 is nobody's.
+pub const THREAD_SLOTS: u32 = 16384;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

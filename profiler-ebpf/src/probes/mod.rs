@@ -20,6 +20,7 @@ mod sockets;
 mod span;
 mod stacks;
 mod taken;
+mod threads;
 mod traffic;
 mod uses;
 mod wait;

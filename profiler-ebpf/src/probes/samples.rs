@@ -7,7 +7,7 @@ use aya_ebpf::{
 use profiler_ebpf::abi::context::{HRTIMER, TASK};
 
 use crate::{
-    probes::{context, sched},
+    probes::{context, threads},
     target,
 };
 
@@ -27,7 +27,7 @@ pub fn cpu_sample(ctx: PerfEventContext) -> u32 {
     // SAFETY: the current task always exists; its registers are the program's context.
     unsafe {
         let task: *const u8 = bpf_get_current_task_btf().cast_const().cast();
-        let Some(thread) = sched::find(task, process) else { return 0 };
+        let Some(thread) = threads::find(task, process) else { return 0 };
         if (*ctx.ctx).regs.cs & PRIVILEGE == PRIVILEGE {
             (*thread).user_samples += 1;
         } else {

@@ -9,7 +9,7 @@ use profiler_ebpf::abi::{
     context::Wait,
     fields::{Field, MISSING},
     loss::Loss,
-    sched::{StateWord, Thread, ThreadKey, ThreadState},
+    sched::{StateWord, Thread, ThreadState},
     span::{PREEMPTED, THROTTLED, Waker},
     target::Process,
 };
@@ -18,11 +18,10 @@ use crate::{
     atomic,
     emit::{lose, now_ns},
     kernel::{load, offset, read_bytes},
-    maps::{NEW_THREAD, NO_EXIST, THREADS},
     probes::{
         context, payload,
         span::{self, Registers},
-        stacks, wait,
+        stacks, threads, wait,
     },
     target,
 };
@@ -47,7 +46,7 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
         }
         let now = now_ns();
         if let Some(process) = leaves
-            && let Some(thread) = find(prev, process)
+            && let Some(thread) = threads::find(prev, process)
         {
             (*thread).softirq_ns += interrupted.0;
             (*thread).hardirq_ns += interrupted.1;
@@ -56,7 +55,7 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
             }
         }
         if let Some(process) = comes
-            && let Some(thread) = find(next, process)
+            && let Some(thread) = threads::find(next, process)
         {
             switch_in(thread, next, now);
         }
@@ -71,7 +70,7 @@ pub fn sched_wake(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: argument 0 is a task_struct; map values are live.
     unsafe {
         let Some(process) = target::of(load(task, Field::TaskTgid)) else { return 0 };
-        let Some(thread) = find(task, process) else { return 0 };
+        let Some(thread) = threads::find(task, process) else { return 0 };
         let now = now_ns();
         match StateWord((&raw const (*thread).word).read_volatile()).state() {
             ThreadState::Blocked | ThreadState::Raced => {
@@ -112,6 +111,9 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
             lose(Loss::SwitchUnseen);
             run_again(thread, task, now.saturating_sub(ran_ns).max(word.since_ns()), Registers::Newer);
         }
+        if word.state() == ThreadState::Dead {
+            come_again(thread, now);
+        }
         let next_state = if state & TASK_DEAD != 0 {
             ThreadState::Dead
         } else if is_throttled(task) {
@@ -142,7 +144,7 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
             (*thread).wchar = load(task, Field::TaskWchar);
             (*thread).read_bytes = load(task, Field::TaskReadBytes);
             (*thread).write_bytes = load(task, Field::TaskWriteBytes);
-            (*thread).exited_ns = now;
+            (&raw mut (*thread).exited_ns).write_volatile(now);
         }
         matches!(next_state, ThreadState::Blocked | ThreadState::Raced)
     }
@@ -260,19 +262,32 @@ unsafe fn note_wake(thread: *mut Thread, waker: Waker, now: u64) {
     }
 }
 
-/// Continues the leader's entry with the thread that has taken its identity: running since now. The leader's
-/// death in between is no part of the entry's life.
+/// Continues the leader's entry with the thread that has taken its identity.
 #[inline(always)]
 pub unsafe fn take_over(task: *const u8, process: *mut Process, now: u64) {
     // SAFETY: the caller's task is a task_struct, its process a live slot; map values are live.
     unsafe {
-        let Some(thread) = find(task, process) else { return };
-        let (was, elapsed) = enter(thread, ThreadState::Cpu, now);
-        (*thread).since_ns = match was.state() {
-            ThreadState::Dead => (*thread).since_ns + elapsed,
-            // A new entry: the leader's was recorded and removed.
-            _ => now,
-        };
+        let Some(thread) = threads::find(task, process) else { return };
+        match StateWord((&raw const (*thread).word).read_volatile()).state() {
+            ThreadState::Dead => come_again(thread, now),
+            // A new entry: the leader had no event.
+            ThreadState::Unseen => {
+                enter(thread, ThreadState::Cpu, now);
+                (*thread).since_ns = now;
+            }
+            // It has slept since it took the identity, and came again then.
+            _ => {}
+        }
+    }
+}
+
+/// Running since now, in the entry of a leader that had ended: its death in between is no part of the entry's life.
+#[inline(always)]
+unsafe fn come_again(thread: *mut Thread, now: u64) {
+    // SAFETY: the caller's thread is a live map value.
+    unsafe {
+        let (_, elapsed) = enter(thread, ThreadState::Cpu, now);
+        (*thread).since_ns += elapsed;
         (*thread).exited_ns = 0;
     }
 }
@@ -290,41 +305,4 @@ unsafe fn enter(thread: *mut Thread, state: ThreadState, now: u64) -> (StateWord
     let was = StateWord(unsafe { atomic::exchange(&raw mut (*thread).word, StateWord::new(state, now).0) });
     // Clocks of two CPUs may differ by a few ns.
     (was, now.saturating_sub(was.since_ns()))
-}
-
-/// The thread's entry; a thread that is seen for the first time gets one that begins with the thread, or with
-/// the recording of its process if that came later.
-#[inline(always)]
-pub unsafe fn find(task: *const u8, process: *mut Process) -> Option<*mut Thread> {
-    // SAFETY: the caller's task is a task_struct, its process a live slot.
-    unsafe {
-        let key = ThreadKey {
-            start_ns: load(task, Field::TaskStartTime),
-            tid: load(task, Field::TaskPid),
-            _pad: 0,
-        };
-        if let Some(thread) = THREADS.get_ptr_mut(key) {
-            return Some(thread);
-        }
-        let since_ns = key.start_ns.max((*process).since_ns);
-        let thread = NEW_THREAD.get_ptr_mut(0)?;
-        (*thread).word = StateWord::new(ThreadState::Unseen, since_ns).0;
-        (*thread).since_ns = since_ns;
-        (*thread).off_ns = since_ns;
-        (*thread).user_stack = -1;
-        (*thread).kernel_stack = -1;
-        (*thread).was_long = 1;
-        (*thread).exec_ns = load(task, Field::TaskSumExec);
-        (*thread).process = (*process).serial;
-        (*thread).tid = key.tid;
-        (*thread).tgid = (*process).tgid;
-        read_bytes(task, Field::TaskComm, &mut (*thread).comm);
-        #[expect(clippy::needless_borrows_for_generic_args, reason = "by value it does not fit the stack")]
-        let _ = THREADS.insert(key, &*thread, NO_EXIST);
-        let found = THREADS.get_ptr_mut(key);
-        if found.is_none() {
-            lose(Loss::ThreadTableFull);
-        }
-        found
-    }
 }

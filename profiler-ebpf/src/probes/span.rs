@@ -33,7 +33,7 @@ pub unsafe fn emit(
     unsafe {
         let mut span = Span {
             kind: Span::KIND as u32,
-            tid: (*thread).tid,
+            tid: (*thread).key.tid,
             process: (*thread).process,
             off_ns: (*thread).off_ns,
             woken_ns,

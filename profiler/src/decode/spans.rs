@@ -2,7 +2,7 @@
 
 use profiler_ebpf::abi::{
     context,
-    sched::{StateWord, Thread, ThreadKey, ThreadState},
+    sched::{StateWord, Thread, ThreadState},
     span::{self, IOWAIT, PREEMPTED, RECLAIM, THROTTLED},
 };
 
@@ -77,7 +77,7 @@ pub fn span(raw: &span::Span) -> Span {
 
 /// The stay off the CPU that had not ended when the probes were detached; None for a thread that ran. What it was
 /// doing is not known: the registers are read when a thread runs again.
-pub fn open(key: &ThreadKey, raw: &Thread) -> Option<Span> {
+pub fn open(raw: &Thread) -> Option<Span> {
     let state = StateWord(raw.word).state();
     let throttled = state == ThreadState::Throttled;
     let asleep = matches!(state, ThreadState::Blocked | ThreadState::Unseen);
@@ -87,7 +87,7 @@ pub fn open(key: &ThreadKey, raw: &Thread) -> Option<Span> {
     let woken_ns = if asleep { None } else { nonzero(raw.woken_ns) };
     Some(Span {
         process: ProcessSerial(raw.process),
-        tid: key.tid,
+        tid: raw.key.tid,
         off_ns: raw.off_ns,
         woken_ns,
         on_ns: None,
