@@ -109,6 +109,9 @@ fn stalled(watch: &Watch, watches: &[Watch], actors: &mut Actors, stop: &AtomicB
         watch.last.bytes,
         watch.file_size_bytes
     );
+    if !watch.is_answered {
+        message += "; the request for the file has no answer";
+    }
     let waits_too = |other: &&Watch| {
         other.label != watch.label && other.finished.is_none() && other.last_advance.elapsed() > limit / 2
     };

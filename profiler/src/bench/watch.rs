@@ -23,6 +23,8 @@ pub struct Watch {
     start: Sender<()>,
     requested_ns: u64,
     pub last: Sample,
+    /// Whether the node answered the request: a stream's head may never come.
+    pub is_answered: bool,
     pub last_advance: Instant,
     pub finished: Option<Finished>,
 }
@@ -75,6 +77,7 @@ impl Watch {
             start,
             requested_ns: 0,
             last: Sample::default(),
+            is_answered: false,
             last_advance: Instant::now(),
             finished: None,
         })
@@ -114,6 +117,7 @@ impl Watch {
             self.last_advance = Instant::now();
         }
         self.last = sample;
+        self.is_answered = true;
         Ok(())
     }
 

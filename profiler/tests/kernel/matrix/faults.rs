@@ -28,14 +28,21 @@ fn each_fault_fails_its_own_run_and_is_told() {
     kill(&find(|process| process.stat().is_ok_and(|stat| stat.comm == "opentracker")), libc::SIGKILL);
     wait_until_recorded(&bench, "6MiB");
     take_down_links(&leecher());
+    kill(&node("seeder-1"), libc::SIGSTOP);
     wait_for("the transfer of 7 MiB is over", || {
         bench.message().matches("detaching the probes").count() == 3
     });
     append_to_received_file(Path::new("/var/tmp"));
     assert!(!profiler.wait().unwrap().success(), "{}", bench.message());
 
-    check_failed(&bench, "5MiB", &["opentracker of the hub ended early", "signal: 9"]);
-    check_failed(&bench, "6MiB", &["leecher-1", "nothing came for 20s", "bytes", "stall_timeout"]);
+    check_failed(
+        &bench,
+        "5MiB",
+        &["opentracker of the hub ended early", "signal: 9", "logs of all programs"],
+    );
+    let stalled =
+        ["leecher-1", "nothing came for 20s", "bytes", "stall_timeout", "no answer within 3s from seeder-1"];
+    check_failed(&bench, "6MiB", &stalled);
     check_failed(&bench, "7MiB", &["leecher-1 received another file than was sent: its checksum differs"]);
     let report = fs::read_to_string(bench.results().join("report.md")).unwrap();
     assert!(report.contains("0 of 3 runs complete") && report.contains("nothing came for 20s"), "{report}");
@@ -102,8 +109,12 @@ fn find(is_it: impl Fn(&Process) -> bool) -> Process {
 }
 
 pub fn leecher() -> Process {
-    let is_leecher = |words: Vec<String>| words.iter().any(|word| word.ends_with("/leecher-1"));
-    find(|process| process.cmdline().is_ok_and(is_leecher))
+    node("leecher-1")
+}
+
+fn node(label: &str) -> Process {
+    let is_it = |words: Vec<String>| words.iter().any(|word| word.ends_with(&format!("/{label}")));
+    find(|process| process.cmdline().is_ok_and(is_it))
 }
 
 pub fn kill(process: &Process, signal: i32) {
