@@ -2,7 +2,7 @@
 
 use proptest::{collection::vec, prelude::any};
 
-use super::{Capture, HEADER_BYTES, MAGIC, Record, VERSION};
+use super::{Capture, HEADER_BYTES, MAGIC, Record, Stack, VERSION, Writer, read as open};
 use crate::{fuzz::fuzz, timeline::sample};
 
 /// A capture of one frame whose lengths and checksum are right.
@@ -50,6 +50,22 @@ fn read(bytes: &[u8]) -> Option<usize> {
 fn a_whole_capture_is_read() {
     let records = sample::records();
     assert_eq!(read(&packed(&plain(&records))), Some(records.len()));
+}
+
+#[test]
+fn a_record_larger_than_a_frame_is_whole_and_so_are_those_around_it() {
+    let stack = |id, len| Record::Stack(Stack { id, frames: vec!["f".repeat(len)], truncated: false });
+    let records: Vec<Record> =
+        (0..400).map(|id| stack(id, if id == 100 { 1 << 20 } else { 5_000 })).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("large.capture");
+    let mut writer = Writer::create(&path).expect("create");
+    records.iter().try_for_each(|record| writer.push(record)).expect("push");
+    writer.finish_frame().expect("finish");
+    let bytes = std::fs::metadata(&path).expect("it is there").len();
+    let mut capture = open(&path).expect("open");
+    let found: Vec<Record> = std::iter::from_fn(|| capture.next().expect("whole")).collect();
+    assert_eq!((found == records, writer.written_bytes()), (true, bytes));
 }
 
 #[test]

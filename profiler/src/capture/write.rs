@@ -7,7 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use zstd::bulk::Compressor;
 
 use super::{FRAME_LIMIT_BYTES, HEADER_BYTES, MAGIC, Record, VERSION};
 
@@ -18,11 +19,21 @@ const ZSTD_LEVEL: i32 = 1;
 /// Frames of this size compress well and are quickly whole.
 const FRAME_BYTES: usize = 256 << 10;
 
+/// More than nearly every record: those that are larger make the room larger.
+const RECORD_ROOM_BYTES: usize = 4 << 10;
+
+/// Before each record of a frame, its length.
+const LENGTH_BYTES: usize = 4;
+
 pub struct Writer {
     file: File,
     path: PathBuf,
+    /// Room for a frame's records, of which `filled` bytes are taken: records are encoded where they stay.
     plain: Vec<u8>,
-    scratch: Vec<u8>,
+    filled: usize,
+    /// Both are kept from frame to frame: a context of the compressor is some hundred KiB to be cleared.
+    packer: Compressor<'static>,
+    packed: Vec<u8>,
     written_bytes: u64,
 }
 
@@ -39,18 +50,29 @@ impl Writer {
         Ok(Self {
             file,
             path: path.to_owned(),
-            plain: Vec::new(),
-            scratch: Vec::new(),
+            plain: vec![0; FRAME_BYTES + RECORD_ROOM_BYTES],
+            filled: 0,
+            packer: Compressor::new(ZSTD_LEVEL).context("prepare packing")?,
+            packed: Vec::new(),
             written_bytes: head.len() as u64,
         })
     }
 
     pub fn push(&mut self, record: &Record) -> Result<()> {
-        self.scratch = postcard::to_extend(record, std::mem::take(&mut self.scratch))
-            .context("encode a record of the capture")?;
-        self.plain.extend((self.scratch.len() as u32).to_le_bytes());
-        self.plain.append(&mut self.scratch);
-        if self.plain.len() >= FRAME_BYTES {
+        let begin = self.filled + LENGTH_BYTES;
+        let len = loop {
+            match postcard::to_slice(record, &mut self.plain[begin..]) {
+                Ok(encoded) => break encoded.len(),
+                Err(postcard::Error::SerializeBufferFull) => {
+                    ensure!(self.plain.len() < FRAME_LIMIT_BYTES, "a record is larger than a frame may be");
+                    self.plain.resize(FRAME_LIMIT_BYTES.min(self.plain.len() * 2), 0);
+                }
+                Err(error) => return Err(error).context("encode a record of the capture"),
+            }
+        };
+        self.plain[self.filled..begin].copy_from_slice(&(len as u32).to_le_bytes());
+        self.filled = begin + len;
+        if self.filled >= FRAME_BYTES {
             self.finish_frame()?;
         }
         Ok(())
@@ -58,25 +80,30 @@ impl Writer {
 
     /// Makes everything pushed so far readable, whatever happens next.
     pub fn finish_frame(&mut self) -> Result<()> {
-        if self.plain.is_empty() {
+        if self.filled == 0 {
             return Ok(());
         }
-        debug_assert!(self.plain.len() < FRAME_LIMIT_BYTES);
-        let packed =
-            zstd::bulk::compress(&self.plain, ZSTD_LEVEL).context("compress a frame of the capture")?;
-        let mut frame = Vec::with_capacity(HEADER_BYTES + packed.len());
-        frame.extend((packed.len() as u32).to_le_bytes());
-        frame.extend((self.plain.len() as u32).to_le_bytes());
-        frame.extend(crc32fast::hash(&packed).to_le_bytes());
-        frame.extend(&packed);
-        self.file.write_all(&frame).with_context(|| {
+        let plain = &self.plain[..self.filled];
+        self.packed.clear();
+        self.packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        self.packer.compress_to_buffer(plain, &mut self.packed).context("compress a frame of the capture")?;
+        let mut header = [0; HEADER_BYTES];
+        let words = [self.packed.len() as u32, plain.len() as u32, crc32fast::hash(&self.packed)];
+        for (place, word) in header.chunks_exact_mut(4).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        let write = |mut file: &File| {
+            file.write_all(&header)?;
+            file.write_all(&self.packed)
+        };
+        write(&self.file).with_context(|| {
             format!(
                 "write the capture {}: it is readable up to here; `-o FILE` puts it on another disk",
                 self.path.display()
             )
         })?;
-        self.written_bytes += frame.len() as u64;
-        self.plain.clear();
+        self.written_bytes += (HEADER_BYTES + self.packed.len()) as u64;
+        self.filled = 0;
         Ok(())
     }
 
