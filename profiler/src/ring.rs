@@ -26,7 +26,7 @@ pub const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Ring {
     events: RingBuf<MapData>,
     /// The command names of wakers that are no targets, as they stand in the capture.
-    strangers: HashMap<u32, String>,
+    strangers: HashMap<u32, [u8; 16]>,
     pub undecodable: u64,
     known: Known,
 }
@@ -58,11 +58,11 @@ impl Ring {
             match decode::event(&item) {
                 Some(Event::Progress(raw)) => out.push(&Record::Progress(decode::progress(&raw)))?,
                 Some(Event::Span(raw)) => {
-                    if let Some(stranger) = decode::spans::stranger(&raw.waker)
-                        && self.strangers.get(&stranger.tid) != Some(&stranger.comm)
+                    let waker = &raw.waker;
+                    if decode::spans::is_stranger(waker)
+                        && self.strangers.insert(waker.tid, waker.comm) != Some(waker.comm)
                     {
-                        self.strangers.insert(stranger.tid, stranger.comm.clone());
-                        out.push(&Record::Stranger(stranger))?;
+                        out.push(&Record::Stranger(decode::spans::stranger(waker)))?;
                     }
                     stacks.note(raw.tid, raw.user_stack, raw.kernel_stack);
                     out.push(&Record::Span(decode::spans::span(&raw)))?;

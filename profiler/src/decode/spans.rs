@@ -101,9 +101,13 @@ pub fn open(raw: &Thread) -> Option<Span> {
     })
 }
 
-/// The waker, if it is a task that is no target.
-pub fn stranger(raw: &span::Waker) -> Option<Stranger> {
-    (raw.tid != 0 && raw.process == 0).then(|| Stranger { tid: raw.tid, comm: comm_text(&raw.comm) })
+/// Whether the waker is a task that is no target.
+pub fn is_stranger(raw: &span::Waker) -> bool {
+    raw.tid != 0 && raw.process == 0
+}
+
+pub fn stranger(raw: &span::Waker) -> Stranger {
+    Stranger { tid: raw.tid, comm: comm_text(&raw.comm) }
 }
 
 fn doing(syscall: i32, [first, second]: [u64; 2]) -> Doing {
