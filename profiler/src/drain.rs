@@ -122,6 +122,7 @@ pub fn run(
     around_end.iter().try_for_each(|witness| out.push(witness))?;
     drop(targets);
     stacks.write(&mut out)?;
+    stacks.write_names(&mut out)?;
     write_losses(&sweep, reentries, &ring, &stacks, &mut out)?;
     out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
     out.push(&Record::Clock(clock()))?;

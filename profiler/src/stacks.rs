@@ -1,7 +1,10 @@
-//! Stacks of long stays off the CPU: read from the kernel's table, and named while their processes live.
+//! Stacks of long stays off the CPU: read from the kernel's table, and named: those of processes while they live, the
+//! kernel's at the end, because its symbols stay and take more CPU to read than seconds of recording.
 //!
 //! User frames need frame pointers; a program without them shows the innermost ones only. Names come from ELF symbol
 //! tables: a stripped program shows addresses.
+
+mod kallsyms;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -15,7 +18,7 @@ use blazesym::{
     Pid,
     symbolize::{
         Input, Symbolized, Symbolizer,
-        source::{Kernel, Process, Source},
+        source::{Process, Source},
     },
 };
 
@@ -24,10 +27,10 @@ const DEEPEST: usize = 127;
 
 pub struct Stacks {
     map: StackTraceMap<MapData>,
-    /// Of the kernel, whose symbols are read once.
-    kernel: Symbolizer,
     /// Stacks that are not in the capture yet; of user stacks a thread that had it.
     wanted: BTreeMap<u32, Option<u32>>,
+    /// Stacks of the kernel that are in the capture as addresses.
+    unnamed: BTreeMap<u32, Vec<u64>>,
     written: HashSet<u32>,
     /// Stacks with more frames than the kernel records.
     pub truncated: u64,
@@ -37,8 +40,8 @@ impl Stacks {
     pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
         Ok(Self {
             map: ebpf.take_map("STACKS").context("the object has no STACKS")?.try_into()?,
-            kernel: symbolizer(),
             wanted: BTreeMap::new(),
+            unnamed: BTreeMap::new(),
             written: HashSet::new(),
             truncated: 0,
         })
@@ -55,24 +58,50 @@ impl Stacks {
         }
     }
 
-    /// Writes the stacks that spans have named since the last time.
+    /// Writes the stacks that spans have named since the last time; those of the kernel as addresses.
     pub fn write(&mut self, out: &mut Writer) -> Result<()> {
+        if self.wanted.is_empty() {
+            return Ok(());
+        }
         // Of processes: what it has read of their programs and libraries is not kept, because that is memory for each
         // process, and new stacks become rare.
         let processes = symbolizer();
         for (id, thread) in std::mem::take(&mut self.wanted) {
             let trace = self.map.get(&id, 0).context("read a stack")?;
             let addresses: Vec<u64> = trace.frames().iter().map(|frame| frame.ip).collect();
+            let truncated = is_truncated(&addresses);
+            self.truncated += u64::from(truncated);
             let frames = match thread {
                 Some(tid) => name(&processes, &Source::Process(of_thread(tid)), &addresses),
-                None => without_probe(name(&self.kernel, &Source::Kernel(Kernel::default()), &addresses)),
+                None => {
+                    let frames = addresses.iter().map(|address| format!("{address:#x}")).collect();
+                    self.unnamed.insert(id, addresses);
+                    frames
+                }
             };
-            let truncated = addresses.len() >= DEEPEST;
-            self.truncated += u64::from(truncated);
             out.push(&Record::Stack(Stack { id, frames, truncated }))?;
         }
         Ok(())
     }
+
+    /// Writes the kernel's stacks again, by name. For the end: a recording that is killed has their addresses.
+    pub fn write_names(&mut self, out: &mut Writer) -> Result<()> {
+        if self.unnamed.is_empty() {
+            return Ok(());
+        }
+        let names = kallsyms::names(self.unnamed.values().flatten().copied());
+        for (id, addresses) in std::mem::take(&mut self.unnamed) {
+            let name = |address: &u64| names.get(address).cloned().unwrap_or_else(|| format!("{address:#x}"));
+            let truncated = is_truncated(&addresses);
+            let frames = without_probe(addresses.iter().map(name).collect());
+            out.push(&Record::Stack(Stack { id, frames, truncated }))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_truncated(addresses: &[u64]) -> bool {
+    addresses.len() >= DEEPEST
 }
 
 fn symbolizer() -> Symbolizer {
