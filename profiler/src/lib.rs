@@ -20,6 +20,7 @@ pub mod drain;
 pub mod groups;
 pub mod kernel;
 pub mod mapped;
+pub mod memory;
 pub mod recording;
 pub mod ring;
 pub mod stacks;

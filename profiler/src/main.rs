@@ -22,11 +22,12 @@ use profiler::{
     display::tell,
     doctor, dump,
     measure::{self, Finished},
-    record, report, verify,
+    memory, record, report, verify,
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 fn main() -> ExitCode {
+    memory::keep_small();
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -19,6 +19,7 @@ use crate::{
     drain::{self, Detached, Shared},
     groups::Group,
     kernel::environment,
+    memory,
     target::{Registered, Targets},
     witness,
 };
@@ -167,7 +168,8 @@ fn begin(
     let mut witnesses = witness::host(Moment::BeforeStart);
     let mut probes = attach::attach(settings)?;
     witnesses.extend(witness::host(Moment::AfterStart));
-    give_back_memory();
+    // The kernel's types, which are needed for attaching only, leave 30 to 80 MiB of small pieces.
+    memory::give_back();
     let start = Start {
         id: format!("{:016x}", rand::random::<u64>()),
         at_ns: now_ns(),
@@ -193,14 +195,4 @@ fn begin(
         capture_bytes: AtomicU64::new(out.written_bytes()),
     };
     Ok((probes.ebpf, Arc::new(shared)))
-}
-
-/// Hands free memory back to the kernel: the kernel's types, which are needed for attaching only, leave 30 to 80 MiB
-/// of small pieces that the allocator would keep for as long as the recording takes.
-fn give_back_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: takes the allocator's own locks; a padding of 0 is valid.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }
