@@ -51,7 +51,9 @@ pub fn run(
     // While the probes see it: connections that are still open have no end to be compared by.
     let ended = match &transfers {
         Ok(_) => {
-            display.step("closing the nodes' connections");
+            if options.pcap.is_some() {
+                display.step("closing the nodes' connections");
+            }
             swarm.end_packets(stop)
         }
         Err(_) => Ok(None),
