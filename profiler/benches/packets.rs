@@ -1,16 +1,16 @@
 //! How fast `profiler verify` reads packets: bytes of file per second of CPU time, from the page cache.
 
+mod cpu;
+
 use std::{
     fs::File,
     hint::black_box,
     io::{self, BufWriter, Write as _},
-    time::Duration,
 };
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use etherparse::PacketBuilder;
 use profiler::packets::{files::for_each_frame, flows::Flows};
-use rustix::time::{ClockId, clock_gettime};
 
 /// 144 MB of file at a snap length of 128, 306 MB of whole frames in the smaller count.
 const HEADERS: usize = 1_000_000;
@@ -58,7 +58,7 @@ fn packets(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(file_bytes)).sample_size(10);
         group.bench_function(name, |b| {
             b.iter_custom(|times| {
-                cpu_time(times, || {
+                cpu::time(times, || {
                     let mut flows = Flows::default();
                     let file = File::open(file.path()).expect("the packet capture");
                     for_each_frame(file, "bench", |frame| flows.add(frame)).expect("a whole file");
@@ -69,14 +69,6 @@ fn packets(c: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-/// CPU time of this thread for so many runs.
-fn cpu_time(times: u64, mut run: impl FnMut()) -> Duration {
-    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a time since the start");
-    let before = now();
-    (0..times).for_each(|_| run());
-    now() - before
 }
 
 /// Connections in bursts whose order and lengths are the same in each run.

@@ -1,13 +1,14 @@
 //! How fast a capture becomes a timeline: records per second of CPU time, which a busy host hardly changes.
 
-use std::{fs, hint::black_box, io::Cursor, time::Duration};
+mod cpu;
+
+use std::{fs, hint::black_box, io::Cursor};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use profiler::{
     capture::{Capture, End, ProcessSerial, Progress, Record, Start, Writer},
     timeline::Timeline,
 };
-use rustix::time::{ClockId, clock_gettime};
 
 const RECORDS: u64 = 1_000_000;
 
@@ -23,7 +24,7 @@ fn replay(c: &mut Criterion) {
     group.throughput(Throughput::Elements(RECORDS)).sample_size(20);
     group.bench_function("read", |b| {
         b.iter_custom(|times| {
-            cpu_time(times, || {
+            cpu::time(times, || {
                 let mut capture = open(&bytes);
                 while let Some(record) = capture.next().expect("a whole record") {
                     black_box(record);
@@ -33,20 +34,12 @@ fn replay(c: &mut Criterion) {
     });
     group.bench_function("timeline", |b| {
         b.iter_custom(|times| {
-            cpu_time(times, || {
+            cpu::time(times, || {
                 black_box(Timeline::from_capture(&mut open(&bytes)).expect("a whole capture"));
             })
         });
     });
     group.finish();
-}
-
-/// CPU time of this thread for so many runs.
-fn cpu_time(times: u64, mut run: impl FnMut()) -> Duration {
-    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a time since the start");
-    let before = now();
-    (0..times).for_each(|_| run());
-    now() - before
 }
 
 fn open(bytes: &[u8]) -> Capture<Cursor<&[u8]>> {
