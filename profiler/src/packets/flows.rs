@@ -146,7 +146,8 @@ impl Flows {
         }
         let mut totals = BTreeMap::<Flow, Vec<Total>>::new();
         for ((flow, _), total) in best {
-            totals.entry(flow).or_default().push(total);
+            // Nearly every flow has one; a vector that grows by itself takes room for four.
+            totals.entry(flow).or_insert_with(|| Vec::with_capacity(1)).push(total);
         }
         totals
     }
