@@ -109,12 +109,14 @@ fn a_thread_that_executes_a_program_takes_no_time_with_it() {
 #[test]
 fn a_thread_that_executes_a_program_after_its_leader_is_gone_begins_then() {
     // System call 60 is `exit`, of the calling thread alone.
-    check_exec_from_thread("syscall 60, 0");
+    let first = check_exec_from_thread("1 for 1..20_000_000; syscall 60, 0");
+    // The program goes on in the leader's entry, which was recorded a second before.
+    assert!(first.cpu_ns > 40_000_000, "{first:?}");
 }
 
-/// Perl is in every Debian, and its threads are real ones.
+/// Perl is in every Debian, and its threads are real ones. Gives the time of the first thread.
 #[track_caller]
-fn check_exec_from_thread(leader_does: &str) {
+fn check_exec_from_thread(leader_does: &str) -> ThreadTime {
     let script =
         format!("use threads; threads->create(sub {{ sleep 2; exec 'sleep', '1' }})->detach; {leader_does}");
     let mut child_pid = 0;
@@ -132,6 +134,8 @@ fn check_exec_from_thread(leader_does: &str) {
         assert!(time.cpu_ns < 300_000_000, "{thread:?}: {time:?}");
         assert!(time.adds_up() && time.lifetime_ns < 4_000_000_000, "{thread:?}: {time:?}");
     }
+    let first = process.threads.values().find(|thread| thread.tid == child_pid).expect("the first thread");
+    ThreadTime::of(first, recorded.timeline.whole_until_ns())
 }
 
 #[test]
