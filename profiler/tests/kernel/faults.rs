@@ -1,10 +1,12 @@
 //! What goes wrong is said, and leaves nothing behind.
 
 use std::{
+    collections::BTreeSet,
+    fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     num::NonZeroU32,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::Duration,
@@ -46,7 +48,7 @@ fn a_ring_buffer_of_one_page_loses_records_and_says_so_but_counts_every_byte() {
 }
 
 #[test]
-fn a_killed_profiler_leaves_no_probe_and_a_readable_capture() {
+fn a_killed_profiler_leaves_no_object_in_the_kernel_and_a_readable_capture() {
     let folder = tempfile::tempdir_in("/var/tmp").unwrap();
     let path = folder.path().join("killed.capture");
     let mut profiler = Command::new(PROFILER)
@@ -58,9 +60,14 @@ fn a_killed_profiler_leaves_no_probe_and_a_readable_capture() {
         .unwrap();
     wait_for(|| attached() > 0, "the probes are attached");
     thread::sleep(Duration::from_millis(1500));
+    let (held, pinned_before) = (held(profiler.id()), pinned());
+    for kind in ["prog_id", "map_id", "link_id"] {
+        assert!(held.iter().any(|(held, _)| held == kind), "{kind}: {held:?}");
+    }
     profiler.kill().unwrap();
     profiler.wait().unwrap();
-    wait_for(|| attached() == 0, "the probes are gone");
+    wait_for(|| held.is_disjoint(&in_kernel()), "its programs, maps and links are gone");
+    assert_eq!(pinned(), pinned_before);
     let timeline = read(&path);
     assert!(matches!(timeline.ending, Ending::CutAt { .. }));
     assert!(!timeline.processes.is_empty(), "a second's totals were written");
@@ -196,6 +203,46 @@ fn two_recordings_at_once_do_not_disturb_each_other() {
 fn attached() -> usize {
     let programs = aya::programs::loaded_programs().flatten();
     programs.filter(|info| info.name_as_str().is_some_and(|name| PROGRAMS.contains(&name))).count()
+}
+
+/// The BPF objects of which a process holds descriptors, as the kernel names them in fdinfo, with their ids.
+fn held(pid: u32) -> BTreeSet<(String, u32)> {
+    let files = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap().flatten();
+    let texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
+    texts
+        .flat_map(|text| {
+            text.lines()
+                .filter_map(|line| line.split_once(":\t"))
+                .filter(|(key, _)| ["prog_id", "map_id", "link_id"].contains(key))
+                .map(|(key, id)| (key.to_owned(), id.trim().parse().unwrap()))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Every BPF object of the host, named in the same way.
+fn in_kernel() -> BTreeSet<(String, u32)> {
+    let programs = aya::programs::loaded_programs().flatten().map(|info| ("prog_id", info.id()));
+    let maps = aya::maps::loaded_maps().flatten().map(|info| ("map_id", info.id()));
+    let links = aya::programs::loaded_links().flatten().map(|info| ("link_id", info.id()));
+    programs.chain(maps).chain(links).map(|(kind, id)| (kind.to_owned(), id)).collect()
+}
+
+/// What is pinned below every BPF file system that is mounted; only there can anything be.
+fn pinned() -> BTreeSet<PathBuf> {
+    let mounts = procfs::process::Process::myself().unwrap().mountinfo().unwrap();
+    let bpf = mounts.into_iter().filter(|mount| mount.fs_type == "bpf").map(|mount| mount.mount_point);
+    let mut found = BTreeSet::new();
+    let mut folders: Vec<PathBuf> = bpf.collect();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            }
+            found.insert(entry.path());
+        }
+    }
+    found
 }
 
 #[track_caller]
