@@ -160,7 +160,7 @@ fn targets_that_are_none_are_named() {
             .unwrap();
         let message = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && message.contains(&pid) && message.contains(part), "{message}");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
     };
     check("4194303".to_owned(), "no process");
     let mut zombie = Command::new("true").spawn().unwrap();
