@@ -24,6 +24,8 @@ mod files;
 mod groups;
 #[path = "kernel/hooks.rs"]
 mod hooks;
+#[path = "kernel/image.rs"]
+mod image;
 #[path = "kernel/losses.rs"]
 mod losses;
 #[path = "kernel/matrix.rs"]
@@ -52,3 +54,5 @@ mod traffic;
 mod verify;
 #[path = "kernel/witnesses.rs"]
 mod witnesses;
+#[path = "kernel/xfs.rs"]
+mod xfs;

@@ -1,22 +1,18 @@
 //! Device bytes, and whose they are.
 
-use std::{
-    alloc::{Layout, alloc_zeroed, dealloc},
-    fs::OpenOptions,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-};
-
 use profiler::capture::Operation;
 
-use crate::recorded::{Recorded, record};
+use crate::{
+    files::{MIB, folder, write_direct},
+    recorded::{Recorded, record},
+};
 
-const WRITTEN_BYTES: u64 = 64 << 20;
-const BLOCK_BYTES: usize = 1 << 20;
+const WRITTEN_BYTES: u64 = 64 * MIB;
 
 #[test]
 fn a_direct_write_belongs_to_its_writer() {
-    let recorded = record(write_direct);
+    let folder = folder();
+    let recorded = record(|| write_direct(&folder.path().join("direct"), WRITTEN_BYTES));
     assert_eq!(credited(&recorded, Operation::Write), WRITTEN_BYTES);
     let written: u64 = recorded
         .timeline
@@ -42,23 +38,4 @@ fn check_device(written_bytes: u64) {
 fn credited(recorded: &Recorded, operation: Operation) -> u64 {
     let credits = recorded.own().credits.iter();
     credits.filter(|((_, found), _)| *found == operation).map(|(_, bytes)| bytes).sum()
-}
-
-fn write_direct() {
-    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .custom_flags(libc::O_DIRECT)
-        .open(folder.path().join("direct"))
-        .unwrap();
-    let layout = Layout::from_size_align(BLOCK_BYTES, 4096).unwrap();
-    // SAFETY: the layout has a size; the block is freed with the same layout, after its last use.
-    unsafe {
-        let block = alloc_zeroed(layout);
-        for _ in 0..WRITTEN_BYTES / BLOCK_BYTES as u64 {
-            file.write_all(std::slice::from_raw_parts(block, BLOCK_BYTES)).unwrap();
-        }
-        dealloc(block, layout);
-    }
 }

@@ -35,6 +35,16 @@ pub fn write_mapped(path: &Path, bytes: u64) {
     unsafe { memmap2::MmapMut::map_mut(&file) }.unwrap().fill(7);
 }
 
+/// Past the page cache.
+pub fn write_direct(path: &Path, bytes: u64) {
+    let file =
+        OpenOptions::new().write(true).create_new(true).custom_flags(libc::O_DIRECT).open(path).unwrap();
+    let memory = memmap2::MmapMut::map_anon(MIB as usize).unwrap();
+    for offset in (0..bytes).step_by(memory.len()) {
+        file.write_all_at(&memory, offset).unwrap();
+    }
+}
+
 /// Has a part of a file written to the device, and waits until it is there.
 pub fn write_out(path: &Path, offset: u64, bytes: u64) {
     let file = File::open(path).unwrap();

@@ -5,7 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     num::NonZeroU32,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -25,7 +25,11 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 #[expect(dead_code, reason = "of its limits only the disk's is used")]
 mod cgroup;
 
-use crate::recorded::{Recorded, named, read, record, record_with, wait_until_followed};
+use crate::{
+    files::MIB,
+    image::Image,
+    recorded::{Recorded, named, read, record, record_with, wait_until_followed},
+};
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 
@@ -86,7 +90,8 @@ fn a_drain_that_is_stopped_loses_records_of_the_phase_that_it_is_stopped_in() {
 
 #[test]
 fn a_slow_disk_under_the_capture_loses_records_of_the_phase_that_it_is_slow_in() {
-    let disk = SyncDisk::mount();
+    // Every write waits for the device.
+    let disk = Image::mount(&["mkfs.ext4", "-q", "-O", "^has_journal"], 64 * MIB, "sync");
     let group = cgroup::Cgroup::with_disk_limit(&disk.folder(), 40_000);
     let everybody = group.procs().parent().unwrap().parent().unwrap().join("cgroup.procs");
     check_phase(&disk.folder(), |profiler| {
@@ -232,36 +237,5 @@ impl Storm {
         for thread in self.threads {
             thread.join().unwrap();
         }
-    }
-}
-
-/// A file system in a file on which every write waits for the device.
-struct SyncDisk {
-    folder: tempfile::TempDir,
-}
-
-impl SyncDisk {
-    fn mount() -> Self {
-        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-        let disk = Self { folder };
-        let image = disk.folder.path().join("image");
-        fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
-        let made = Command::new("mkfs.ext4").args(["-q", "-O", "^has_journal"]).arg(&image).status();
-        assert!(made.expect("mkfs.ext4, of e2fsprogs").success());
-        fs::create_dir(disk.folder()).unwrap();
-        let mounted =
-            Command::new("mount").args(["-o", "loop,sync"]).arg(&image).arg(disk.folder()).status().unwrap();
-        assert!(mounted.success());
-        disk
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.folder.path().join("mounted")
-    }
-}
-
-impl Drop for SyncDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.folder()).status();
     }
 }

@@ -19,7 +19,7 @@ const MODULES: [&str; 10] = [
 ];
 
 /// The target's other modules that have tests.
-const LEFT_OUT_MODULES: [(&str, &str); 14] = [
+const LEFT_OUT_MODULES: [(&str, &str); 15] = [
     ("bench", "needs the benchmark's programs and networks"),
     ("deluge", "needs the benchmark's programs and networks"),
     ("faults", "starts the profiler a dozen times for what the command says"),
@@ -34,6 +34,7 @@ const LEFT_OUT_MODULES: [(&str, &str); 14] = [
     ("traffic::holding", "asks for shares of time"),
     ("verify", "not tried here: transfers of 12 MB beside a packet capture"),
     ("witnesses", "not tried here: compares times on the CPU"),
+    ("xfs", "needs mkfs.xfs and loop devices"),
 ];
 
 /// Parts of the names of tests that do not run there.

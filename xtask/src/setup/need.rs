@@ -12,7 +12,7 @@ pub struct Need {
     pub by_hand: &'static str,
 }
 
-/// The programs that the benchmark starts, for BitTorrent.
+/// The programs that the benchmark starts, for BitTorrent, and what the kernel tests make a file system with.
 pub fn programs() -> Vec<Need> {
     vec![
         program("deluged", &["deluged"], "put deluged 2 on the PATH"),
@@ -23,6 +23,7 @@ pub fn programs() -> Vec<Need> {
             "put transmission-daemon 3 or 4 on the PATH",
         ),
         program("tcpdump", &["tcpdump"], "put tcpdump on the PATH"),
+        program("mkfs.xfs", &["xfsprogs"], "put mkfs.xfs on the PATH"),
     ]
 }
 
