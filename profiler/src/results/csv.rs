@@ -122,10 +122,13 @@ mod tests {
         check(0, "runs_failed", "1");
         check(0, "app_p100_s_median", "15");
         check(0, "app_p100_s_ci95_low", "");
+        check(0, "app_resolution_s_median", "1.875");
+        check(0, "app_resolution_s_max", "2.5");
         check(0, "transfer_bottleneck", "network: peer_timer");
         check(0, "p90_to_p100_timer_share", "0.19999999999999996");
         check(1, "skipped", "a run needs 9 MiB, and 8 are free");
         check(1, "app_p100_s_median", "");
+        check(1, "app_resolution_s_max", "");
         Ok(())
     }
 

@@ -30,6 +30,8 @@ pub struct TransferMeasures {
     pub direction: Direction,
     pub app: Times,
     pub kernel: Times,
+    /// Of the application's times, the least certain one's: it may have been so much earlier. Missing in older results.
+    pub app_resolution_s: Option<f64>,
     pub app_bytes_per_s: Option<f64>,
     pub kernel_bytes_per_s: Option<f64>,
     /// Bytes on sockets over the file's size.
@@ -156,10 +158,50 @@ fn transfer(transfer: &TransferReport) -> TransferMeasures {
         direction: transfer.direction,
         app: times(|milestone| milestone.app_s),
         kernel: times(|milestone| milestone.kernel_s),
+        app_resolution_s: transfer
+            .milestones
+            .iter()
+            .filter_map(|milestone| milestone.app_resolution_s)
+            .max_by(f64::total_cmp),
         app_bytes_per_s: transfer.throughput.app_bytes_per_s,
         kernel_bytes_per_s: transfer.throughput.kernel_bytes_per_s,
         overhead_ratio: transfer.throughput.overhead_ratio,
         write_amplification_ratio: transfer.throughput.write_amplification,
         phases: phases.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        report,
+        results::RunRecord,
+        timeline::sample::{records, timeline},
+    };
+
+    #[test]
+    fn a_transfer_is_as_uncertain_as_its_least_certain_milestone() {
+        let mut of = report::build(&timeline(records())).transfers.swap_remove(0);
+        let mut check = |resolutions: [Option<f64>; 4], expected: Option<f64>| {
+            for (milestone, resolution_s) in of.milestones.iter_mut().zip(resolutions) {
+                milestone.app_resolution_s = resolution_s;
+            }
+            assert_eq!(transfer(&of).app_resolution_s, expected, "{resolutions:?}");
+        };
+        check([Some(0.1), Some(0.4), None, Some(0.2)], Some(0.4));
+        check([Some(0.0), None, None, None], Some(0.0));
+        check([None; 4], None);
+    }
+
+    #[test]
+    fn results_from_before_the_resolution_was_kept_can_be_read() {
+        let old: RunRecord = serde_json::from_str(include_str!(
+            "../../../results/2026-11-24-bittorrent-100MiB/deluge-2n-1s-100MiB/1/run.json"
+        ))
+        .expect("a run's record");
+        let transfers = old.measures.expect("complete").transfers;
+        assert!(transfers.iter().all(|transfer| transfer.app_resolution_s.is_none()));
+        assert!(!transfers.is_empty());
     }
 }

@@ -93,7 +93,7 @@ pub type Named = (&'static str, f64);
 type Metric = fn(&TransferMeasures) -> Option<f64>;
 
 /// Names with their units, and where they are found. Rates of uploads stand apart, everything else is of downloads.
-pub const METRICS: [(&str, Direction, Metric); 13] = [
+pub const METRICS: [(&str, Direction, Metric); 14] = [
     ("download_app_bytes_per_s", Direction::Download, |t| t.app_bytes_per_s),
     ("download_kernel_bytes_per_s", Direction::Download, |t| t.kernel_bytes_per_s),
     ("upload_app_bytes_per_s", Direction::Intake, |t| t.app_bytes_per_s),
@@ -101,6 +101,7 @@ pub const METRICS: [(&str, Direction, Metric); 13] = [
     ("app_p50_s", Direction::Download, |t| t.app.p50_s),
     ("app_p90_s", Direction::Download, |t| t.app.p90_s),
     ("app_p100_s", Direction::Download, |t| t.app.p100_s),
+    ("app_resolution_s", Direction::Download, |t| t.app_resolution_s),
     ("kernel_first_byte_s", Direction::Download, |t| t.kernel.first_byte_s),
     ("kernel_p50_s", Direction::Download, |t| t.kernel.p50_s),
     ("kernel_p90_s", Direction::Download, |t| t.kernel.p90_s),
@@ -277,6 +278,7 @@ pub(crate) mod tests {
             direction: Direction::Download,
             app: Times { p100_s: Some(p100_s), ..Times::default() },
             kernel: Times::default(),
+            app_resolution_s: Some(p100_s / 8.0),
             app_bytes_per_s: Some(100.0 / p100_s),
             kernel_bytes_per_s: None,
             overhead_ratio: Some(1.01),
