@@ -40,7 +40,9 @@ pub fn folio_dirty(ctx: BtfTracePointContext) -> i32 {
             None if target::is_kernel_thread() => return 0,
             None => OTHERS,
         };
-        if let Some(used) = use_of(folio, user) {
+        if let Some(inode) = inode_of(folio)
+            && let Some(used) = use_of(inode, user)
+        {
             atomic::add(&raw mut (*used).dirtied_bytes, folio_bytes(folio));
         }
     }
@@ -55,7 +57,10 @@ pub fn folio_add(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: argument 0 is a folio; map values are live.
     unsafe {
         let user = target::current().map_or(OTHERS, |process| (*process).serial);
-        if let Some(used) = use_of(folio, user) {
+        if let Some(inode) = inode_of(folio)
+            && inode != InodeKey::NO_FILE
+            && let Some(used) = use_of(inode, user)
+        {
             atomic::add(&raw mut (*used).cached_bytes, folio_bytes(folio));
         }
     }
@@ -82,31 +87,38 @@ pub unsafe fn moved(inode: InodeKey, device: DeviceKey, bytes: u64) {
     }
 }
 
-/// The count of one user of a folio's file; only a target makes a file known.
+/// The file of a folio.
 #[inline(always)]
-unsafe fn use_of(folio: *const u8, user: u64) -> Option<*mut InodeUse> {
+unsafe fn inode_of(folio: *const u8) -> Option<InodeKey> {
     // SAFETY: the caller's folio is one, and the pointers are loaded from it.
-    let inode = unsafe {
+    unsafe {
         let mapping: *const u8 = load(folio, Field::FolioMapping);
         let inode: *const u8 = load(mapping, Field::MappingHost);
         let superblock: *const u8 = load(inode, Field::InodeSuperblock);
         match load(inode, Field::InodeMode) {
             // The swap cache has no inode.
-            0 => return None,
-            mode if bio::is_regular(mode) => InodeKey {
+            0 => None,
+            mode if bio::is_regular(mode) => Some(InodeKey {
                 number: load(inode, Field::InodeNumber),
                 superblock: load(superblock, Field::SuperblockDevice),
                 generation: load(inode, Field::InodeGeneration),
-            },
-            _ => InodeKey::NO_FILE,
+            }),
+            _ => Some(InodeKey::NO_FILE),
         }
-    };
+    }
+}
+
+/// The count of one user of a file; only a target makes a file known.
+#[inline(always)]
+fn use_of(inode: InodeKey, user: u64) -> Option<*mut InodeUse> {
     let key = InodeUseKey { inode, process: user };
     let found = INODE_USES.get_ptr_mut(key);
     if found.is_some() || user == OTHERS {
         return found;
     }
-    let _ = INODE_USES.insert(InodeUseKey { inode, process: OTHERS }, InodeUse::default(), NO_EXIST);
+    if inode != InodeKey::NO_FILE {
+        let _ = INODE_USES.insert(InodeUseKey { inode, process: OTHERS }, InodeUse::default(), NO_EXIST);
+    }
     let _ = INODE_USES.insert(key, InodeUse::default(), NO_EXIST);
     let made = INODE_USES.get_ptr_mut(key);
     if made.is_none() {

@@ -32,8 +32,17 @@ pub struct Inodes {
     io: BpfHashMap<MapData, InodeIoKey, InodeIo>,
     written_uses: HashMap<InodeUseKey, InodeUse>,
     written_io: HashMap<InodeIoKey, InodeIo>,
-    changed_ns: HashMap<InodeKey, u64>,
+    changed_ns: HashMap<Topic, u64>,
     due_ns: u64,
+}
+
+/// What is forgotten together: a file with all its users, by the entry that makes it known; and of pages that are no
+/// file's each process by itself, because together they are never out of use.
+type Topic = (InodeKey, u64);
+
+fn topic(key: &InodeUseKey) -> Topic {
+    let user = if key.inode == InodeKey::NO_FILE { key.process } else { OTHERS };
+    (key.inode, user)
 }
 
 impl Inodes {
@@ -69,14 +78,14 @@ impl Inodes {
         let at_ns = now_ns();
         for entry in self.uses.iter() {
             let (key, now) = entry?;
-            self.changed_ns.entry(key.inode).or_insert(at_ns);
+            self.changed_ns.entry(topic(&key)).or_insert(at_ns);
             let before = self.written_uses.insert(key, now).unwrap_or_default();
             let since_last = InodeUse {
                 cached_bytes: now.cached_bytes - before.cached_bytes,
                 dirtied_bytes: now.dirtied_bytes - before.dirtied_bytes,
             };
             if since_last.cached_bytes + since_last.dirtied_bytes > 0 {
-                self.changed_ns.insert(key.inode, at_ns);
+                self.changed_ns.insert(topic(&key), at_ns);
                 out.push(&Record::InodeUse(decode::inode_use(at_ns, &key, &since_last)))?;
             }
         }
@@ -85,7 +94,7 @@ impl Inodes {
             let before = self.written_io.insert(key, now).unwrap_or_default();
             let since_last = InodeIo { bytes: now.bytes - before.bytes, bios: now.bios - before.bios };
             if since_last.bios > 0 {
-                self.changed_ns.insert(key.inode, at_ns);
+                self.changed_ns.insert((key.inode, OTHERS), at_ns);
                 out.push(&Record::InodeIo(decode::inode_io(at_ns, &key, &since_last)))?;
             }
         }
@@ -94,28 +103,28 @@ impl Inodes {
 
     /// Makes room in the kernel's tables. A file that is used again later is counted on.
     fn forget(&mut self, now_ns: u64) -> Result<()> {
-        let idle_ns = |inode: &InodeKey| now_ns.saturating_sub(self.changed_ns[inode]);
-        if !self.changed_ns.keys().any(|inode| idle_ns(inode) >= SETTLED_NS) {
+        let idle_ns = |topic: &Topic| now_ns.saturating_sub(self.changed_ns[topic]);
+        if !self.changed_ns.keys().any(|topic| idle_ns(topic) >= SETTLED_NS) {
             return Ok(());
         }
         let unwritten = self.unwritten_bytes();
-        let is_over = |inode: &InodeKey| match unwritten.get(inode) {
-            Some(bytes) if *bytes > 0 => idle_ns(inode) >= FORGOTTEN_NS,
-            _ => idle_ns(inode) >= SETTLED_NS,
+        let is_over = |topic: &Topic| match unwritten.get(&topic.0) {
+            Some(bytes) if *bytes > 0 => idle_ns(topic) >= FORGOTTEN_NS,
+            _ => idle_ns(topic) >= SETTLED_NS,
         };
-        let over: Vec<InodeKey> = self.changed_ns.keys().copied().filter(is_over).collect();
-        for inode in over {
-            self.changed_ns.remove(&inode);
+        let over: Vec<Topic> = self.changed_ns.keys().copied().filter(is_over).collect();
+        for (inode, process) in over {
+            self.changed_ns.remove(&(inode, process));
             // The entry that makes it known goes first: a target that uses it meanwhile makes all of them anew.
-            remove(&mut self.uses, &InodeUseKey { inode, process: OTHERS })?;
+            remove(&mut self.uses, &InodeUseKey { inode, process })?;
         }
         let Self { uses, io, written_uses, written_io, changed_ns, .. } = self;
-        for (key, _) in written_uses.extract_if(|key, _| !changed_ns.contains_key(&key.inode)) {
+        for (key, _) in written_uses.extract_if(|key, _| !changed_ns.contains_key(&topic(key))) {
             if key.process != OTHERS {
                 remove(uses, &key)?;
             }
         }
-        for (key, _) in written_io.extract_if(|key, _| !changed_ns.contains_key(&key.inode)) {
+        for (key, _) in written_io.extract_if(|key, _| !changed_ns.contains_key(&(key.inode, OTHERS))) {
             remove(io, &key)?;
         }
         Ok(())
@@ -124,7 +133,7 @@ impl Inodes {
     /// Of each file: what was dirtied less what the device wrote that wrote most.
     fn unwritten_bytes(&self) -> HashMap<InodeKey, u64> {
         let mut unwritten: HashMap<InodeKey, u64> = HashMap::new();
-        for (key, bytes) in &self.written_uses {
+        for (key, bytes) in self.written_uses.iter().filter(|(key, _)| key.inode != InodeKey::NO_FILE) {
             *unwritten.entry(key.inode).or_default() += bytes.dirtied_bytes;
         }
         let mut most: HashMap<InodeKey, u64> = HashMap::new();
