@@ -28,8 +28,9 @@ pub use witness::{Grown, Readings, Witnesses};
 
 use crate::{
     capture::{
-        Capture, Checksum, Clock, Daemon, Direction, Ending, Environment, Family, Inode, Losses, Milestone,
-        MilestoneName, Polling, ProcessSerial, Record, Start, Transfer, UNDECODABLE,
+        Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, Inode,
+        Losses, Milestone, MilestoneName, Polling, ProcessSerial, ProgramRuns, Record, Start, Transfer,
+        UNDECODABLE,
     },
     kernel::families::CONTEXTS,
 };
@@ -90,12 +91,27 @@ pub enum Requested {
 pub struct Windows {
     pub wall_ns: u64,
     pub programs: BTreeMap<String, Runs>,
+    /// The program that does nothing, in the window in which its runs took least: an interrupt in one of them adds to
+    /// it, and nothing takes away.
+    pub empty: Option<Runs>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Runs {
     pub runs: u64,
     pub run_ns: u64,
+}
+
+impl Windows {
+    fn note_empty(&mut self, runs: Runs) {
+        let took_less = |before: Runs| {
+            u128::from(runs.run_ns) * u128::from(before.runs)
+                < u128::from(before.run_ns) * u128::from(runs.runs)
+        };
+        if runs.runs > 0 && self.empty.is_none_or(took_less) {
+            self.empty = Some(runs);
+        }
+    }
 }
 
 /// What the recording used: the last counts, and the highest memory.
@@ -262,10 +278,14 @@ impl Folded {
             Record::ProbeWindow(window) => {
                 self.seen(window.to_ns);
                 self.windows.wall_ns += window.to_ns.saturating_sub(window.from_ns);
-                for program in window.programs {
-                    let runs = self.windows.programs.entry(program.program).or_default();
-                    runs.runs += program.runs;
-                    runs.run_ns += program.run_ns;
+                for ProgramRuns { program, runs, run_ns } in window.programs {
+                    if program == EMPTY_PROGRAM {
+                        self.windows.note_empty(Runs { runs, run_ns });
+                        continue;
+                    }
+                    let sum = self.windows.programs.entry(program).or_default();
+                    sum.runs += runs;
+                    sum.run_ns += run_ns;
                 }
             }
             Record::Daemon(daemon) => {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{capture::EMPTY_PROGRAM, timeline::Timeline};
+use crate::timeline::Timeline;
 
 use super::{ratio, seconds};
 
@@ -38,11 +38,9 @@ pub struct Program {
 pub(super) fn report(timeline: &Timeline) -> Overhead {
     let windows = &timeline.windows;
     let measured = windows.wall_ns > 0;
-    let probes = || windows.programs.iter().filter(|(program, _)| *program != EMPTY_PROGRAM);
-    let probe_runs: u64 = probes().map(|(_, program)| program.runs).sum();
-    let probe_ns: u64 = probes().map(|(_, program)| program.run_ns).sum();
-    let statistics_ns_per_run =
-        windows.programs.get(EMPTY_PROGRAM).and_then(|empty| ratio(empty.run_ns, empty.runs));
+    let probe_runs: u64 = windows.programs.values().map(|program| program.runs).sum();
+    let probe_ns: u64 = windows.programs.values().map(|program| program.run_ns).sum();
+    let statistics_ns_per_run = windows.empty.and_then(|empty| ratio(empty.run_ns, empty.runs));
     let daemon = timeline.daemon.as_ref();
     let asking_ns: u64 = timeline
         .transfers
@@ -63,7 +61,8 @@ pub(super) fn report(timeline: &Timeline) -> Overhead {
         statistics_ns_per_run,
         probe_net_cpu_fraction: statistics_ns_per_run.and_then(|statistics_ns| {
             let net_ns = probe_ns as f64 - probe_runs as f64 * statistics_ns;
-            measured.then(|| net_ns.max(0.0) / windows.wall_ns as f64)
+            // Less than nothing would be no measurement.
+            (measured && net_ns >= 0.0).then(|| net_ns / windows.wall_ns as f64)
         }),
         daemon_cpu_fraction: daemon
             .and_then(|daemon| per_second(daemon.last.cpu_ns.saturating_sub(asking_ns)))
@@ -71,7 +70,9 @@ pub(super) fn report(timeline: &Timeline) -> Overhead {
         daemon_anon_rss_bytes: daemon.map(|daemon| daemon.peak_anon_rss_bytes),
         map_bytes: daemon.map(|daemon| daemon.last.map_bytes),
         capture_bytes_per_s: daemon.and_then(|daemon| per_second(daemon.last.capture_bytes)),
-        programs: probes()
+        programs: windows
+            .programs
+            .iter()
             .map(|(program, runs)| Program {
                 program: program.clone(),
                 runs: runs.runs,

@@ -135,7 +135,7 @@ fn matters(timeline: &Timeline, class: &str) -> bool {
     }
     if class == PROBE_REENTRY {
         // How often the probes ran in all is known from windows, where there were any.
-        let Windows { wall_ns, programs } = &timeline.windows;
+        let Windows { wall_ns, programs, .. } = &timeline.windows;
         let runs: u64 = programs.values().map(|program| program.runs).sum();
         let all = runs as f64 * timeline.duration_ns() as f64 / (*wall_ns).max(1) as f64;
         return timeline.losses[class] as f64 * REENTRIES_SHOWN >= all;

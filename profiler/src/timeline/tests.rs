@@ -1,7 +1,7 @@
 use crate::kernel::families::CONTEXTS;
 
 use super::{sample::*, *};
-use crate::capture::{Losses, ThreadState};
+use crate::capture::{Losses, ProbeWindow, ThreadState};
 
 #[test]
 fn the_last_totals_of_a_key_count() {
@@ -45,6 +45,18 @@ fn windows_add_up() {
     let windows = timeline(vec![start(), window(), window(), end()]).windows;
     assert_eq!(windows.wall_ns, 200 * MS);
     assert_eq!(windows.programs["sock_recv"], Runs { runs: 2_000, run_ns: 160_000 });
+}
+
+#[test]
+fn an_interrupt_in_the_empty_program_is_not_taken_for_its_cost() {
+    let mut disturbed = window();
+    let Record::ProbeWindow(ProbeWindow { programs, .. }) = &mut disturbed else { unreachable!() };
+    programs.last_mut().expect("the empty program").run_ns += 3 * MS;
+    let least = Some(Runs { runs: 1_000, run_ns: 40_000 });
+    for windows in [[window(), disturbed.clone()], [disturbed, window()]] {
+        let [first, second] = windows;
+        assert_eq!(timeline(vec![start(), first, second, end()]).windows.empty, least);
+    }
 }
 
 #[test]
