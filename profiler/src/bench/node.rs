@@ -19,6 +19,7 @@ use super::observer::NodeProcess;
 use super::plan::NodePlan;
 use super::stream;
 use super::throttle::Throttle;
+use super::wait::Interrupted;
 
 const UP_LIMIT: Duration = Duration::from_secs(30);
 /// Checking or handing over a file takes the time to read and hash it, an upload the time to write it: 5 GiB on
@@ -88,8 +89,12 @@ impl Node {
     }
 
     /// Whether the node answers at all.
-    pub fn answers(&mut self, limit: Duration, stop: &AtomicBool) -> bool {
-        self.ask("answers", limit, stop, |control| Ok(control.version().ok())).is_ok()
+    pub fn answers(&mut self, limit: Duration, stop: &AtomicBool) -> Result<bool> {
+        match self.ask("answers", limit, stop, |control| Ok(control.version().ok())) {
+            // Whoever is not asked is not silent.
+            Err(error) if error.is::<Interrupted>() => Err(error),
+            answer => Ok(answer.is_ok()),
+        }
     }
 
     /// By what others find this node.

@@ -121,8 +121,10 @@ fn stalled(watch: &Watch, watches: &[Watch], actors: &mut Actors, stop: &AtomicB
     }
     let mut silent = Vec::new();
     for node in &mut *actors.nodes {
-        if !node.answers(ANSWER_LIMIT, stop) {
-            silent.push(node.process.label.clone());
+        match node.answers(ANSWER_LIMIT, stop) {
+            Ok(true) => {}
+            Ok(false) => silent.push(node.process.label.clone()),
+            Err(interrupted) => return interrupted,
         }
     }
     if !silent.is_empty() {
