@@ -63,6 +63,11 @@ impl Writer {
         let len = loop {
             match postcard::to_slice(record, &mut self.plain[begin..]) {
                 Ok(encoded) => break encoded.len(),
+                // The rest of a frame's room may be too little for what fits a frame of its own.
+                Err(postcard::Error::SerializeBufferFull) if self.filled > 0 => {
+                    self.finish_frame()?;
+                    return self.push(record);
+                }
                 Err(postcard::Error::SerializeBufferFull) => {
                     ensure!(self.plain.len() < FRAME_LIMIT_BYTES, "a record is larger than a frame may be");
                     self.plain.resize(FRAME_LIMIT_BYTES.min(self.plain.len() * 2), 0);
