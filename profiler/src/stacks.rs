@@ -1,5 +1,5 @@
 //! Stacks of long stays off the CPU: read from the kernel's table, and named: those of processes while they live, the
-//! kernel's at the end, because its symbols stay and take more CPU to read than seconds of recording.
+//! kernel's at the end, because its symbols take more CPU to read than seconds of recording.
 //!
 //! User frames need frame pointers; a program without them shows the innermost ones only. Names come from ELF symbol
 //! tables: a stripped program shows addresses.
