@@ -27,7 +27,7 @@ const BITTORRENT: &str = "deluge-tcp";
 /// How much a load does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
-    /// So that 20 rounds of everything take some 20 minutes.
+    /// So that 20 rounds of everything take some 30 minutes.
     Round,
     /// So that several of the profiler's windows of statistics, one every 2 s, are within it.
     Windows,
@@ -100,8 +100,8 @@ impl Load {
     /// How long a run takes with a tool, from its start to its end.
     pub fn estimate_s(self) -> f64 {
         match self {
-            Self::Stream16k | Self::Stream64k => Length::Round.stream_s() + 1.7,
-            Self::Bittorrent => 6.5,
+            Self::Stream16k | Self::Stream64k => Length::Round.stream_s() + 3.3,
+            Self::Bittorrent => 8.0,
         }
     }
 
