@@ -28,7 +28,8 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Setup => setup::setup(setup::Tell::Everything)
-            .and_then(|()| setup::virtual_machines(setup::Tell::Everything)),
+            .and_then(|()| setup::virtual_machines(setup::Tell::Everything))
+            .map(drop),
         Task::Run(args) => run::run(&args),
         Task::Test(args) => test::test(&args),
         Task::BenchOverhead(args) => overhead::run(&args),

@@ -6,6 +6,7 @@
 //! - `bin/bpf-linker`, and `bpf-linker.stamp`, which says what it was built from
 //! - `llvm/lib/`: links to the LLVM of the compiler, for the linker
 //! - `bpf-toolchain`: the compiler for the probes, read by `profiler/build.rs`
+//! - `qemu/`: Debian's qemu for the virtual machines, unless one is on the PATH
 //!
 //! It does not install rustup or a compiler for the host: without one it would not run.
 
@@ -15,6 +16,7 @@ mod linker;
 mod llvm;
 mod need;
 mod packages;
+mod qemu;
 mod services;
 mod tell;
 mod toolchain;
@@ -22,6 +24,7 @@ mod version;
 mod way;
 
 use anyhow::Result;
+pub use qemu::Qemu;
 pub use tell::Tell;
 
 use self::way::Way;
@@ -53,6 +56,7 @@ pub fn watchers(tell: Tell) {
 }
 
 /// What only the tests under other kernels need.
-pub fn virtual_machines(tell: Tell) -> Result<()> {
-    packages::install(&need::virtual_machines(), tell)
+pub fn virtual_machines(tell: Tell) -> Result<Qemu> {
+    packages::install(&need::virtual_machines(), tell)?;
+    qemu::find(&workspace::tools(), tell)
 }

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::command;
+use crate::{command, setup::Qemu};
 
 /// The slowest test takes a quarter of it on a busy host.
 const LONGEST_SILENCE: Duration = Duration::from_secs(120);
@@ -31,10 +31,10 @@ const KERNEL_ARGUMENTS: &str =
     "console=ttyS0 quiet no_timer_check mitigations=off nokaslr oops=panic panic=-1 rdinit=/init";
 
 /// Boots `kernel` and waits for its end; gives what it wrote to its console, which is also in `folder`.
-pub fn run(version: &str, kernel: &Path, initramfs: &Path, folder: &Path) -> Result<String> {
+pub fn run(qemu: &Qemu, version: &str, kernel: &Path, initramfs: &Path, folder: &Path) -> Result<String> {
     let disk = folder.join(format!("{version}.disk"));
     make_disk(&disk)?;
-    let console = boot(version, kernel, initramfs, &disk).and_then(|mut machine| {
+    let console = boot(qemu, version, kernel, initramfs, &disk).and_then(|mut machine| {
         let mut log = File::create(folder.join(format!("{version}.log")))?;
         machine.follow(version, &mut log)
     });
@@ -54,10 +54,8 @@ fn make_disk(disk: &Path) -> Result<()> {
 /// A running machine; dropping it ends it.
 struct Machine(Child);
 
-fn boot(version: &str, kernel: &Path, initramfs: &Path, disk: &Path) -> Result<Machine> {
-    // The kernel ends qemu with this program, however this program ends.
-    let mut qemu = Command::new("setpriv");
-    qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
+fn boot(qemu: &Qemu, version: &str, kernel: &Path, initramfs: &Path, disk: &Path) -> Result<Machine> {
+    let mut qemu = qemu.command();
     // Emulated CPUs take turns on one thread: in parallel 6.12 oopses.
     qemu.args(["-accel", "tcg,thread=single", "-cpu", CPU, "-smp", "2", "-m", "2G"]);
     qemu.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot"]);

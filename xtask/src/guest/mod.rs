@@ -16,7 +16,7 @@ use std::{fs, path::Path, thread};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::{
-    setup::{self, Tell},
+    setup::{self, Qemu, Tell},
     workspace,
 };
 
@@ -25,7 +25,7 @@ pub const VERSIONS: [&str; 2] = ["6.1", "6.12"];
 
 /// Runs the kernel tests on each of `versions`.
 pub fn test(versions: &[&str]) -> Result<()> {
-    setup::virtual_machines(Tell::Changes)?;
+    let qemu = setup::virtual_machines(Tell::Changes)?;
     let kernels = versions
         .iter()
         .map(|version| kernel::image(&workspace::tools().join("kernels"), version))
@@ -41,7 +41,7 @@ pub fn test(versions: &[&str]) -> Result<()> {
     let machines = versions.iter().zip(&kernels);
     let failed: Vec<anyhow::Error> = thread::scope(|scope| {
         let running: Vec<_> = machines
-            .map(|(version, kernel)| scope.spawn(|| test_one(version, kernel, &initramfs, &folder)))
+            .map(|(version, kernel)| scope.spawn(|| test_one(&qemu, version, kernel, &initramfs, &folder)))
             .collect();
         running.into_iter().filter_map(|one| one.join().expect("no panic").err()).collect()
     });
@@ -54,8 +54,8 @@ pub fn test(versions: &[&str]) -> Result<()> {
     }
 }
 
-fn test_one(version: &str, kernel: &Path, initramfs: &Path, folder: &Path) -> Result<()> {
-    let log = machine::run(version, kernel, initramfs, folder)?;
+fn test_one(qemu: &Qemu, version: &str, kernel: &Path, initramfs: &Path, folder: &Path) -> Result<()> {
+    let log = machine::run(qemu, version, kernel, initramfs, folder)?;
     selection::judge(&log)
         .map_err(|problem| anyhow!("Linux {version}: {problem}; its last lines:\n{}", tail(&log)))
 }

@@ -10,8 +10,11 @@ pub struct Distribution {
     pub is_debian: bool,
 }
 
-/// Reads `file`, which is `/etc/os-release` outside tests.
-pub fn read(file: &Path) -> Distribution {
+pub fn of_this_machine() -> Distribution {
+    read(Path::new("/etc/os-release"))
+}
+
+fn read(file: &Path) -> Distribution {
     parse(&fs::read_to_string(file).unwrap_or_default())
 }
 

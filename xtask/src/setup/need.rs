@@ -35,10 +35,9 @@ pub fn watchers() -> Vec<Need> {
     ]
 }
 
-/// What boots other kernels: the emulator, and what goes into their initial file systems.
+/// What boots other kernels, beside qemu: it makes their disks and goes into their initial file systems.
 pub fn virtual_machines() -> Vec<Need> {
     vec![
-        program("qemu-system-x86_64", &["qemu-system-x86"], "put qemu-system-x86_64 on the PATH"),
         program("mkfs.ext4", &["e2fsprogs"], "put mkfs.ext4 on the PATH"),
         program("ip", &["iproute2"], "put iproute2's ip on the PATH"),
         program("strip", &["binutils"], "put binutils' strip on the PATH"),

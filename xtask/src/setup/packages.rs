@@ -1,16 +1,11 @@
 //! Installs Debian's packages for what is missing, or says how to get it.
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
 use super::{distribution, distribution::Distribution, need::Need, services, tell::Tell};
 use crate::command;
-
-const OS_RELEASE: &str = "/etc/os-release";
 
 /// Installs the packages of those `needs` that are not met; the error says what to do where that is not possible.
 pub fn install(needs: &[Need], tell: Tell) -> Result<()> {
@@ -24,19 +19,25 @@ pub fn install(needs: &[Need], tell: Tell) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    if let Some(way_out) = way_out(&missing, &distribution::read(Path::new(OS_RELEASE)), command::is_root()) {
+    if let Some(way_out) = way_out(&missing, &distribution::of_this_machine(), command::is_root()) {
         bail!("{way_out}");
     }
 
     let packages: Vec<&str> = packages(&missing).collect();
     tell.installing("packages", packages.join(" "));
-    if let Err(error) = command::run(apt_get().arg("update")) {
-        // One broken source among many need not matter; if it does, the installation fails and says so.
-        eprintln!("warning: {error:#}");
-    }
-    services::kept_off(&packages, || command::run(install_command(&mut apt_get(), &missing)))?;
+    update();
+    // What it would replace is not removed, such as another compiler in `/usr/bin`.
+    services::kept_off(&packages, || command::run(install_command(apt_get().arg("--no-remove"), &missing)))?;
     tell.installed("packages", packages.join(" "));
     Ok(())
+}
+
+/// Renews the lists of packages.
+pub fn update() {
+    if let Err(error) = command::run(apt_get().arg("update")) {
+        // One broken source among many need not matter; if it does, what comes next fails and says so.
+        eprintln!("warning: {error:#}");
+    }
 }
 
 /// What the user has to do, where setup cannot do it.
@@ -76,11 +77,11 @@ fn install_command<'a>(apt_get: &'a mut Command, missing: &[&Need]) -> &'a mut C
     apt_get.args(["install", "--no-install-recommends"]).args(packages(missing))
 }
 
-/// apt-get that asks nothing and does not remove what it would replace, such as another compiler in `/usr/bin`.
-fn apt_get() -> Command {
+/// apt-get that asks nothing.
+pub fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command
-        .args(["--yes", "--quiet=2", "--no-remove", "-oDpkg::Use-Pty=0", "-oDPkg::Lock::Timeout=120"])
+        .args(["--yes", "--quiet=2", "-oDpkg::Use-Pty=0", "-oDPkg::Lock::Timeout=120"])
         .env("DEBIAN_FRONTEND", "noninteractive")
         // For init scripts: in this run level, invoke-rc.d starts no service.
         .env("RUNLEVEL", "1")
