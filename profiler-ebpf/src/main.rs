@@ -7,6 +7,7 @@ mod emit;
 mod ids;
 mod kernel;
 mod maps;
+mod places;
 mod probes;
 mod target;
 

@@ -9,10 +9,11 @@ use profiler_ebpf::abi::{
 
 use crate::{
     atomic,
-    emit::{lose, now_ns},
+    emit::now_ns,
     ids,
     kernel::load,
     maps::{FREE_SLOTS, LAST_SERIAL, PROCESSES, SLOT_OF},
+    places,
 };
 
 /// The slot of the current process, if it is a target.
@@ -49,10 +50,7 @@ pub unsafe fn is_kernels(task: *const u8) -> bool {
 /// Makes a thread group a target from now on. One that is moved in has lived before.
 #[inline(always)]
 pub fn adopt(tgid: u32, parent_tgid: u32, comm: [u8; 16], moved_in: bool) {
-    let slot = match FREE_SLOTS.pop() {
-        Ok(Some(slot)) if slot > 0 && slot < PROCESS_SLOTS => slot,
-        _ => return lose(Loss::ProcessTableFull),
-    };
+    let Some(slot) = places::take(&FREE_SLOTS, PROCESS_SLOTS, Loss::ProcessTableFull) else { return };
     let Some(serial) = LAST_SERIAL.get_ptr_mut(0) else { return };
     // SAFETY: a live array element.
     let serial = unsafe { atomic::fetch_add(serial, 1) } + 1;

@@ -11,10 +11,10 @@ use profiler_ebpf::abi::{
 };
 
 use crate::{
-    emit::lose,
     ids,
     kernel::{load, read_bytes},
     maps::{FREE_THREADS, NO_EXIST, THREAD_OF, THREAD_PLACES, THREADS},
+    places::{self, NO_PLACE},
 };
 
 /// The thread's element; a thread that is seen for the first time gets one that begins with the thread, or with
@@ -35,8 +35,6 @@ pub unsafe fn find(task: *const u8, process: *mut Process) -> Option<*mut Thread
     }
 }
 
-const NO_PLACE: u32 = 0;
-
 #[inline(never)]
 unsafe fn slot_of(task: *const u8, process: *mut Process) -> u32 {
     // SAFETY: the caller's task is a task_struct, its process a live slot; map values are live.
@@ -55,12 +53,8 @@ unsafe fn slot_of(task: *const u8, process: *mut Process) -> u32 {
 
 #[inline(always)]
 unsafe fn first_seen(task: *const u8, process: *mut Process, key: ThreadKey) -> u32 {
-    let slot = match FREE_THREADS.pop() {
-        Ok(Some(slot)) if slot != NO_PLACE && slot < THREAD_SLOTS => slot,
-        _ => {
-            lose(Loss::ThreadTableFull);
-            return NO_PLACE;
-        }
+    let Some(slot) = places::take(&FREE_THREADS, THREAD_SLOTS, Loss::ThreadTableFull) else {
+        return NO_PLACE;
     };
     let Some(thread) = THREADS.get_ptr_mut(slot) else { return NO_PLACE };
     // SAFETY: a live element, which nobody else knows yet; the fields that are not set here are 0.
@@ -82,16 +76,8 @@ unsafe fn first_seen(task: *const u8, process: *mut Process, key: ThreadKey) -> 
             (&raw mut (*thread).key.tid).write_volatile(key.tid);
             return slot;
         }
-        // Another CPU was faster, or the table is full.
-        let given_back = FREE_THREADS.push(slot, 0);
-        match THREAD_PLACES.get(key) {
-            Some(slot) if given_back.is_ok() => *slot,
-            _ => {
-                lose(Loss::ThreadTableFull);
-                NO_PLACE
-            }
-        }
     }
+    places::give_way(&FREE_THREADS, slot, &THREAD_PLACES, key, Loss::ThreadTableFull)
 }
 
 #[inline(always)]

@@ -10,8 +10,9 @@ use profiler_ebpf::abi::{
 };
 
 use crate::{
-    emit::{lose, now_ns},
+    emit::now_ns,
     maps::{FREE_USES, NEW_SOCKETS, NO_EXIST, SOCKET_USES, USE_OF},
+    places::{self, NO_PLACE},
     probes::{connections, traffic},
 };
 
@@ -37,8 +38,7 @@ pub unsafe fn find(
     unsafe { at(found, key) }.ok_or(found == CONTROL)
 }
 
-/// Answers of [`slot_of`] where there is no place.
-const NO_PLACE: u32 = 0;
+/// What [`slot_of`] answers instead of [`NO_PLACE`] where the socket carries control traffic.
 const CONTROL: u32 = u32::MAX;
 
 #[inline(never)]
@@ -65,12 +65,8 @@ unsafe fn slot_of(sk: *const u8, cookie: u64, process: u64, protocol: u16, recei
 
 #[inline(always)]
 unsafe fn first_use(key: SocketKey, control: bool) -> u32 {
-    let slot = match FREE_USES.pop() {
-        Ok(Some(slot)) if slot != NO_PLACE && slot < SOCKET_USE_SLOTS => slot,
-        _ => {
-            lose(Loss::SocketTableFull);
-            return NO_PLACE;
-        }
+    let Some(slot) = places::take(&FREE_USES, SOCKET_USE_SLOTS, Loss::SocketTableFull) else {
+        return NO_PLACE;
     };
     let Some(element) = SOCKET_USES.get_ptr_mut(slot) else { return NO_PLACE };
     // SAFETY: a live element, which nobody else knows yet.
@@ -84,17 +80,9 @@ unsafe fn first_use(key: SocketKey, control: bool) -> u32 {
             }
             return slot;
         }
-        // A second thread was faster, or the table is full.
         (*element).key = SocketKey::default();
-        let given_back = FREE_USES.push(slot, 0);
-        match USE_OF.get(key) {
-            Some(slot) if given_back.is_ok() => *slot,
-            _ => {
-                lose(Loss::SocketTableFull);
-                NO_PLACE
-            }
-        }
     }
+    places::give_way(&FREE_USES, slot, &USE_OF, key, Loss::SocketTableFull)
 }
 
 #[inline(always)]
