@@ -110,6 +110,7 @@ pub fn run(
     // Counters stand still from here on.
     let end_ns = now_ns();
     // Threads first: they run on, and what a long sweep adds would be part of the known error.
+    let standings = sweep.look_at_running();
     around_end.extend(live_threads(Moment::AfterEnd));
     around_end.extend(witness::host(Moment::AfterEnd));
     ring.drain(&mut stacks, &mut out)?;
@@ -117,7 +118,7 @@ pub fn run(
     ring::write_pending(&ebpf, &mut out)?;
     sweep.write(&mut targets, &mut out)?;
     sweep.write_open(open, &mut out)?;
-    sweep.write_live_threads(&targets, end_ns, &mut stacks, &mut out)?;
+    sweep.write_live_threads(&targets, end_ns, &standings, &mut stacks, &mut out)?;
     sweep.write_witnesses(&targets, Moment::AfterEnd, &mut out)?;
     around_end.iter().try_for_each(|witness| out.push(witness))?;
     drop(targets);

@@ -3,6 +3,7 @@
 
 mod bypass;
 mod inodes;
+mod last_switch;
 pub mod open;
 mod sockets;
 mod threads;
@@ -21,7 +22,7 @@ use procfs::process::Process as ProcProcess;
 use profiler_ebpf::abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey},
     loss::Loss,
-    sched::{StateWord, Thread, ThreadState},
+    sched::{StateWord, Thread, ThreadKey, ThreadState},
     target::Process,
 };
 
@@ -37,6 +38,7 @@ use crate::{
 };
 
 use inodes::Inodes;
+use last_switch::Standing;
 use sockets::Sockets;
 use threads::Threads;
 
@@ -49,6 +51,8 @@ pub struct Sweep {
     inodes: Inodes,
     namespaces: Namespaces,
     losses: PerCpuArray<MapData, u64>,
+    /// Switches that the probes have not seen and could not count.
+    switches_unseen: u64,
     written_processes: HashMap<u64, (u64, u64)>,
 }
 
@@ -63,6 +67,7 @@ impl Sweep {
             inodes: Inodes::new(take(ebpf, "INODE_USES")?, take(ebpf, "INODE_IO")?),
             namespaces: Namespaces::with_own(),
             losses: take_counter(ebpf, "LOSSES")?,
+            switches_unseen: 0,
             written_processes: HashMap::new(),
         })
     }
@@ -90,18 +95,34 @@ impl Sweep {
         Ok(())
     }
 
+    /// What /proc says of threads that are on their CPUs, as far as the probes know. To be called as soon as these are
+    /// detached: the threads run on.
+    pub fn look_at_running(&self) -> HashMap<ThreadKey, Standing> {
+        last_switch::look(&self.threads.alive())
+    }
+
     /// Adds the last counts of files, and what /proc knows of the threads that live: their I/O accounting, their
-    /// names, and those that never ran. For the end, when the probes are detached: `end_ns` is when.
+    /// names, and those that never ran. For the end, when the probes are detached: `end_ns` is when, and `standings`
+    /// what [`look_at_running`](Self::look_at_running) saw then.
     pub fn write_live_threads(
         &mut self,
         targets: &Targets,
         end_ns: u64,
+        standings: &HashMap<ThreadKey, Standing>,
         stacks: &mut Stacks,
         out: &mut Writer,
     ) -> Result<()> {
         self.inodes.write(out)?;
-        let seen: HashMap<u32, Thread> =
+        let mut seen: HashMap<u32, Thread> =
             self.threads.alive().into_iter().map(|thread| (thread.key.tid, thread)).collect();
+        for thread in seen.values_mut() {
+            if let Some(standing) = standings.get(&thread.key)
+                && let Some(off) = last_switch::off_its_cpu(thread, *standing, end_ns)
+            {
+                *thread = off;
+                self.switches_unseen += 1;
+            }
+        }
         for (_, process) in targets.processes().filter(|(_, p)| p.exited_ns == 0) {
             for task in
                 ProcProcess::new(process.tgid as i32).and_then(|p| p.tasks()).into_iter().flatten().flatten()
@@ -167,6 +188,7 @@ impl Sweep {
         for &class in Loss::ALL {
             counts.insert(class.name().to_owned(), self.lost(class)?);
         }
+        *counts.entry(Loss::SwitchUnseen.name().to_owned()).or_default() += self.switches_unseen;
         Ok(Losses { at_ns: now_ns(), counts })
     }
 
