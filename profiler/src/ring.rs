@@ -58,11 +58,10 @@ impl Ring {
             match decode::event(&item) {
                 Some(Event::Progress(raw)) => out.push(&Record::Progress(decode::progress(&raw)))?,
                 Some(Event::Span(raw)) => {
-                    let waker = &raw.waker;
-                    if decode::spans::is_stranger(waker)
-                        && self.strangers.insert(waker.tid, waker.comm) != Some(waker.comm)
+                    if raw.waker.is_stranger()
+                        && self.strangers.insert(raw.waker.tid, raw.stranger) != Some(raw.stranger)
                     {
-                        out.push(&Record::Stranger(decode::spans::stranger(waker)))?;
+                        out.push(&Record::Stranger(decode::spans::stranger(&raw)))?;
                     }
                     stacks.note(raw.tid, raw.user_stack, raw.kernel_stack);
                     out.push(&Record::Span(decode::spans::span(&raw)))?;

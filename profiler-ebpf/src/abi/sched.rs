@@ -13,7 +13,8 @@ pub struct ThreadKey {
     pub _pad: u32,
 }
 
-/// One element of `THREADS`: whole cache lines, because two CPUs write to neighbours.
+/// One element of `THREADS`: whole cache lines, because two CPUs write to neighbours. Every stay off the CPU finds the
+/// lines cold: what it touches comes first.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thread {
@@ -21,47 +22,52 @@ pub struct Thread {
     pub key: ThreadKey,
     /// See [`StateWord`].
     pub word: u64,
-    /// Monotonic ns: start of the thread, or of the recording if that came later.
-    pub since_ns: u64,
     pub cpu_ns: u64,
     pub runqueue_ns: u64,
-    /// Asleep, and woken within the recording: by [`Wait`](super::context::Wait).
-    pub wait_ns: [u64; WAITS],
-    pub throttled_ns: u64,
-    /// Parts of `cpu_ns`: what softirqs and interrupts took while the thread was on its CPU.
-    pub softirq_ns: u64,
-    pub hardirq_ns: u64,
-    /// Samples of the thread in user and in kernel mode.
-    pub user_samples: u32,
-    pub kernel_samples: u32,
+    /// `task_struct.se.sum_exec_runtime` at the last switch that was seen.
+    pub exec_ns: u64,
     /// When it last left the CPU.
     pub off_ns: u64,
     /// The last wake-up: of this stay off the CPU, or of the next one if it was seen while the thread was still
     /// on its CPU (see `probes/sched.rs`); 0 if there was none.
     pub woken_ns: u64,
+
     pub waker: Waker,
+    pub process: u64,
     pub switches: u64,
+    /// Parts of `cpu_ns`: what softirqs and interrupts took while the thread was on its CPU.
+    pub softirq_ns: u64,
+    pub hardirq_ns: u64,
+    /// Of the stay off the CPU that it is in; see [`Span::user_stack`](super::span::Span::user_stack).
+    pub user_stack: i32,
+    pub kernel_stack: i32,
+    /// [`Pending`](super::payload::Pending)'s, while the thread waits for a CPU.
+    pub empty_calls: u32,
+    pub received: u16,
+    /// 1: its last stay off the CPU was a long one, or it had none yet.
+    pub was_long: u16,
+
+    /// Asleep, and woken within the recording: by [`Wait`](super::context::Wait).
+    pub wait_ns: [u64; WAITS],
+
+    /// The command name of the waker, where that is a task that is no target.
+    pub stranger: [u8; 16],
+    pub throttled_ns: u64,
+    /// Samples of the thread in user and in kernel mode.
+    pub user_samples: u32,
+    pub kernel_samples: u32,
+    /// Monotonic ns: start of the thread, or of the recording if that came later.
+    pub since_ns: u64,
     /// Monotonic ns of the last switch off the CPU; 0 while it lives. It is stored last.
     pub exited_ns: u64,
+    pub comm: [u8; 16],
     /// `task_struct.ioac` at exit.
     pub rchar: u64,
     pub wchar: u64,
     pub read_bytes: u64,
     pub write_bytes: u64,
-    pub process: u64,
-    /// `task_struct.se.sum_exec_runtime` at the last switch that was seen.
-    pub exec_ns: u64,
     pub tgid: u32,
-    pub comm: [u8; 16],
-    /// Of the stay off the CPU that it is in; see [`Span::user_stack`](super::span::Span::user_stack).
-    pub user_stack: i32,
-    pub kernel_stack: i32,
-    /// 1: its last stay off the CPU was a long one, or it had none yet.
-    pub was_long: u32,
-    /// [`Pending`](super::payload::Pending)'s, while the thread waits for a CPU.
-    pub empty_calls: u32,
-    pub received: u32,
-    pub _pad: [u32; 6],
+    pub _pad: [u32; 7],
 }
 
 const _: () = assert!(size_of::<Thread>() == 320);

@@ -20,6 +20,8 @@ pub struct Span {
     /// The call's first two arguments.
     pub arguments: [u64; 2],
     pub waker: Waker,
+    /// The command name of the waker, where that is a task that is no target.
+    pub stranger: [u8; 16],
     /// Ids of `STACKS`, negative without: taken as the thread left the CPU, of stays of [`LONG_NS`] and more.
     pub user_stack: i32,
     pub kernel_stack: i32,
@@ -49,8 +51,6 @@ pub const RECLAIM: u32 = 8;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Waker {
-    /// The command name of a task that is no target.
-    pub comm: [u8; 16],
     /// The process of a task that is a target.
     pub process: u64,
     /// 0 in interrupt context, where the current task is a bystander.
@@ -60,4 +60,12 @@ pub struct Waker {
     /// 1: a kernel thread.
     pub kernel: u8,
     pub _pad: [u8; 2],
+}
+
+impl Waker {
+    /// Whether it is a task that is no target.
+    #[inline(always)]
+    pub const fn is_stranger(&self) -> bool {
+        self.tid != 0 && self.process == 0
+    }
 }

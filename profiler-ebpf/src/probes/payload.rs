@@ -103,7 +103,7 @@ pub unsafe fn leave_cpu(thread: *mut Thread, asleep: bool) {
     unsafe {
         flush(pending);
         (*thread).empty_calls = if asleep { 0 } else { (*pending).empty_calls };
-        (*thread).received = if asleep { 0 } else { (*pending).received };
+        (*thread).received = if asleep { 0 } else { (*pending).received as u16 };
     }
 }
 
@@ -114,7 +114,7 @@ pub unsafe fn enter_cpu(thread: *const Thread) {
     // SAFETY: this CPU's own element; the caller's thread is a live map value.
     unsafe {
         (*pending).empty_calls = (*thread).empty_calls;
-        (*pending).received = (*thread).received;
+        (*pending).received = (*thread).received.into();
     }
 }
 

@@ -10,7 +10,7 @@ use profiler_ebpf::abi::{
     fields::{Field, MISSING},
     loss::Loss,
     sched::{StateWord, Thread, ThreadState},
-    span::{PREEMPTED, THROTTLED, Waker},
+    span::{PREEMPTED, THROTTLED},
     target::Process,
 };
 
@@ -74,22 +74,21 @@ pub fn sched_wake(ctx: BtfTracePointContext) -> i32 {
         let now = now_ns();
         match StateWord((&raw const (*thread).word).read_volatile()).state() {
             ThreadState::Blocked | ThreadState::Raced => {
-                let waker = wait::waker();
-                let wait = wait::of(task, &waker);
-                note_wake(thread, waker, now);
+                note_wake(thread, now);
+                let wait = wait::of(task, thread);
                 let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
                 waited(thread, wait, elapsed);
             }
             // It runs since before the recording, and was about to sleep.
             ThreadState::Unseen if load::<u32>(task, Field::TaskOnCpu) != 0 => {
-                note_wake(thread, wait::waker(), now);
+                note_wake(thread, now);
             }
             ThreadState::Unseen => {
-                note_wake(thread, wait::waker(), now);
+                note_wake(thread, now);
                 let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
                 waited(thread, Wait::Idle, elapsed);
             }
-            ThreadState::Cpu => note_wake(thread, wait::waker(), now),
+            ThreadState::Cpu => note_wake(thread, now),
             ThreadState::Runqueue | ThreadState::Throttled | ThreadState::Dead => {}
         }
     }
@@ -177,7 +176,7 @@ unsafe fn left_unseen(thread: *mut Thread, task: *const u8, off_ns: u64) {
         (*thread).kernel_stack = -1;
         let woken_ns = (&raw const (*thread).woken_ns).read_volatile();
         if woken_ns > off_ns {
-            let wait = wait::of(task, &(*thread).waker);
+            let wait = wait::of(task, thread);
             enter(thread, ThreadState::Runqueue, woken_ns);
             waited(thread, wait, woken_ns - off_ns);
         } else {
@@ -254,10 +253,10 @@ fn has(field: Field) -> bool {
 }
 
 #[inline(always)]
-unsafe fn note_wake(thread: *mut Thread, waker: Waker, now: u64) {
+unsafe fn note_wake(thread: *mut Thread, now: u64) {
     // SAFETY: the caller's thread is a live map value.
     unsafe {
-        (*thread).waker = waker;
+        wait::note_waker(thread);
         (&raw mut (*thread).woken_ns).write_volatile(now);
     }
 }

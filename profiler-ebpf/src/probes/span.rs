@@ -46,7 +46,7 @@ pub unsafe fn emit(
         };
         let is_long = on_ns.saturating_sub(span.off_ns) >= LONG_NS;
         if flags == 0 {
-            (*thread).was_long = u32::from(is_long);
+            (*thread).was_long = u16::from(is_long);
             if wait::in_iowait(task) {
                 span.flags |= IOWAIT;
             }
@@ -62,6 +62,9 @@ pub unsafe fn emit(
             }
             if woken_ns != 0 {
                 span.waker = (*thread).waker;
+                if span.waker.is_stranger() {
+                    span.stranger = (*thread).stranger;
+                }
             }
             if is_long {
                 span.user_stack = (*thread).user_stack;

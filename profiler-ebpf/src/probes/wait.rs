@@ -14,6 +14,7 @@ use profiler_ebpf::abi::{
         Wait,
     },
     fields::Field,
+    sched::Thread,
     span::Waker,
 };
 
@@ -29,11 +30,12 @@ const PF_MEMALLOC: u32 = 0x0000_0800;
 /// `io_uring_enter` on x86-64: it sets `in_iowait` for sockets too (6.1.39).
 const IO_URING_ENTER: u64 = 426;
 
-/// To be called in `sched_waking`, for the task that is woken, with what wakes it.
+/// What a task that is woken has waited for, by what wakes it.
 #[inline(always)]
-pub unsafe fn of(sleeper: *const u8, waker: &Waker) -> Wait {
-    // SAFETY: the caller's sleeper is a task_struct.
+pub unsafe fn of(sleeper: *const u8, thread: *const Thread) -> Wait {
+    // SAFETY: the caller's sleeper is a task_struct, its thread a live map value.
     unsafe {
+        let waker = &(*thread).waker;
         if reclaims(sleeper) {
             return Wait::Memory;
         }
@@ -43,16 +45,27 @@ pub unsafe fn of(sleeper: *const u8, waker: &Waker) -> Wait {
             SOFTIRQ_NET_RX | SOFTIRQ_NET_TX => Wait::Network,
             HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER if waits_for_io(sleeper) => Wait::Disk,
             HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER => Wait::Timer,
-            TASK if waker.kernel != 0 => by_kernel_thread(&waker.comm),
+            TASK if waker.kernel != 0 => by_kernel_thread(&(*thread).stranger),
             TASK => Wait::Thread,
             _ => Wait::Other,
         }
     }
 }
 
-/// What wakes a thread, in `sched_waking`.
+/// Notes what wakes a thread, in `sched_waking`.
 #[inline(always)]
-pub fn waker() -> Waker {
+pub unsafe fn note_waker(thread: *mut Thread) {
+    // SAFETY: the caller's thread is a live map value.
+    unsafe {
+        (*thread).waker = waker();
+        if (*thread).waker.is_stranger() {
+            (*thread).stranger = bpf_get_current_comm().unwrap_or_default();
+        }
+    }
+}
+
+#[inline(always)]
+fn waker() -> Waker {
     let mut waker = Waker { context: context::innermost(), ..Waker::default() };
     if waker.context != TASK {
         return waker;
@@ -63,10 +76,7 @@ pub fn waker() -> Waker {
         waker.tid = load(task, Field::TaskPid);
         match target::of(load(task, Field::TaskTgid)) {
             Some(process) => waker.process = (*process).serial,
-            None => {
-                waker.kernel = u8::from(target::is_kernels(task));
-                waker.comm = bpf_get_current_comm().unwrap_or_default();
-            }
+            None => waker.kernel = target::is_kernels(task).into(),
         }
     }
     waker

@@ -70,7 +70,7 @@ pub fn span(raw: &span::Span) -> Span {
         iowait: has(IOWAIT),
         reclaim: has(RECLAIM),
         doing: doing(raw.syscall, raw.arguments),
-        wake: if raw.woken_ns == 0 { Wake::Unknown } else { wake(&raw.waker) },
+        wake: if raw.woken_ns == 0 { Wake::Unknown } else { wake(&raw.waker, &raw.stranger) },
         stacks: Stacks { user: raw.user_stack.try_into().ok(), kernel: raw.kernel_stack.try_into().ok() },
     }
 }
@@ -96,18 +96,14 @@ pub fn open(raw: &Thread) -> Option<Span> {
         iowait: false,
         reclaim: false,
         doing: Doing::default(),
-        wake: woken_ns.map_or(Wake::Unknown, |_| wake(&raw.waker)),
+        wake: woken_ns.map_or(Wake::Unknown, |_| wake(&raw.waker, &raw.stranger)),
         stacks: Stacks { user: raw.user_stack.try_into().ok(), kernel: raw.kernel_stack.try_into().ok() },
     })
 }
 
-/// Whether the waker is a task that is no target.
-pub fn is_stranger(raw: &span::Waker) -> bool {
-    raw.tid != 0 && raw.process == 0
-}
-
-pub fn stranger(raw: &span::Waker) -> Stranger {
-    Stranger { tid: raw.tid, comm: comm_text(&raw.comm) }
+/// The waker, where that is a task that is no target.
+pub fn stranger(raw: &span::Span) -> Stranger {
+    Stranger { tid: raw.waker.tid, comm: comm_text(&raw.stranger) }
 }
 
 fn doing(syscall: i32, [first, second]: [u64; 2]) -> Doing {
@@ -119,13 +115,13 @@ fn doing(syscall: i32, [first, second]: [u64; 2]) -> Doing {
     }
 }
 
-fn wake(raw: &span::Waker) -> Wake {
+fn wake(raw: &span::Waker, stranger: &[u8; 16]) -> Wake {
     match raw.context {
         context::TASK => Wake::Task {
             tid: raw.tid,
             process: nonzero(raw.process).map(ProcessSerial),
             kind: match raw.process {
-                0 => stranger_kind(raw),
+                0 => stranger_kind(raw, stranger),
                 _ => TaskKind::Target,
             },
         },
@@ -141,7 +137,7 @@ fn wake(raw: &span::Waker) -> Wake {
     }
 }
 
-fn stranger_kind(raw: &span::Waker) -> TaskKind {
-    let worker = (raw.kernel != 0).then(|| kernel_workers::by_name(&comm_text(&raw.comm))).flatten();
+fn stranger_kind(raw: &span::Waker, comm: &[u8; 16]) -> TaskKind {
+    let worker = (raw.kernel != 0).then(|| kernel_workers::by_name(&comm_text(comm))).flatten();
     worker.map_or(TaskKind::Other, TaskKind::Kernel)
 }
