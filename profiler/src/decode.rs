@@ -33,7 +33,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
     Progress(progress::Progress),
-    Span(span::Span),
+    /// With the command name of a waker that is no target.
+    Span(span::Span, Option<[u8; 16]>),
     Payload(payload::Payload),
     Arrival(arrival::Arrival),
     Holding(tcp::Holding),
@@ -45,7 +46,9 @@ pub fn event(bytes: &[u8]) -> Option<Event> {
     if kind == Kind::Progress as u32 {
         raw(bytes).map(Event::Progress)
     } else if kind == Kind::Span as u32 {
-        raw(bytes).map(Event::Span)
+        raw(bytes).map(|span| Event::Span(span, None))
+    } else if kind == Kind::SpanByStranger as u32 {
+        raw(bytes).map(|raw: span::SpanByStranger| Event::Span(raw.span, Some(raw.stranger)))
     } else if kind == Kind::Payload as u32 {
         raw(bytes).map(Event::Payload)
     } else if kind == Kind::Arrival as u32 {

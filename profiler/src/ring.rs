@@ -57,14 +57,16 @@ impl Ring {
             any = true;
             match decode::event(&item) {
                 Some(Event::Progress(raw)) => out.push(&Record::Progress(decode::progress(&raw)))?,
-                Some(Event::Span(raw)) => {
-                    if raw.waker.is_stranger()
-                        && self.strangers.insert(raw.waker.tid, raw.stranger) != Some(raw.stranger)
+                Some(Event::Span(raw, stranger)) => {
+                    let tid = raw.waker.tid;
+                    // The idle task has no id.
+                    if let Some(comm) = stranger.filter(|_| tid != 0)
+                        && self.strangers.insert(tid, comm) != Some(comm)
                     {
-                        out.push(&Record::Stranger(decode::spans::stranger(&raw)))?;
+                        out.push(&Record::Stranger(decode::spans::stranger(tid, &comm)))?;
                     }
                     stacks.note(raw.tid, raw.user_stack, raw.kernel_stack);
-                    out.push(&Record::Span(decode::spans::span(&raw)))?;
+                    out.push(&Record::Span(decode::spans::span(&raw, stranger)))?;
                 }
                 Some(Event::Payload(raw)) => push_payload(&raw, out)?,
                 Some(Event::Arrival(raw)) => out.push(&Record::Arrival(decode::traffic::arrival(&raw)))?,

@@ -9,6 +9,7 @@ pub enum Kind {
     Payload = 3,
     Arrival = 4,
     Holding = 5,
+    SpanByStranger = 6,
 }
 
 /// A record that can be told from others.

@@ -1,6 +1,9 @@
 //! Spans: one record per stay of a target's thread off the CPU, written when it runs again.
 
-use super::event::{Event, Kind};
+use super::{
+    context::TASK,
+    event::{Event, Kind},
+};
 
 /// Times are monotonic ns; 0 is "never".
 #[repr(C)]
@@ -20,14 +23,12 @@ pub struct Span {
     /// The call's first two arguments.
     pub arguments: [u64; 2],
     pub waker: Waker,
-    /// The command name of the waker, where that is a task that is no target.
-    pub stranger: [u8; 16],
     /// Ids of `STACKS`, negative without: taken as the thread left the CPU, of stays of [`LONG_NS`] and more.
     pub user_stack: i32,
     pub kernel_stack: i32,
 }
 
-const _: () = assert!(size_of::<Span>() == 104);
+const _: () = assert!(size_of::<Span>() == 88);
 
 /// Stays that carry stacks, where the previous one of their thread was as long: how long this one lasts is not known
 /// as it begins.
@@ -36,6 +37,23 @@ pub const LONG_NS: u64 = 1_000_000;
 // SAFETY: plain integers without padding, `kind` first.
 unsafe impl Event for Span {
     const KIND: Kind = Kind::Span;
+}
+
+/// A span whose waker is a task that is no target.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SpanByStranger {
+    /// With this record's kind.
+    pub span: Span,
+    /// The command name of the waker.
+    pub stranger: [u8; 16],
+}
+
+const _: () = assert!(size_of::<SpanByStranger>() == 104);
+
+// SAFETY: plain integers without padding, `kind` first.
+unsafe impl Event for SpanByStranger {
+    const KIND: Kind = Kind::SpanByStranger;
 }
 
 /// Bits of [`Span::flags`]: it was runnable when it left.
@@ -63,9 +81,9 @@ pub struct Waker {
 }
 
 impl Waker {
-    /// Whether it is a task that is no target.
+    /// Whether it is a task that is no target; the idle task, too, whose id is 0.
     #[inline(always)]
     pub const fn is_stranger(&self) -> bool {
-        self.tid != 0 && self.process == 0
+        self.context == TASK && self.process == 0
     }
 }

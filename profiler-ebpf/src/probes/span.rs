@@ -5,7 +5,7 @@ use profiler_ebpf::abi::{
     event::Event as _,
     fields::Field,
     sched::Thread,
-    span::{IOWAIT, LONG_NS, RECLAIM, Span},
+    span::{IOWAIT, LONG_NS, RECLAIM, Span, SpanByStranger},
 };
 
 use crate::{emit, kernel::load, probes::wait};
@@ -62,13 +62,14 @@ pub unsafe fn emit(
             }
             if woken_ns != 0 {
                 span.waker = (*thread).waker;
-                if span.waker.is_stranger() {
-                    span.stranger = (*thread).stranger;
-                }
             }
             if is_long {
                 span.user_stack = (*thread).user_stack;
                 span.kernel_stack = (*thread).kernel_stack;
+            }
+            if woken_ns != 0 && span.waker.is_stranger() {
+                span.kind = SpanByStranger::KIND as u32;
+                return emit::emit(SpanByStranger { span, stranger: (*thread).stranger });
             }
         }
         emit::emit(span);

@@ -57,7 +57,8 @@ const ON_FD: &[i32] = &[
     441, // epoll_pwait2
 ];
 
-pub fn span(raw: &span::Span) -> Span {
+/// With the command name of a waker that is no target.
+pub fn span(raw: &span::Span, stranger: Option<[u8; 16]>) -> Span {
     let has = |flag| raw.flags & flag != 0;
     Span {
         process: ProcessSerial(raw.process),
@@ -70,7 +71,7 @@ pub fn span(raw: &span::Span) -> Span {
         iowait: has(IOWAIT),
         reclaim: has(RECLAIM),
         doing: doing(raw.syscall, raw.arguments),
-        wake: if raw.woken_ns == 0 { Wake::Unknown } else { wake(&raw.waker, &raw.stranger) },
+        wake: if raw.woken_ns == 0 { Wake::Unknown } else { wake(&raw.waker, &stranger.unwrap_or_default()) },
         stacks: Stacks { user: raw.user_stack.try_into().ok(), kernel: raw.kernel_stack.try_into().ok() },
     }
 }
@@ -101,9 +102,8 @@ pub fn open(raw: &Thread) -> Option<Span> {
     })
 }
 
-/// The waker, where that is a task that is no target.
-pub fn stranger(raw: &span::Span) -> Stranger {
-    Stranger { tid: raw.waker.tid, comm: comm_text(&raw.stranger) }
+pub fn stranger(tid: u32, comm: &[u8; 16]) -> Stranger {
+    Stranger { tid, comm: comm_text(comm) }
 }
 
 fn doing(syscall: i32, [first, second]: [u64; 2]) -> Doing {
