@@ -35,7 +35,7 @@ pub use write::Writer;
 const MAGIC: [u8; 8] = *b"XFERPROF";
 
 /// The version that this program writes, and the newest that it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 const HEADER_BYTES: usize = 12;
 

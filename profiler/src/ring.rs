@@ -100,11 +100,11 @@ impl Ring {
 pub fn write_pending(ebpf: &Ebpf, out: &mut Writer) -> Result<()> {
     let map = ebpf.map("PENDING").context("the object has no PENDING")?;
     let per_cpu = PerCpuArray::<_, Pending>::try_from(map)?.get(&0, 0).context("read PENDING")?;
-    let moved = per_cpu.iter().filter(|pending| pending.payload.bytes != 0);
-    moved.map(|pending| &pending.payload).try_for_each(|raw| push_payload(raw, out))
+    let slots = per_cpu.iter().flat_map(|pending| [&pending.receives, &pending.sends]);
+    slots.filter(|payload| payload.bytes != 0).try_for_each(|raw| push_payload(raw, out))
 }
 
 fn push_payload(raw: &payload::Payload, out: &mut Writer) -> Result<()> {
     out.push(&Record::Payload(decode::traffic::payload(raw)))?;
-    decode::traffic::left_unread(raw).map_or(Ok(()), |arrival| out.push(&Record::Arrival(arrival)))
+    decode::traffic::arrived(raw).map_or(Ok(()), |arrival| out.push(&Record::Arrival(arrival)))
 }

@@ -123,7 +123,7 @@ fn what_is_no_capture_is_refused_with_a_way_out() {
     check_refused("nothing", b"", "is no capture");
     check_refused("half a head", b"XFERPROF\x01", "is no capture");
     check_refused("text", b"not a capture, but some text", "`profiler record -o FILE` makes one");
-    check_refused("a newer version", &newer, "format 7; this profiler reads format 2");
+    check_refused("a newer version", &newer, "format 7; this profiler reads format 3");
     let huge = [&packed(&sample(), 3)[..12], &[0xff; 12]].concat();
     let mut longer = packed(&sample(), 3);
     longer[16] += 1;

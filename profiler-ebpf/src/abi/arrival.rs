@@ -1,4 +1,4 @@
-//! Arrivals: bytes became readable on a socket.
+//! Arrivals: bytes became readable on a TCP socket. Those of datagrams are told by the receive that follows.
 
 use super::event::{Event, Kind};
 
@@ -6,16 +6,14 @@ use super::event::{Event, Kind};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Arrival {
     pub kind: u32,
-    /// TCP: `rcv_nxt`, the first byte that is still missing.
+    /// `rcv_nxt`, the first byte that is still missing.
     pub sequence: u32,
     pub cookie: u64,
     /// Monotonic ns.
     pub at_ns: u64,
-    pub protocol: u16,
-    pub _pad: [u16; 3],
 }
 
-const _: () = assert!(size_of::<Arrival>() == 32);
+const _: () = assert!(size_of::<Arrival>() == 24);
 
 // SAFETY: plain integers without padding, `kind` first.
 unsafe impl Event for Arrival {

@@ -70,7 +70,6 @@ fields! {
     SockLocalV6 = "sock", "__sk_common.skc_v6_rcv_saddr", 16;
     SockPeerV6 = "sock", "__sk_common.skc_v6_daddr", 16;
     SockNet = "sock", "__sk_common.skc_net.net", 8;
-    SockReceiveQueue = "sock", "sk_receive_queue.qlen", 4;
     SockFlags = "sock", "__sk_common.skc_flags", 8;
     SockPacingStatus = "sock", "sk_pacing_status", 4;
     NetInum = "net", "ns.inum", 4;

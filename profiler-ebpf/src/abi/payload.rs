@@ -11,6 +11,8 @@ pub struct Payload {
     pub tid: u32,
     pub process: u64,
     pub cookie: u64,
+    /// Monotonic ns: when the first call returned.
+    pub since_ns: u64,
     /// Monotonic ns: when the last call returned.
     pub at_ns: u64,
     pub bytes: u64,
@@ -25,9 +27,11 @@ pub struct Payload {
     pub way: u16,
     /// UDP: where the datagrams were sent.
     pub destination: Destination,
+    /// UDP: when the first datagram arrived after the receive before these, monotonic ns; 0 where none was seen.
+    pub arrived_ns: u64,
 }
 
-const _: () = assert!(size_of::<Payload>() == 80);
+const _: () = assert!(size_of::<Payload>() == 96);
 
 // SAFETY: plain integers without padding, `kind` first.
 unsafe impl Event for Payload {
@@ -51,14 +55,14 @@ pub struct Destination {
 /// Calls further apart are records of their own: a byte's time is known to this.
 pub const TOGETHER_NS: u64 = 100_000;
 
-/// What the thread that is on a CPU has moved and not yet recorded; one per CPU.
+/// What the thread that is on a CPU has moved and not yet recorded; one per CPU. One record for each way: an event loop
+/// that answers every datagram as it reads it goes to and fro between the two.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pending {
     /// Without bytes: nothing.
-    pub payload: Payload,
-    /// When the first of its calls returned.
-    pub since_ns: u64,
+    pub receives: Payload,
+    pub sends: Payload,
     /// Receives that found nothing, on any socket, since the thread's last payload or sleep. The one that finds a
     /// socket drained after a payload is not counted: every event loop makes it.
     pub empty_calls: u32,
@@ -66,4 +70,4 @@ pub struct Pending {
     pub received: u32,
 }
 
-const _: () = assert!(size_of::<Pending>() == 96);
+const _: () = assert!(size_of::<Pending>() == 200);

@@ -5,7 +5,7 @@
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Traffic {
-    /// Monotonic ns of the last arrival that was recorded.
+    /// TCP: monotonic ns of the last arrival that was recorded. UDP: of the first one after the last receive, 0 without.
     pub arrival_ns: u64,
     /// Monotonic ns of the last record of TCP's holding.
     pub holding_ns: u64,

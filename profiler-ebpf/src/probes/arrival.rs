@@ -4,6 +4,9 @@
 //! datagram. A reader that has taken everything may wait for the next arrival: that one is always recorded. While
 //! bytes lie unread nobody waits for more, unless for a certain number, so those are recorded at intervals; and
 //! a receive that leaves bytes unread tells what has arrived by then (`Payload::arrived`).
+//!
+//! Of datagrams, which have no numbers, only the first after a receive matters. The next receive carries its time
+//! (`Payload::arrived_ns`): a record of its own for nearly every datagram is saved.
 
 use aya_ebpf::{
     helpers::generated::bpf_skc_to_tcp_sock, macros::btf_tracepoint, programs::BtfTracePointContext,
@@ -17,6 +20,7 @@ use profiler_ebpf::abi::{
 };
 
 use crate::{
+    atomic,
     emit::{emit, now_ns},
     kernel::{cookie, load},
     probes::traffic,
@@ -29,45 +33,38 @@ pub fn sock_arrive(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: argument 0 is a struct sock; a live map value.
     unsafe {
         let Some(traffic) = traffic::followed(sk) else { return 0 };
-        let protocol: u16 = load(sk, Field::SockProtocol);
         let now = now_ns();
-        let (sequence, drained) =
-            if protocol == IPPROTO_TCP { tcp(sk, traffic) } else { (0, only_one_is_queued(sk)) };
-        if drained || now.saturating_sub((*traffic).arrival_ns) >= ARRIVAL_INTERVAL_NS {
-            (*traffic).arrival_ns = now;
-            emit(Arrival {
-                kind: Arrival::KIND as u32,
-                sequence,
-                cookie: cookie(sk),
-                at_ns: now,
-                protocol,
-                ..Arrival::default()
-            });
+        if load::<u16>(sk, Field::SockProtocol) == IPPROTO_TCP {
+            tcp(sk, traffic, now);
+        } else if (&raw const (*traffic).arrival_ns).read_volatile() == 0 {
+            (&raw mut (*traffic).arrival_ns).write_volatile(now);
         }
     }
     0
 }
 
-/// What has arrived, and whether the reader had taken all that was there before.
+/// When the first datagram arrived since the last receive, 0 without one; to be called at each receive.
 #[inline(always)]
-unsafe fn tcp(sk: *const u8, traffic: *mut Traffic) -> (u32, bool) {
+pub unsafe fn take(traffic: *mut Traffic) -> u64 {
+    // SAFETY: the caller's storage is live.
+    unsafe { atomic::exchange(&raw mut (*traffic).arrival_ns, 0) }
+}
+
+/// Records what has arrived, where the reader had taken all that was there before, or now and then.
+#[inline(always)]
+unsafe fn tcp(sk: *const u8, traffic: *mut Traffic, now: u64) {
     // SAFETY: the caller's sk is a struct sock, its traffic a live map value that the socket's lock guards.
     unsafe {
         let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();
         if tcp.is_null() {
-            return (0, false);
+            return;
         }
         let (arrived, read): (u32, u32) = (load(tcp, Field::TcpRcvNxt), load(tcp, Field::TcpCopiedSeq));
         let drained = read == (*traffic).arrived;
         (*traffic).arrived = arrived;
-        (arrived, drained)
+        if drained || now.saturating_sub((*traffic).arrival_ns) >= ARRIVAL_INTERVAL_NS {
+            (*traffic).arrival_ns = now;
+            emit(Arrival { kind: Arrival::KIND as u32, sequence: arrived, cookie: cookie(sk), at_ns: now });
+        }
     }
-}
-
-/// A reader takes over the whole queue of a UDP socket at once, and may not have read it all: then one arrival too
-/// many is recorded.
-#[inline(always)]
-unsafe fn only_one_is_queued(sk: *const u8) -> bool {
-    // SAFETY: the caller's sk is a struct sock.
-    unsafe { load::<u32>(sk, Field::SockReceiveQueue) <= 1 }
 }

@@ -1,18 +1,24 @@
 //! Which calls moved payload, and how far: put together per CPU, so that a storm of small calls makes few records.
 //!
-//! The slot of a CPU belongs to the thread that is on it: calls are counted in the caller's context, and
-//! `sched_switch` empties the slot. Traffic of control ports is left out: an event loop that answered a question
+//! A CPU has one slot for each way. They belong to the thread that is on it: calls are counted in the caller's context, and
+//! `sched_switch` empties the slots. Traffic of control ports is left out: an event loop that answered a question
 //! about the transfer has not moved the transfer.
 
 use profiler_ebpf::abi::{
     event::Event as _,
     fields::Field,
-    payload::{Destination, Payload, Pending, SENT, TOGETHER_NS},
+    payload::{Destination, Payload, RECEIVED, SENT, TOGETHER_NS},
     sched::Thread,
     sockets::IPPROTO_UDP,
+    traffic::Traffic,
 };
 
-use crate::{emit::emit, kernel::load, maps::PENDING, probes::destination};
+use crate::{
+    emit::emit,
+    kernel::load,
+    maps::PENDING,
+    probes::{arrival, destination},
+};
 
 /// A send or receive that moved bytes.
 pub struct Call {
@@ -27,9 +33,10 @@ pub struct Call {
     pub way: u16,
     pub bytes: u64,
     pub at_ns: u64,
+    pub traffic: Option<*mut Traffic>,
 }
 
-/// Adds a call to the slot of this CPU; records what was there if it is not continued.
+/// Adds a call to its slot on this CPU; records what was there if it is not continued.
 ///
 /// The kernel calls the tracepoint after it has released the socket: where several threads read one socket, its
 /// sequence number may be ahead of this call's bytes.
@@ -39,33 +46,42 @@ pub unsafe fn moved(call: &Call) {
     // SAFETY: this CPU's own element, which nothing else uses while a probe runs in task context; the caller's sk
     // is a struct sock.
     unsafe {
+        let slot = match call.way {
+            SENT => &raw mut (*pending).sends,
+            _ => &raw mut (*pending).receives,
+        };
         let destination = match (call.protocol, call.way) {
             (IPPROTO_UDP, SENT) => destination::of(call.sk),
             _ => Destination::default(),
         };
-        if !continues(pending, call, destination) {
-            flush(pending);
-            (*pending).since_ns = call.at_ns;
-            (*pending).payload = Payload {
+        let arrived_ns = match (call.protocol, call.way, call.traffic) {
+            (IPPROTO_UDP, RECEIVED, Some(traffic)) => arrival::take(traffic),
+            _ => 0,
+        };
+        if (*pending).empty_calls != 0 || !continues(slot, call, destination) {
+            flush(slot);
+            *slot = Payload {
                 kind: Payload::KIND as u32,
                 tid: call.tid,
                 process: call.process,
                 cookie: call.cookie,
+                since_ns: call.at_ns,
                 protocol: call.protocol,
                 way: call.way,
                 empty_calls: (*pending).empty_calls,
                 destination,
+                arrived_ns,
                 ..Payload::default()
             };
         }
-        (*pending).payload.bytes += call.bytes;
-        (*pending).payload.at_ns = call.at_ns;
+        (*slot).bytes += call.bytes;
+        (*slot).at_ns = call.at_ns;
         if !call.tcp.is_null() {
-            (*pending).payload.sequence = match call.way {
+            (*slot).sequence = match call.way {
                 SENT => load(call.tcp, Field::TcpWriteSeq),
                 _ => load(call.tcp, Field::TcpCopiedSeq),
             };
-            (*pending).payload.arrived = load(call.tcp, Field::TcpRcvNxt);
+            (*slot).arrived = load(call.tcp, Field::TcpRcvNxt);
         }
         (*pending).empty_calls = 0;
     }
@@ -101,7 +117,8 @@ pub unsafe fn leave_cpu(thread: *mut Thread, asleep: bool) {
     let Some(pending) = PENDING.get_ptr_mut(0) else { return };
     // SAFETY: this CPU's own element; the caller's thread is a live map value.
     unsafe {
-        flush(pending);
+        flush(&raw mut (*pending).receives);
+        flush(&raw mut (*pending).sends);
         (*thread).empty_calls = if asleep { 0 } else { (*pending).empty_calls };
         (*thread).received = if asleep { 0 } else { (*pending).received as u16 };
     }
@@ -119,27 +136,24 @@ pub unsafe fn enter_cpu(thread: *const Thread) {
 }
 
 #[inline(always)]
-unsafe fn continues(pending: *const Pending, call: &Call, destination: Destination) -> bool {
-    // SAFETY: the caller's element is live.
+unsafe fn continues(slot: *const Payload, call: &Call, destination: Destination) -> bool {
+    // SAFETY: the caller's slot is live.
     unsafe {
-        let payload = &(*pending).payload;
-        payload.bytes != 0
-            && payload.cookie == call.cookie
-            && payload.way == call.way
-            && payload.tid == call.tid
-            && payload.destination == destination
-            && (*pending).empty_calls == 0
-            && call.at_ns.saturating_sub((*pending).since_ns) <= TOGETHER_NS
+        (*slot).bytes != 0
+            && (*slot).cookie == call.cookie
+            && (*slot).tid == call.tid
+            && (*slot).destination == destination
+            && call.at_ns.saturating_sub((*slot).since_ns) <= TOGETHER_NS
     }
 }
 
 #[inline(always)]
-unsafe fn flush(pending: *mut Pending) {
-    // SAFETY: the caller's element is live.
+unsafe fn flush(slot: *mut Payload) {
+    // SAFETY: the caller's slot is live.
     unsafe {
-        if (*pending).payload.bytes != 0 {
-            emit((*pending).payload);
-            (*pending).payload.bytes = 0;
+        if (*slot).bytes != 0 {
+            emit(*slot);
+            (*slot).bytes = 0;
         }
     }
 }

@@ -131,7 +131,18 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         {
             holding::sent(sk, tcp, traffic, now);
         }
-        payload::moved(&Call { sk, tcp, tid, cookie, process: serial, protocol, way, bytes, at_ns: now });
+        payload::moved(&Call {
+            sk,
+            tcp,
+            tid,
+            cookie,
+            process: serial,
+            protocol,
+            way,
+            bytes,
+            at_ns: now,
+            traffic,
+        });
     }
 }
 

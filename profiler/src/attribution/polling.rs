@@ -16,18 +16,18 @@ pub fn polled_ns(traffic: &Traffic, segment: Segment) -> u64 {
         return 0;
     }
     let payloads = &traffic.by_thread[segment.thread];
-    let next = payloads.partition_point(|payload| payload.at_ns <= segment.from_ns);
+    let next = payloads.partition_point(|payload| payload.since_ns <= segment.from_ns);
     let mut since_ns = segment.from_ns;
     let mut polled_ns = 0;
     for payload in &payloads[next..] {
         if payload.way == Way::Received && payload.empty_calls > 0 {
-            let arrived_ns = traffic.arrived_ns(payload).unwrap_or(payload.at_ns);
-            polled_ns += arrived_ns.min(payload.at_ns).min(segment.to_ns).saturating_sub(since_ns);
+            let arrived_ns = traffic.arrived_ns(payload).unwrap_or(payload.since_ns);
+            polled_ns += arrived_ns.min(payload.since_ns).min(segment.to_ns).saturating_sub(since_ns);
         }
-        if payload.at_ns >= segment.to_ns {
+        if payload.since_ns >= segment.to_ns {
             break;
         }
-        since_ns = payload.at_ns;
+        since_ns = since_ns.max(payload.at_ns);
     }
     polled_ns
 }

@@ -104,7 +104,7 @@ fn ended_by<'t>(
     let spans = &observed.threads.all[thread].spans;
     let payload = observed.traffic.payloads_from(thread, spans[span].on_ns?).first()?;
     let next_pause_ns = rounds.pause_after(span).map_or(u64::MAX, |pause| spans[pause].off_ns);
-    (payload.at_ns <= next_pause_ns).then_some(payload)
+    (payload.since_ns <= next_pause_ns).then_some(payload)
 }
 
 /// Of the receives of a round that begins with one: the one whose bytes came first. A loop may read its
@@ -118,8 +118,8 @@ fn first_to_arrive<'t>(
     if first.way == Way::Sent {
         return first;
     }
-    let payloads = observed.traffic.payloads_from(thread, first.at_ns);
-    let receives = payloads.iter().take_while(|payload| payload.at_ns <= until_ns);
+    let payloads = observed.traffic.payloads_from(thread, first.since_ns);
+    let receives = payloads.iter().take_while(|payload| payload.since_ns <= until_ns);
     let receives = receives.filter(|payload| payload.way == Way::Received);
     let arrived_ns = |payload: &&Payload| observed.traffic.arrived_ns(payload).unwrap_or(u64::MAX);
     receives.min_by_key(arrived_ns).unwrap_or(first)

@@ -51,7 +51,7 @@ pub fn fruitful(observed: &Observed, rounds: &[Rounds]) -> Vec<Vec<bool>> {
         .collect();
     let mut open = Vec::new();
     for (thread, payloads) in observed.traffic.by_thread.iter().enumerate() {
-        open.extend(payloads.iter().map(|payload| (thread, rounds[thread].at(payload.at_ns))));
+        open.extend(payloads.iter().map(|payload| (thread, rounds[thread].at(payload.since_ns))));
     }
     while let Some((thread, round)) = open.pop() {
         if !std::mem::replace(&mut found[thread][round], true) {

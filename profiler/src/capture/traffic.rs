@@ -9,10 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::capture::ProcessSerial;
 
 /// A call that moved payload, recorded as it returned. Where a record stands for several calls, `bytes` is
-/// their sum and the rest is the last one's: a byte that no record covers has no known sender. Traffic of control
+/// their sum, `since_ns` the first one's, and the rest the last one's: a byte that no record covers has no known
+/// sender. Traffic of control
 /// ports is not recorded: a loop that answers a question about the transfer makes no progress with it.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload {
+    /// When the first of its calls returned.
+    pub since_ns: u64,
+    /// When the last one did.
     pub at_ns: u64,
     pub process: ProcessSerial,
     pub tid: u32,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use profiler_ebpf::abi::{
     arrival,
     payload::{self, Destination, SENT},
-    sockets::IPPROTO_TCP,
+    sockets::{IPPROTO_TCP, IPPROTO_UDP},
 };
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
 
 pub fn payload(raw: &payload::Payload) -> Payload {
     Payload {
+        since_ns: raw.since_ns,
         at_ns: raw.at_ns,
         process: ProcessSerial(raw.process),
         tid: raw.tid,
@@ -31,15 +32,19 @@ pub fn payload(raw: &payload::Payload) -> Payload {
 }
 
 pub fn arrival(raw: &arrival::Arrival) -> Arrival {
-    let sequence = (raw.protocol == IPPROTO_TCP).then_some(raw.sequence);
-    Arrival { at_ns: raw.at_ns, cookie: raw.cookie, sequence }
+    Arrival { at_ns: raw.at_ns, cookie: raw.cookie, sequence: Some(raw.sequence) }
 }
 
-/// What a receive left unread: it has arrived by now. The probes do not record every arrival at a socket whose
-/// reader is behind.
-pub fn left_unread(raw: &payload::Payload) -> Option<Arrival> {
-    let unread = raw.way != SENT && raw.protocol == IPPROTO_TCP && raw.arrived != raw.sequence;
-    unread.then_some(Arrival { at_ns: raw.at_ns, cookie: raw.cookie, sequence: Some(raw.arrived) })
+/// The arrival that a receive tells of. TCP: what it left unread has arrived by now, of which the probes do not record
+/// every arrival while the reader is behind. UDP: the first one since the receive before.
+pub fn arrived(raw: &payload::Payload) -> Option<Arrival> {
+    let (at_ns, sequence) = match (raw.way, raw.protocol) {
+        (SENT, _) => return None,
+        (_, IPPROTO_TCP) if raw.arrived != raw.sequence => (raw.at_ns, Some(raw.arrived)),
+        (_, IPPROTO_UDP) if raw.arrived_ns != 0 => (raw.arrived_ns, None),
+        _ => return None,
+    };
+    Some(Arrival { at_ns, cookie: raw.cookie, sequence })
 }
 
 fn destination(raw: &Destination) -> Option<SocketAddr> {

@@ -85,7 +85,7 @@ pub const FAMILIES: &[Family] = &[
             Program {
                 name: "sock_arrive",
                 parameters: &["sk"],
-                fields: &[SockCookie, SockProtocol, SockReceiveQueue, TcpRcvNxt, TcpCopiedSeq],
+                fields: &[SockCookie, SockProtocol, TcpRcvNxt, TcpCopiedSeq],
             },
             Program { name: "tcp_segment", parameters: &["sk"], fields: HOLDING_FIELDS },
         ],

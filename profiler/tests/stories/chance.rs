@@ -111,8 +111,18 @@ fn anything(seed: u64) -> Observed {
         let (way, ahead) = chance.pick(&[(Way::Received, 0), (Way::Sent, 200)]);
         let sequence = Some(at_ns as u32 + ahead);
         let (process, bytes) = (process(tid), chance.below(400));
-        let moved =
-            Payload { at_ns, process, tid, cookie, way, bytes, sequence, destination: None, empty_calls: 0 };
+        let moved = Payload {
+            since_ns: at_ns,
+            at_ns,
+            process,
+            tid,
+            cookie,
+            way,
+            bytes,
+            sequence,
+            destination: None,
+            empty_calls: 0,
+        };
         records.payloads.push(moved);
         let at_ns = chance.below(END_NS);
         records.arrivals.push(Arrival { at_ns, cookie, sequence: Some(at_ns as u32 + 100) });

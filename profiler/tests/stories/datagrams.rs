@@ -30,6 +30,17 @@ fn datagrams_are_paired_by_their_destination() {
 }
 
 #[test]
+fn a_loop_that_answers_as_it_reads_waited_for_what_it_read_first() {
+    let mut story = Story::default();
+    let [near, far] = [1, 2].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));
+    story.socket(NEAR, Protocol::Udp, near, SocketAddr::from(([0, 0, 0, 0], 0)));
+    let script = story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).goes_on(3);
+    script.runs(1).sends_datagram(NEAR, 20, far).goes_on(1).runs(2);
+    story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, 1000, near).runs(1);
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 1.0");
+}
+
+#[test]
 fn a_socket_without_an_address_is_known_by_its_port_if_only_one_host_uses_it() {
     let mut story = Story::default();
     let [near, elsewhere] = [1, 9].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));

@@ -74,6 +74,12 @@ impl Script<'_> {
         self.moves(cookie, Way::Sent, bytes, None, Some(to))
     }
 
+    /// The calls that share the last record go on for so long.
+    pub fn goes_on(self, ms: u64) -> Self {
+        self.story.traffic.payloads.last_mut().expect("just told").at_ns += ms * MS;
+        self
+    }
+
     fn moves(
         self,
         cookie: u64,
@@ -84,7 +90,9 @@ impl Script<'_> {
     ) -> Self {
         let Life { process, tid, .. } = self.story.lives[self.life];
         let (at_ns, bytes, empty_calls) = (self.at_ms * MS, u64::from(bytes), 0);
-        let payload = Payload { at_ns, process, tid, cookie, way, bytes, sequence, destination, empty_calls };
+        let since_ns = at_ns;
+        let payload =
+            Payload { since_ns, at_ns, process, tid, cookie, way, bytes, sequence, destination, empty_calls };
         self.story.traffic.payloads.push(payload);
         self.story.moved.entry(process).or_default().push((at_ns, tid, way, bytes));
         self

@@ -21,7 +21,7 @@ use crate::{
 pub struct Traffic {
     pub progress: Vec<Progress>,
     pub sockets: Vec<Socket>,
-    /// Per thread of [`Threads::all`], in order of time.
+    /// Per thread of [`Threads::all`], in the order in which they began.
     pub by_thread: Vec<Vec<Payload>>,
     logs: HashMap<u64, SocketLog>,
     datagrams: Datagrams,
@@ -48,7 +48,7 @@ pub fn index(threads: &Threads, records: TrafficRecords) -> Traffic {
     arrivals.sort_by_key(|record| record.at_ns);
     holdings.sort_by_key(|record| record.at_ns);
 
-    let mut by_thread = vec![Vec::new(); threads.all.len()];
+    let mut by_thread: Vec<Vec<Payload>> = vec![Vec::new(); threads.all.len()];
     let mut logs: HashMap<u64, SocketLog> = HashMap::new();
     for payload in payloads {
         let Some(thread) = threads.find(payload.tid, payload.at_ns) else { continue };
@@ -59,6 +59,8 @@ pub fn index(threads: &Threads, records: TrafficRecords) -> Traffic {
             Way::Received => log.receives_ns.push(payload.at_ns),
         }
     }
+    // A thread's sends and receives are put together at the same time.
+    by_thread.iter_mut().for_each(|payloads| payloads.sort_by_key(|payload| payload.since_ns));
     for arrival in arrivals {
         logs.entry(arrival.cookie).or_default().arrivals.push(arrival);
     }
@@ -75,10 +77,10 @@ pub fn index(threads: &Threads, records: TrafficRecords) -> Traffic {
 }
 
 impl Traffic {
-    /// What a thread moved at and after `at_ns`.
+    /// What a thread began to move at and after `at_ns`.
     pub fn payloads_from(&self, thread: ThreadIndex, at_ns: u64) -> &[Payload] {
         let payloads = &self.by_thread[thread];
-        &payloads[payloads.partition_point(|payload| payload.at_ns < at_ns)..]
+        &payloads[payloads.partition_point(|payload| payload.since_ns < at_ns)..]
     }
 
     /// When the first byte of a receive had arrived; None where arrivals were not recorded. For a datagram:
@@ -90,7 +92,7 @@ impl Traffic {
                 let log = self.logs.get(&receive.cookie)?;
                 let until = |at_ns| log.arrivals.partition_point(|arrival| arrival.at_ns <= at_ns);
                 let last_read =
-                    log.receives_ns.partition_point(|&at_ns| at_ns < receive.at_ns).checked_sub(1);
+                    log.receives_ns.partition_point(|&at_ns| at_ns < receive.since_ns).checked_sub(1);
                 let unread = last_read.map_or(0, |place| until(log.receives_ns[place]));
                 let last = until(receive.at_ns).checked_sub(1)?;
                 Some(log.arrivals[unread.min(last)].at_ns)

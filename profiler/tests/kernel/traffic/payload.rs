@@ -13,6 +13,8 @@ use profiler::{
     capture::traffic::{Payload, Way},
 };
 
+use profiler_ebpf::abi::payload::TOGETHER_NS;
+
 use super::Socket;
 use crate::{
     bytes::connect,
@@ -97,6 +99,39 @@ fn traffic_of_datagrams_has_a_destination() {
     let far: SocketAddr = (Ipv4Addr::LOCALHOST, ports.1).into();
     assert_eq!(sends(ports.0), [(6, far)], "one destination, however it was named");
     assert_eq!(sends(ports.2), [(4, far), (5, (Ipv6Addr::LOCALHOST, ports.1).into())]);
+}
+
+#[test]
+fn traffic_of_a_loop_that_answers_shares_records() {
+    /// They fit into the receive buffer.
+    const DATAGRAMS: usize = 64;
+    let mut ports = (0, 0);
+    let recorded = record(|| {
+        let (near, far) = udp_pair((Ipv4Addr::LOCALHOST, 0).into());
+        ports = (port(&near), port(&far));
+        for _ in 0..DATAGRAMS {
+            near.send_to(&[7; CALL_BYTES], far.local_addr().unwrap()).unwrap();
+        }
+        for _ in 0..DATAGRAMS {
+            assert_eq!(far.recv(&mut [0; CALL_BYTES]).unwrap(), CALL_BYTES);
+            far.send_to(&[7; 20], near.local_addr().unwrap()).unwrap();
+        }
+    });
+    let far = Socket::udp(&recorded, ports.1);
+    check_sum(&far, Way::Received, (DATAGRAMS * CALL_BYTES) as u64);
+    check_sum(&far, Way::Sent, (DATAGRAMS * 20) as u64);
+    let (receives, sends) = (far.payloads(Way::Received), far.payloads(Way::Sent));
+    for records in [&receives, &sends] {
+        assert!(records.len() * 4 < DATAGRAMS, "{} records of {DATAGRAMS} calls", records.len());
+        for record in records {
+            assert!((record.since_ns..=record.since_ns + TOGETHER_NS).contains(&record.at_ns), "{record:?}");
+        }
+    }
+    assert!(
+        receives[0].since_ns < sends[0].since_ns,
+        "it answered before it was asked: {receives:?} {sends:?}"
+    );
+    assert!(receives[0].at_ns > sends[0].since_ns, "one after the other: {receives:?} {sends:?}");
 }
 
 #[test]
