@@ -2,9 +2,10 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write as _,
+    io::{self, Write as _},
     os::fd::AsFd as _,
     path::Path,
+    process::Child,
     thread,
     time::Duration,
 };
@@ -51,13 +52,11 @@ fn each_fault_fails_its_own_run_and_is_told() {
 
 #[test]
 fn a_disk_that_fills_up_is_the_reason() {
-    // Seen once in six runs: the client neither goes on nor reports an error, and the run ends at its limit.
-    let is_reported = a_full_disk_is_reported() || a_full_disk_is_reported();
-    assert!(is_reported, "twice the client did not report the full disk");
+    at_most_twice(fill_the_disk);
 }
 
-/// False if the client says nothing of it.
-fn a_full_disk_is_reported() -> bool {
+/// False if the transfer ended at its limit: the client neither goes on nor reports an error.
+fn fill_the_disk() -> bool {
     let scratch = SmallDisk::new("size=144m");
     // The small disk is in memory, which cannot be limited.
     let (matrix, _disk) = MATRIX.split_once("[disk]").unwrap();
@@ -68,8 +67,7 @@ fn a_full_disk_is_reported() -> bool {
     assert!(!profiler.wait().unwrap().success(), "{}", bench.message());
     check_nothing_is_left();
     assert_eq!(scratch.entries(), ["filler"], "the run's folder is removed");
-    let record = bench.record("30MiB").expect("the run is finished");
-    if record["reason"].as_str().is_some_and(|reason| reason.starts_with("not complete after 2m")) {
+    if ended_at_its_limit(&bench, "30MiB") {
         return false;
     }
     check_failed(&bench, "30MiB", &["leecher-1", "the client reports", "No space left on device"]);
@@ -78,21 +76,47 @@ fn a_full_disk_is_reported() -> bool {
 
 #[test]
 fn an_interrupted_benchmark_stops_at_once_leaves_nothing_and_continues() {
+    at_most_twice(interrupt_and_continue);
+}
+
+/// False if the transfer ended at its limit.
+fn interrupt_and_continue() -> bool {
     let bench = Bench::new(&MATRIX.replace("\"7MiB\", \"8MiB\", \"9MiB\"", "\"5MiB\""));
     let mut profiler = bench.start(&[]);
     wait_until_recorded(&bench, "5MiB");
-    kill(&Process::new(profiler.id() as i32).unwrap(), libc::SIGINT);
     let interrupted = std::time::Instant::now();
-    assert!(!profiler.wait().unwrap().success());
+    interrupt(&mut profiler);
     assert!(interrupted.elapsed() < Duration::from_secs(10), "{:?}", interrupted.elapsed());
     assert!(bench.message().contains("stopped on request"), "{}", bench.message());
     assert!(bench.record("5MiB").is_none(), "an interrupted run is not finished");
     check_nothing_is_left();
 
     let output = bench.resume();
+    check_nothing_is_left();
+    if ended_at_its_limit(&bench, "5MiB") {
+        return false;
+    }
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(bench.record("5MiB").unwrap()["status"], "complete");
-    check_nothing_is_left();
+    true
+}
+
+/// Makes an attempt once more if a transfer of the first, which answers false then, ended at its limit: of some hundred
+/// transfers Transmission stalls in one, without a word and for a reason that is not known.
+#[track_caller]
+pub fn at_most_twice(attempt: fn() -> bool) {
+    assert!(attempt() || attempt(), "a transfer ended at its limit, twice");
+}
+
+/// Whether a run ended so. Says it.
+#[expect(clippy::explicit_write, reason = "what eprintln! writes is shown of tests that fail only")]
+pub fn ended_at_its_limit(bench: &Bench, size: &str) -> bool {
+    let reason = bench.record(size).and_then(|record| record["reason"].as_str().map(str::to_owned));
+    let is_it = reason.is_some_and(|reason| reason.starts_with("not complete after 2m"));
+    if is_it {
+        writeln!(io::stderr(), "the transfer of {size} stalled, and its run ended at its limit").unwrap();
+    }
+    is_it
 }
 
 #[track_caller]
@@ -132,6 +156,12 @@ fn node(label: &str) -> Process {
 pub fn kill(process: &Process, signal: i32) {
     // SAFETY: only sends a signal.
     assert_eq!(unsafe { libc::kill(process.pid, signal) }, 0);
+}
+
+/// Ends a benchmark as Ctrl-C does.
+pub fn interrupt(profiler: &mut Child) {
+    kill(&Process::new(profiler.id() as i32).unwrap(), libc::SIGINT);
+    assert!(!profiler.wait().unwrap().success());
 }
 
 /// Takes down every interface in the network namespace of a process, but its loopback.
