@@ -1,8 +1,9 @@
 //! The capture: the recording of one run on one host, and the only source of every report.
 //!
-//! Format 2: 8 bytes of magic, the version as a little-endian `u32`, then frames. A frame is a header of three
-//! `u32` (compressed bytes, plain bytes, CRC-32 of the compressed bytes) and zstd-compressed records, each a
-//! `u32` length and a postcard-encoded [`Record`]. See `docs/capture-format.md`.
+//! Format 3: 8 bytes of magic, the version as a little-endian `u32`, then frames. A frame is a header of three
+//! `u32` (bytes in the file, plain bytes, CRC-32 of the bytes in the file) and records, each a `u32` length and a
+//! postcard-encoded [`Record`]: plain while the recording runs, where both lengths are equal, and packed by zstd when it
+//! is complete. See `docs/capture-format.md`.
 //!
 //! A capture that was cut short is readable up to its last whole frame; one that does not end with
 //! [`Record::End`] says so in its report.
@@ -10,6 +11,7 @@
 mod disk;
 mod host;
 mod loss;
+mod pack;
 mod process;
 mod read;
 mod record;
@@ -25,6 +27,7 @@ pub use host::{Clock, Daemon, Disk, End, Environment, Family, Filesystem, INSTEA
 pub use loss::{
     EMPTY_PROGRAM, Losses, PROBE_REENTRY, ProbeWindow, ProgramRuns, STACK_TRUNCATED, UNDECODABLE,
 };
+pub use pack::pack;
 pub use process::{ProcessTotals, Progress, Stack, Stranger, ThreadIo, ThreadState, ThreadTotals, Waits};
 pub use read::{Capture, Ending, read};
 pub use record::{ProcessSerial, Record};

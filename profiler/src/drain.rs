@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use aya::{Ebpf, programs::Program};
 
 use crate::{
-    capture::{Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer, witness::Moment},
+    capture::{self, Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer, witness::Moment},
     clock::{now_ns, process_cpu_ns, wall_ns},
     cost::{self, Windows},
     kernel::families,
@@ -133,10 +133,15 @@ pub fn run(
 }
 
 impl Detached {
-    /// Ends the capture.
+    /// Ends the capture, and packs it.
     pub fn complete(mut self, reason: &str) -> Result<()> {
         self.out.push(&Record::End(End { at_ns: self.end_ns, reason: reason.to_owned() }))?;
-        self.out.finish_frame()
+        self.out.finish_frame()?;
+        if let Err(error) = capture::pack(self.out.path()) {
+            // It is complete all the same, and larger.
+            eprintln!("warning: {error:#}");
+        }
+        Ok(())
     }
 }
 

@@ -53,15 +53,16 @@ fn the_same_capture_gives_the_same_report() {
 #[test]
 fn a_capture_cut_anywhere_gives_its_first_records() {
     let records = sample();
-    let bytes = packed(&records, 3);
-    for end in 12..=bytes.len() {
-        let (got, ending) = read_all(&bytes[..end]).expect("a cut capture is no error");
-        assert_eq!(got, records[..got.len()], "cut at {end}");
-        assert_eq!(ending == Ending::Complete, end == bytes.len(), "cut at {end}");
-        if !got.is_empty() {
-            let timeline = Timeline::from_capture(&mut open(&bytes[..end]).expect("a capture"));
-            let report = report::build(&timeline.expect("a timeline"));
-            assert_eq!(report.trust.reasons.is_empty(), end == bytes.len(), "cut at {end}");
+    for bytes in [packed(&records, 3), plain(&records, 3)] {
+        for end in 12..=bytes.len() {
+            let (got, ending) = read_all(&bytes[..end]).expect("a cut capture is no error");
+            assert_eq!(got, records[..got.len()], "cut at {end}");
+            assert_eq!(ending == Ending::Complete, end == bytes.len(), "cut at {end}");
+            if !got.is_empty() {
+                let timeline = Timeline::from_capture(&mut open(&bytes[..end]).expect("a capture"));
+                let report = report::build(&timeline.expect("a timeline"));
+                assert_eq!(report.trust.reasons.is_empty(), end == bytes.len(), "cut at {end}");
+            }
         }
     }
 }
@@ -125,7 +126,9 @@ fn what_is_no_capture_is_refused_with_a_way_out() {
     check_refused("text", b"not a capture, but some text", "`profiler record -o FILE` makes one");
     check_refused("a newer version", &newer, "format 7; this profiler reads format 3");
     let huge = [&packed(&sample(), 3)[..12], &[0xff; 12]].concat();
-    let mut longer = packed(&sample(), 3);
+    // So many records that packing makes them smaller.
+    let many = vec![sample(); 20].concat();
+    let mut longer = packed(&many, many.len());
     longer[16] += 1;
     check_refused("a frame that claims another length", &longer, "bytes instead of");
     check_refused("a frame of 4 GiB", &huge, "damaged frame at byte 12");
@@ -248,6 +251,15 @@ fn sample() -> Vec<Record> {
 
 /// The bytes of a capture with so many records in a frame.
 fn packed(records: &[Record], frame: usize) -> Vec<u8> {
+    written(records, frame, |path| capture::pack(path).expect("it can be packed"))
+}
+
+/// As it stands while the recording runs.
+fn plain(records: &[Record], frame: usize) -> Vec<u8> {
+    written(records, frame, |_| ())
+}
+
+fn written(records: &[Record], frame: usize, then: impl Fn(&Path)) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("test.capture");
     let mut writer = Writer::create(&path).expect("a capture");
@@ -257,6 +269,7 @@ fn packed(records: &[Record], frame: usize) -> Vec<u8> {
         }
         writer.finish_frame().expect("a frame");
     }
+    then(&path);
     fs::read(&path).expect("the capture")
 }
 

@@ -70,7 +70,7 @@ impl<R: Read> Capture<R> {
     #[expect(clippy::should_implement_trait, reason = "fallible: the error comes first, as `?` wants it")]
     pub fn next(&mut self) -> Result<Option<Record>> {
         while self.position == self.frame.len() {
-            if self.ending.is_some() || !self.next_frame()? {
+            if self.ending.is_some() || self.next_frame()?.is_none() {
                 return Ok(None);
             }
         }
@@ -90,13 +90,14 @@ impl<R: Read> Capture<R> {
         self.ending.clone().unwrap_or(Ending::CutAt { offset: self.offset })
     }
 
-    fn next_frame(&mut self) -> Result<bool> {
+    /// The records of the next frame; `None` at the end.
+    pub(super) fn next_frame(&mut self) -> Result<Option<&[u8]>> {
         let cut = Ending::CutAt { offset: self.offset };
         let mut header = [0; HEADER_BYTES];
         let got = read_up_to(&mut self.source, &mut header).with_context(|| format!("read {}", self.name))?;
         if got < HEADER_BYTES {
             self.ending = Some(cut);
-            return Ok(false);
+            return Ok(None);
         }
         let word = |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
         let (packed_len, plain_len, crc) = (word(0) as usize, word(4) as usize, word(8));
@@ -108,13 +109,23 @@ impl<R: Read> Capture<R> {
             read_up_to(&mut self.source, &mut self.packed).with_context(|| format!("read {}", self.name))?;
         if got < packed_len {
             self.ending = Some(cut);
-            return Ok(false);
+            return Ok(None);
         }
         if crc32fast::hash(&self.packed) != crc {
             bail!("{}: damaged frame at byte {}: its checksum differs", self.name, self.offset);
         }
-        self.frame.clear();
         self.position = 0;
+        if packed_len == plain_len {
+            std::mem::swap(&mut self.packed, &mut self.frame);
+        } else {
+            self.unpack(plain_len)?;
+        }
+        self.offset += (HEADER_BYTES + packed_len) as u64;
+        Ok(Some(&self.frame))
+    }
+
+    fn unpack(&mut self, plain_len: usize) -> Result<()> {
+        self.frame.clear();
         self.frame.reserve_exact(plain_len);
         let got = self
             .unpacker
@@ -123,8 +134,7 @@ impl<R: Read> Capture<R> {
         if got != plain_len {
             bail!("{}: damaged frame at byte {}: {got} bytes instead of {plain_len}", self.name, self.offset);
         }
-        self.offset += (HEADER_BYTES + packed_len) as u64;
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use proptest::{collection::vec, prelude::any};
 
-use super::{Capture, HEADER_BYTES, MAGIC, Record, Stack, VERSION, Writer, read as open};
+use super::{Capture, HEADER_BYTES, MAGIC, Record, Stack, VERSION, Writer, pack, read as open};
 use crate::{fuzz::fuzz, timeline::sample};
 
 /// A capture of one frame whose lengths and checksum are right.
@@ -69,11 +69,57 @@ fn a_record_larger_than_a_frame_is_whole_and_so_are_those_around_it() {
 }
 
 #[test]
+fn a_packed_capture_has_the_same_records_and_is_smaller() {
+    let (folder, path) = written(&sample::records());
+    let before = std::fs::read(&path).expect("it is there");
+    pack(&path).expect("it can be packed");
+    let after = std::fs::read(&path).expect("it is there");
+    assert_eq!((read(&before), read(&after)), (Some(sample::records().len()), read(&before)));
+    assert!(after.len() * 3 < before.len() * 2, "{} and {} bytes", before.len(), after.len());
+    assert_eq!(folder.path().read_dir().expect("a folder").count(), 1, "nothing else is left");
+    pack(&path).expect("once more");
+    assert_eq!(std::fs::read(&path).expect("it is there"), after);
+}
+
+#[test]
+fn what_cannot_be_packed_stays_as_it_is() {
+    let (folder, path) = written(&sample::records());
+    let mut damaged = std::fs::read(&path).expect("it is there");
+    *damaged.last_mut().expect("not empty") ^= 1;
+    std::fs::write(&path, &damaged).expect("damage it");
+    let error = format!("{:#}", pack(&path).expect_err("its checksum differs"));
+    assert!(error.contains("made.capture") && error.contains("checksum"), "{error}");
+    assert_eq!(std::fs::read(&path).expect("it is there"), damaged);
+    assert_eq!(folder.path().read_dir().expect("a folder").count(), 1, "nothing else is left");
+}
+
+/// In several frames, as a recording writes them.
+fn written(records: &[Record]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("made.capture");
+    let mut writer = Writer::create(&path).expect("create");
+    for records in records.chunks(records.len().div_ceil(3)) {
+        records.iter().try_for_each(|record| writer.push(record)).expect("push");
+        writer.finish_frame().expect("finish");
+    }
+    (folder, path)
+}
+
+#[test]
 fn no_damaged_file_ends_in_a_panic() {
-    let file = packed(&plain(&sample::records()));
+    damage(&packed(&plain(&sample::records())));
+}
+
+#[test]
+fn no_damaged_file_of_plain_frames_ends_in_a_panic() {
+    let (_folder, path) = written(&sample::records());
+    damage(&std::fs::read(&path).expect("it is there"));
+}
+
+fn damage(file: &[u8]) {
     let changes = vec((0..file.len(), any::<u8>()), 0..12);
     fuzz(&(changes, HEADER_BYTES..=file.len(), vec(any::<u8>(), 0..200)), |(changes, length, noise)| {
-        let mut damaged = file.clone();
+        let mut damaged = file.to_vec();
         changes.into_iter().for_each(|(at, byte)| damaged[at] = byte);
         read(&damaged[..length]);
         read(&[&file[..12], noise.as_slice()].concat());

@@ -3,18 +3,13 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::Write as _,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, ensure};
-use zstd::bulk::Compressor;
 
 use super::{FRAME_LIMIT_BYTES, HEADER_BYTES, MAGIC, Record, VERSION};
-
-/// Level 1 compresses records to a third at several hundred MB/s; higher levels cost the host more CPU than
-/// they save it disk.
-const ZSTD_LEVEL: i32 = 1;
 
 /// Frames of this size compress well and are quickly whole.
 const FRAME_BYTES: usize = 256 << 10;
@@ -31,9 +26,6 @@ pub struct Writer {
     /// Room for a frame's records, of which `filled` bytes are taken: records are encoded where they stay.
     plain: Vec<u8>,
     filled: usize,
-    /// Both are kept from frame to frame: a context of the compressor is some hundred KiB to be cleared.
-    packer: Compressor<'static>,
-    packed: Vec<u8>,
     written_bytes: u64,
 }
 
@@ -52,8 +44,6 @@ impl Writer {
             path: path.to_owned(),
             plain: vec![0; FRAME_BYTES + RECORD_ROOM_BYTES],
             filled: 0,
-            packer: Compressor::new(ZSTD_LEVEL).context("prepare packing")?,
-            packed: Vec::new(),
             written_bytes: head.len() as u64,
         })
     }
@@ -89,25 +79,13 @@ impl Writer {
             return Ok(());
         }
         let plain = &self.plain[..self.filled];
-        self.packed.clear();
-        self.packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
-        self.packer.compress_to_buffer(plain, &mut self.packed).context("compress a frame of the capture")?;
-        let mut header = [0; HEADER_BYTES];
-        let words = [self.packed.len() as u32, plain.len() as u32, crc32fast::hash(&self.packed)];
-        for (place, word) in header.chunks_exact_mut(4).zip(words) {
-            place.copy_from_slice(&word.to_le_bytes());
-        }
-        let write = |mut file: &File| {
-            file.write_all(&header)?;
-            file.write_all(&self.packed)
-        };
-        write(&self.file).with_context(|| {
+        write_frame(&mut self.file, plain, plain.len()).with_context(|| {
             format!(
                 "write the capture {}: it is readable up to here; `-o FILE` puts it on another disk",
                 self.path.display()
             )
         })?;
-        self.written_bytes += (HEADER_BYTES + self.packed.len()) as u64;
+        self.written_bytes += (HEADER_BYTES + plain.len()) as u64;
         self.filled = 0;
         Ok(())
     }
@@ -116,4 +94,19 @@ impl Writer {
     pub fn written_bytes(&self) -> u64 {
         self.written_bytes
     }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Writes one frame, of which `bytes` stand in the file.
+pub(super) fn write_frame(file: &mut File, bytes: &[u8], plain_len: usize) -> io::Result<()> {
+    let mut header = [0; HEADER_BYTES];
+    let words = [bytes.len() as u32, plain_len as u32, crc32fast::hash(bytes)];
+    for (place, word) in header.chunks_exact_mut(4).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    file.write_all(&header)?;
+    file.write_all(bytes)
 }
