@@ -42,6 +42,12 @@ pub fn passed(previous: &Sample, sample: &Sample, file_size_bytes: u64) -> impl 
         .map(move |name| Passed { name, at_ns, resolution_ns, bytes: now })
 }
 
+/// Payload bytes that the next milestone lacks; 0 after the last one.
+pub fn lacking(bytes: u64, file_size_bytes: u64) -> u64 {
+    let needed = ORDER.into_iter().map(|name| bytes_needed(name, file_size_bytes));
+    needed.map(|needed| needed.saturating_sub(bytes)).find(|&lacking| lacking > 0).unwrap_or(0)
+}
+
 /// The fewest payload bytes with which a milestone is passed: p × S, rounded up to whole bytes.
 fn bytes_needed(name: MilestoneName, file_size_bytes: u64) -> u64 {
     match name {
@@ -89,6 +95,13 @@ mod tests {
         check(&[501], "first_byte@23±23:501 p50@23±23:501");
         check(&[900], "first_byte@23±23:900 p50@23±23:900");
         check(&[1000], "first_byte@23±23:1000 p50@23±23:1000 p90@23±23:1000");
+    }
+
+    #[test]
+    fn a_milestone_lacks_bytes_until_it_is_passed() {
+        let lacking = |bytes| lacking(bytes, FILE_SIZE_BYTES);
+        let all = [0, 1, 500, 501, 900, 901, 1000, 1001, 2000].map(lacking);
+        assert_eq!(all, [1, 500, 1, 400, 1, 100, 1, 0, 0]);
     }
 
     #[test]

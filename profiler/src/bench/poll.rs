@@ -1,4 +1,4 @@
-//! Asks one node for its progress at fixed times.
+//! Asks one node for its progress: often where a milestone is near, seldom where it is far.
 //!
 //! Only asks and stamps. What the answers mean is found out elsewhere.
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::drivers::Control;
-use super::milestones::Sample;
+use super::milestones::{self, Sample};
 use crate::clock::now_ns;
 
 /// The time between two questions to one node, at least: the resolution of the application's milestones, if it
@@ -17,6 +17,10 @@ const INTERVAL: Duration = Duration::from_millis(20);
 /// The time between two questions to whichever node, at least. A question costs its node and this process a
 /// millisecond of CPU: asking 31 nodes each at `INTERVAL` took 5 % of two CPUs.
 const INTERVAL_OF_ALL: Duration = Duration::from_millis(10);
+
+/// The longest that a node is left alone, if its interval is no longer: what a transfer that becomes faster all at once
+/// costs in resolution, and how old the progress is that is shown.
+const LONGEST: Duration = Duration::from_millis(400);
 
 /// When one of several nodes is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +37,29 @@ impl Rhythm {
         Self { interval, shift: interval * number / nodes.max(1) }
     }
 
-    /// The next time on the schedule that is not over yet: a late answer does not shift the schedule, and what
-    /// was missed is not made up for in a burst.
-    fn next_due(&self, due: Instant, now: Instant) -> Instant {
+    /// The time on the schedule so many `intervals` after the last one that is over: a late answer does not shift the
+    /// schedule, and what was missed is not made up for in a burst.
+    fn next_due(&self, due: Instant, now: Instant, intervals: u32) -> Instant {
         let missed = now.saturating_duration_since(due).as_nanos() / self.interval.as_nanos();
-        due + self.interval * (missed as u32 + 1)
+        due + self.interval * (missed as u32 + intervals)
+    }
+
+    /// How many intervals the next milestone lets the node alone: half of those that are left at the pace since
+    /// `first`, or since `previous` if that was faster. Before the first byte, which may come at any time, one.
+    fn intervals(&self, first: &Sample, previous: &Sample, sample: &Sample, file_size_bytes: u64) -> u32 {
+        let lacking = milestones::lacking(sample.bytes, file_size_bytes) as f64;
+        let pace = |since: &Sample| {
+            let ns = sample.requested_ns.saturating_sub(since.requested_ns).max(1);
+            sample.bytes.saturating_sub(since.bytes) as f64 / ns as f64
+        };
+        let pace = pace(first).max(pace(previous));
+        if first.bytes == 0 || pace == 0.0 {
+            return 1;
+        }
+        let left = lacking / pace / self.interval.as_nanos() as f64;
+        let most = (LONGEST.as_nanos() / self.interval.as_nanos()).max(1);
+        // What is too large for an integer becomes the largest one.
+        ((left / 2.0) as u128).clamp(1, most) as u32
     }
 }
 
@@ -51,19 +73,27 @@ pub fn poll(
     let mut polls = 0;
     let started = Instant::now();
     let mut due = started;
+    // The first answer that had bytes, and the last one.
+    let (mut first, mut previous) = (Sample::default(), Sample::default());
     loop {
         let requested_ns = now_ns();
         let bytes = control.bytes_there()?;
         let answered_ns = now_ns();
         polls += 1;
-        tell(Sample { requested_ns, answered_ns, bytes })?;
+        let sample = Sample { requested_ns, answered_ns, bytes };
+        tell(sample)?;
         if bytes >= file_size_bytes {
             return Ok(polls);
         }
+        let intervals = rhythm.intervals(&first, &previous, &sample, file_size_bytes);
         due = match polls {
             1 if !rhythm.shift.is_zero() => started + rhythm.shift,
-            _ => rhythm.next_due(due, Instant::now()),
+            _ => rhythm.next_due(due, Instant::now(), intervals),
         };
+        if first.bytes == 0 {
+            first = sample;
+        }
+        previous = sample;
         thread::sleep(due.saturating_duration_since(Instant::now()));
     }
 }
@@ -75,8 +105,10 @@ mod tests {
     #[track_caller]
     fn check(now_ms: u64, expected_ms: u64) {
         let due = Instant::now();
-        let next = Rhythm::of(0, 1).next_due(due, due + Duration::from_millis(now_ms));
-        assert_eq!(next - due, Duration::from_millis(expected_ms));
+        let now = due + Duration::from_millis(now_ms);
+        let next = |intervals| Rhythm::of(0, 1).next_due(due, now, intervals) - due;
+        assert_eq!(next(1), Duration::from_millis(expected_ms));
+        assert_eq!(next(3), Duration::from_millis(expected_ms + 40));
     }
 
     #[test]
@@ -86,6 +118,44 @@ mod tests {
         check(19, 20);
         check(20, 40);
         check(75, 80);
+    }
+
+    /// Of a file of 1000 bytes: an answer with `bytes`, of which `pace` came in each interval since the first one that
+    /// had any and `last` since the last one.
+    #[track_caller]
+    fn check_intervals(bytes: u64, pace: u64, last: u64, expected: u32) {
+        let rhythm = Rhythm::of(0, 1);
+        let interval_ns = rhythm.interval.as_nanos() as u64;
+        let sample = |intervals, bytes| Sample {
+            requested_ns: intervals * interval_ns,
+            answered_ns: intervals * interval_ns + 1,
+            bytes,
+        };
+        let found = rhythm.intervals(
+            &sample(0, bytes - 10 * pace),
+            &sample(9, bytes - last),
+            &sample(10, bytes),
+            1000,
+        );
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_node_is_left_alone_for_half_of_the_time_to_its_next_milestone() {
+        check_intervals(400, 10, 10, 5);
+        check_intervals(460, 10, 10, 2);
+        check_intervals(480, 10, 10, 1);
+        check_intervals(499, 10, 10, 1);
+        check_intervals(500, 10, 10, 20);
+        check_intervals(500, 1, 1, 20);
+        check_intervals(850, 10, 0, 2);
+        check_intervals(960, 10, 10, 2);
+        check_intervals(1000, 10, 10, 1);
+        // It has become faster.
+        check_intervals(400, 10, 50, 1);
+        // It stands still, or has not begun.
+        check_intervals(400, 0, 0, 1);
+        check_intervals(400, 40, 40, 1);
     }
 
     #[test]
