@@ -8,6 +8,8 @@ use std::{
     process::{Command, Output},
 };
 
+use profiler::capture::VERSION;
+
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 
 /// `nobody`
@@ -58,7 +60,7 @@ fn captures_that_are_none() {
 #[test]
 fn captures_that_are_random_are_refused_with_the_place_and_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("head"), b"XFERPROF\x02\0\0\0").unwrap();
+    fs::write(folder.path().join("head"), head(VERSION)).unwrap();
     let noise: Vec<u8> = (0..100_000).map(|_| rand::random()).collect();
     let pcap = b"\xd4\xc3\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\x04\0\x01\0\0\0";
     fs::write(folder.path().join("empty.pcap"), pcap).unwrap();
@@ -66,6 +68,7 @@ fn captures_that_are_random_are_refused_with_the_place_and_in_bounded_memory() {
     let sound = frame(&zstd::bulk::compress(&noise, 1).unwrap(), noise.len());
     fs::write(folder.path().join("records"), sound).unwrap();
     fs::write(folder.path().join("packed"), frame(&noise, 1 << 20)).unwrap();
+    fs::write(folder.path().join("plain"), frame(&noise, noise.len())).unwrap();
     let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/lost.capture");
     let recorded_bytes = fs::metadata(recorded).unwrap().len() / 2;
     for (feed, parts) in [
@@ -73,6 +76,7 @@ fn captures_that_are_random_are_refused_with_the_place_and_in_bounded_memory() {
         ("cat head /dev/urandom", &["damaged", "byte 12"]),
         ("cat head records /dev/urandom", &["damaged record", "byte"]),
         ("cat head packed /dev/urandom", &["damaged frame", "byte 12"]),
+        ("cat head plain /dev/urandom", &["damaged record", "byte"]),
         (&format!("head -c {recorded_bytes} {recorded}; cat /dev/urandom"), &["damaged", "byte"]),
     ] {
         for command in [&["report"][..], &["dump"], &["verify", "--pcap", "empty.pcap"]] {
@@ -102,13 +106,18 @@ fn a_dump_whose_reader_has_seen_enough_says_nothing() {
     assert!(output.stdout.starts_with(b"{\"start\":"));
 }
 
-/// A frame of a capture with these packed bytes.
-fn frame(packed: &[u8], plain_bytes: usize) -> Vec<u8> {
+/// What a capture begins with.
+fn head(version: u32) -> Vec<u8> {
+    [b"XFERPROF".as_slice(), &version.to_le_bytes()].concat()
+}
+
+/// A frame of a capture with these bytes in the file.
+fn frame(bytes: &[u8], plain_bytes: usize) -> Vec<u8> {
     let mut frame = Vec::new();
-    for word in [packed.len() as u32, plain_bytes as u32, crc32fast::hash(packed)] {
+    for word in [bytes.len() as u32, plain_bytes as u32, crc32fast::hash(bytes)] {
         frame.extend(word.to_le_bytes());
     }
-    frame.extend(packed);
+    frame.extend(bytes);
     frame
 }
 
@@ -116,9 +125,12 @@ fn frame(packed: &[u8], plain_bytes: usize) -> Vec<u8> {
 fn a_capture_of_a_newer_version() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("newer.capture");
-    fs::write(&path, b"XFERPROF\x03\0\0\0 and more").unwrap();
+    fs::write(&path, [head(VERSION + 1), b" and more".to_vec()].concat()).unwrap();
     let output = Command::new(PROFILER).arg("report").arg(&path).output().unwrap();
-    check_failure(&output, &["newer.capture", "format 3", "format 2"]);
+    check_failure(
+        &output,
+        &["newer.capture", &format!("format {}", VERSION + 1), &format!("format {VERSION}")],
+    );
 }
 
 #[test]
