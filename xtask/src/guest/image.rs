@@ -8,8 +8,9 @@ use super::{archive::Archive, build::Programs, selection};
 use crate::command;
 
 /// This host's programs that the tests of the selection and `init.sh` start.
-const PROGRAMS: [&str; 13] = [
-    "bash", "cat", "head", "ip", "kill", "mount", "seq", "setsid", "sh", "sleep", "true", "umount", "unshare",
+const PROGRAMS: [&str; 15] = [
+    "bash", "cat", "head", "ip", "kill", "ln", "mkdir", "mount", "seq", "setsid", "sh", "sleep", "true",
+    "umount", "unshare",
 ];
 
 pub fn write(to: &Path, programs: &Programs) -> Result<()> {
@@ -37,8 +38,9 @@ pub fn write(to: &Path, programs: &Programs) -> Result<()> {
         // Nine tenths of a test's executable are debug information.
         command::run(Command::new("strip").arg("--strip-all").arg("-o").arg(&stripped).arg(program))?;
         let path = program.to_str().context("the target directory's path is not UTF-8")?;
-        archive.file(path, &read(&stripped)?);
-        archive.link(&format!("/tests/{name}"), path);
+        archive.file(&format!("/tests/{name}"), &read(&stripped)?);
+        // Tests know the profiler by its path on this host, which may be in a folder that is mounted over.
+        archive.file(&format!("/tests/{name}.path"), format!("{path}\n").as_bytes());
         files.push(program.clone());
     }
     fs::remove_file(&stripped).with_context(|| format!("remove {}", stripped.display()))?;

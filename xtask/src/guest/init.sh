@@ -8,6 +8,11 @@ mount -t tracefs tracefs /sys/kernel/tracing
 mount -t tmpfs tmpfs /tmp
 mount -t ext4 /dev/nvme0n1 /var/tmp
 ip link set lo up
+for name in kernel profiler; do
+    read -r path <"/tests/$name.path"
+    mkdir -p "${path%/*}"
+    ln -s "/tests/$name" "$path"
+done
 cd /
 /tests/profiler doctor
 /tests/kernel --test-threads=1 $(cat /tests/arguments)
