@@ -12,10 +12,11 @@
 
 mod compiler;
 mod distribution;
+mod forget;
 mod linker;
 mod llvm;
 mod need;
-mod packages;
+pub mod packages;
 mod qemu;
 mod services;
 mod tell;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::command;
+use crate::{command, setup::packages};
 
 /// The image of the newest kernel of a series, `6.12`; below `folder` it is kept for the next time.
 pub fn image(folder: &Path, version: &str) -> Result<PathBuf> {
@@ -20,7 +20,7 @@ pub fn image(folder: &Path, version: &str) -> Result<PathBuf> {
         Some(package) => package,
         None => {
             // A fresh machine has no lists of packages yet.
-            command::run(Command::new("apt-get").arg("update"))?;
+            packages::update();
             newest(version, &image)?.with_context(|| {
                 format!("no package linux-image-{version}.*-cloud-amd64 is there: Debian 12 has those of 6.1 and 6.12")
             })?
@@ -30,7 +30,7 @@ pub fn image(folder: &Path, version: &str) -> Result<PathBuf> {
     fs::create_dir_all(&unpacked).with_context(|| format!("make {}", unpacked.display()))?;
     command::run(Command::new("apt-get").args(["download", &package]).current_dir(&unpacked))?;
     let archive = find(&unpacked, |name| name.starts_with("linux-image-") && name.ends_with(".deb"))?;
-    command::run(Command::new("dpkg").arg("-x").arg(&archive).arg(&unpacked))?;
+    packages::unpack(&archive, &unpacked)?;
     let kernel = find(&unpacked.join("boot"), |name| name.starts_with("vmlinuz-"))?;
     fs::create_dir_all(folder.join(version))
         .and_then(|()| fs::rename(&kernel, &image))

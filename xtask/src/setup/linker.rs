@@ -1,10 +1,10 @@
 //! bpf-linker, built in the clone against the LLVM of the compiler.
 
-use std::{fs, io, ops::RangeInclusive, os::unix::fs::symlink, path::Path, process::Command};
+use std::{fs, ops::RangeInclusive, os::unix::fs::symlink, path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
 
-use super::{llvm::Llvm, tell::Tell};
+use super::{forget::forget, llvm::Llvm, tell::Tell};
 use crate::command;
 
 pub const VERSION: &str = "0.13.0";
@@ -66,15 +66,6 @@ fn build(tools: &Path, llvm: &Llvm) -> Command {
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "false");
     cargo
-}
-
-fn forget(file: &Path) -> Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("remove {}", file.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Installs Debian's packages for what is missing, or says how to get it.
 
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{distribution, distribution::Distribution, need::Need, services, tell::Tell};
 use crate::command;
@@ -38,6 +41,16 @@ pub fn update() {
         // One broken source among many need not matter; if it does, what comes next fails and says so.
         eprintln!("warning: {error:#}");
     }
+}
+
+/// Unpacks a package without installing it.
+pub fn unpack(package: &Path, into: &Path) -> Result<()> {
+    let mut unpack = Command::new("dpkg-deb");
+    unpack.arg("--extract").arg(package).arg(into).stdin(Stdio::null());
+    // Without a line for each, as `command::run` would have it.
+    let done = unpack.status().with_context(|| format!("start `{}`", command::line(&unpack)))?;
+    ensure!(done.success(), "`{}` failed: {done}", command::line(&unpack));
+    Ok(())
 }
 
 /// What the user has to do, where setup cannot do it.

@@ -8,12 +8,12 @@ use std::{
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
-use super::{distribution, packages, tell::Tell};
+use super::{distribution, forget::forget, packages, tell::Tell};
 use crate::command;
 
 const NAME: &str = "qemu-system-x86_64";
@@ -112,11 +112,7 @@ fn download_command(archives: &Path) -> Command {
 fn unpack(work: &Path) -> Result<PathBuf> {
     let tree = work.join("tree");
     for package in packages_in(&work.join("packages"))? {
-        let mut unpack = Command::new("dpkg-deb");
-        unpack.arg("--extract").arg(&package).arg(&tree).stdin(Stdio::null());
-        // Without a line for each, as `command::run` would have it.
-        let done = unpack.status().with_context(|| format!("start `{}`", command::line(&unpack)))?;
-        ensure!(done.success(), "`{}` failed: {done}", command::line(&unpack));
+        packages::unpack(&package, &tree)?;
     }
     Ok(tree)
 }
@@ -133,15 +129,6 @@ fn replace(at: &Path, new: &Path, old: &Path) -> Result<()> {
         fs::rename(at, old).with_context(|| format!("move {} to {}", at.display(), old.display()))?;
     }
     fs::rename(new, at).with_context(|| format!("move {} to {}", new.display(), at.display()))
-}
-
-fn forget(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("remove {}", folder.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
