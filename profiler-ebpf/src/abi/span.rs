@@ -87,3 +87,18 @@ impl Waker {
         self.context == TASK && self.process == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::context::SOFTIRQ_NET_RX, Waker};
+
+    /// Else the name of an earlier waker would be taken for its name.
+    #[test]
+    fn the_idle_task_is_a_stranger_too() {
+        let idle = Waker::default();
+        assert!(idle.is_stranger());
+        assert!(Waker { tid: 7, ..idle }.is_stranger());
+        assert!(!Waker { tid: 7, process: 1, ..idle }.is_stranger(), "a target");
+        assert!(!Waker { context: SOFTIRQ_NET_RX, ..idle }.is_stranger(), "an interrupt");
+    }
+}
