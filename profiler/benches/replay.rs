@@ -1,12 +1,13 @@
-//! How fast a capture becomes a timeline: records per second of CPU time, which a busy host hardly changes.
+//! How fast a capture becomes a timeline, records per second, and how fast it is packed, bytes per second: of CPU time,
+//! which a busy host hardly changes.
 
 mod cpu;
 
-use std::{fs, hint::black_box, io::Cursor};
+use std::{fs, hint::black_box, io::Cursor, path::Path};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use profiler::{
-    capture::{Capture, End, ProcessSerial, Progress, Record, Start, Writer},
+    capture::{self, Capture, End, ProcessSerial, Progress, Record, Start, Writer},
     timeline::Timeline,
 };
 
@@ -36,6 +37,32 @@ fn replay(c: &mut Criterion) {
         b.iter_custom(|times| {
             cpu::time(times, || {
                 black_box(Timeline::from_capture(&mut open(&bytes)).expect("a whole capture"));
+            })
+        });
+    });
+    group.finish();
+}
+
+/// A recorded capture, as it stood while it was recorded.
+fn pack(c: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [plain, packed] = ["plain", "packed"].map(|name| folder.path().join(name));
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/quick.capture");
+    let mut recorded = capture::read(&recorded).expect("a capture");
+    let mut writer = Writer::create(&plain).expect("a new file");
+    while let Some(record) = recorded.next().expect("a whole record") {
+        writer.push(&record).expect("written");
+    }
+    writer.finish_frame().expect("written");
+
+    let mut group = c.benchmark_group("capture");
+    group.throughput(Throughput::Bytes(writer.written_bytes())).sample_size(20);
+    group.bench_function("pack", |b| {
+        b.iter_custom(|times| {
+            // What a copy adds is a memory's copy, some hundredth.
+            cpu::time(times, || {
+                fs::copy(&plain, &packed).expect("copied");
+                capture::pack(&packed).expect("packed");
             })
         });
     });
@@ -77,8 +104,9 @@ fn capture() -> anyhow::Result<Vec<u8>> {
     }
     writer.push(&Record::End(End { at_ns: 2_000_000_000_000, reason: "done".to_owned() }))?;
     writer.finish_frame()?;
+    capture::pack(&path)?;
     Ok(fs::read(&path)?)
 }
 
-criterion_group!(benches, replay);
+criterion_group!(benches, replay, pack);
 criterion_main!(benches);

@@ -12,11 +12,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use aya::{Ebpf, programs::Program};
+use indicatif::HumanBytes;
 
 use crate::{
     capture::{self, Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer, witness::Moment},
     clock::{now_ns, process_cpu_ns, wall_ns},
     cost::{self, Windows},
+    display::tell,
     kernel::families,
     ring::{self, DRAIN_INTERVAL, Ring},
     stacks::Stacks,
@@ -31,6 +33,9 @@ const SWEEP_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// Reading a thread's I/O accounting takes some 10 µs, and hosts have thousands of threads.
 const THREAD_IO_INTERVAL_NS: u64 = 5_000_000_000;
+
+/// What takes longer than two seconds to pack.
+const TOLD_BYTES: u64 = 400 << 20;
 
 /// What the loop shares with the threads that steer it.
 pub struct Shared {
@@ -137,9 +142,11 @@ impl Detached {
     pub fn complete(mut self, reason: &str) -> Result<()> {
         self.out.push(&Record::End(End { at_ns: self.end_ns, reason: reason.to_owned() }))?;
         self.out.finish_frame()?;
+        if self.out.written_bytes() > TOLD_BYTES {
+            tell(&format!("packing {} of capture", HumanBytes(self.out.written_bytes())));
+        }
         if let Err(error) = capture::pack(self.out.path()) {
-            // It is complete all the same, and larger.
-            eprintln!("warning: {error:#}");
+            tell(&format!("warning: {error:#}; it is complete, and stays as large as it is"));
         }
         Ok(())
     }

@@ -54,6 +54,7 @@ pub mod clock;
 pub mod display;
 pub mod doctor;
 pub mod record;
+mod whole;
 
 #[cfg(test)]
 mod fuzz;

@@ -1,23 +1,23 @@
 //! Where results are, and how they get there.
 
 use std::{
-    fs::{self, Permissions},
+    fs,
     io::{ErrorKind, Write as _},
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::matrix::Cell;
+use crate::{
+    matrix::Cell,
+    whole::{self, UNFINISHED},
+};
 
 use super::{Manifest, RunRecord, manifest};
 
 const MANIFEST: &str = "manifest.json";
 const RUN: &str = "run.json";
-/// A file that is being written; one that is left belongs to a killed run.
-const UNFINISHED: &str = ".unfinished-";
 
 /// A folder of results that has its manifest.
 pub struct Folder {
@@ -60,6 +60,7 @@ impl Folder {
             );
         }
         for entry in fs::read_dir(path).with_context(|| format!("list {}", path.display()))?.flatten() {
+            // Left by a killed run.
             if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
                 fs::remove_file(entry.path())?;
             }
@@ -96,18 +97,9 @@ impl Folder {
     }
 }
 
-/// Writes a whole file or nothing: beside its place, synced, then renamed.
+/// Writes a whole file or nothing.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let context = || format!("write {}", path.display());
-    let folder = path.parent().with_context(context)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(folder)
-        .with_context(context)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).with_context(context)?;
-    file.persist(path).with_context(context)?;
-    Ok(())
+    whole::write(path, |file| Ok(file.write_all(bytes)?))
 }
 
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
