@@ -25,9 +25,12 @@ pub struct Call {
     pub sk: *const u8,
     /// The same as `tcp_sock`; null for other protocols.
     pub tcp: *const u8,
+    /// The caller.
+    pub task: *const u8,
     pub tid: u32,
     pub cookie: u64,
     pub process: u64,
+    pub family: u16,
     pub protocol: u16,
     /// `RECEIVED` or `SENT`.
     pub way: u16,
@@ -51,7 +54,7 @@ pub unsafe fn moved(call: &Call) {
             _ => &raw mut (*pending).receives,
         };
         let destination = match (call.protocol, call.way) {
-            (IPPROTO_UDP, SENT) => destination::of(call.sk),
+            (IPPROTO_UDP, SENT) => destination::of(call.sk, call.family, call.task),
             _ => Destination::default(),
         };
         let arrived_ns = match (call.protocol, call.way, call.traffic) {

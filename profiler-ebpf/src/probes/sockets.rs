@@ -7,7 +7,7 @@
 use core::ptr::null;
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_skc_to_tcp_sock},
+    helpers::generated::{bpf_get_current_task_btf, bpf_skc_to_tcp_sock},
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
@@ -71,8 +71,10 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
     if direction == Direction::Rx && flags & (MSG_PEEK | MSG_ERRQUEUE) != 0 {
         return;
     }
-    let id = bpf_get_current_pid_tgid();
-    let Some(process) = target::of((id >> 32) as u32) else { return };
+    // SAFETY: the current task always exists.
+    let task: *const u8 = unsafe { bpf_get_current_task_btf() }.cast_const().cast();
+    // SAFETY: a task_struct.
+    let Some(process) = target::of(unsafe { load(task, Field::TaskTgid) }) else { return };
     if result <= 0 && (result != NOTHING_THERE || direction == Direction::Tx) {
         return;
     }
@@ -118,7 +120,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         if control {
             return;
         }
-        let tid = id as u32;
+        let tid = load(task, Field::TaskPid);
         count_peer(process, tid, cookie, direction, bytes, now);
         let way = if direction == Direction::Rx { RECEIVED } else { SENT };
         let tcp: *const u8 = match protocol {
@@ -134,9 +136,11 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         payload::moved(&Call {
             sk,
             tcp,
+            task,
             tid,
             cookie,
             process: serial,
+            family,
             protocol,
             way,
             bytes,

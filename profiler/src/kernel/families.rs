@@ -244,6 +244,8 @@ const FOLIO_FIELDS: &[Field] = &[
 ];
 
 const RECEIVE_FIELDS: &[Field] = &[
+    TaskTgid,
+    TaskPid,
     SockCookie,
     SockFamily,
     SockProtocol,
@@ -263,6 +265,8 @@ const RECEIVE_FIELDS: &[Field] = &[
 ];
 
 const SEND_FIELDS: &[Field] = &[
+    TaskTgid,
+    TaskPid,
     SockCookie,
     SockFamily,
     SockProtocol,
