@@ -3,7 +3,7 @@
 use aya_ebpf::{
     btf_maps::SkStorage,
     macros::{btf_map, map},
-    maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf, StackTrace},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, StackTrace},
 };
 use profiler_ebpf::abi::{
     context::Context,
@@ -12,6 +12,7 @@ use profiler_ebpf::abi::{
     loss::Loss,
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
     payload::Pending,
+    rings::{Block, RingEnds},
     sched::{THREAD_SLOTS, Thread, ThreadKey},
     sockets::{SOCKET_USE_SLOTS, Socket, SocketKey, SocketUse},
     target::{PROCESS_SLOTS, Process},
@@ -138,5 +139,10 @@ pub static INODE_IO: HashMap<InodeIoKey, InodeIo> = HashMap::with_max_entries(32
 #[map]
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::ALL.len() as u32, 0);
 
+/// The rings' blocks, those of one CPU after those of another. The daemon sizes it.
 #[map]
-pub static EVENTS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
+pub static RING_BLOCKS: Array<Block> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// By CPU. The daemon sizes it to the CPUs that there may be.
+#[map]
+pub static RING_ENDS: Array<RingEnds> = Array::with_max_entries(1, BPF_F_MMAPABLE);

@@ -5,9 +5,10 @@ mod hook;
 
 use std::{num::NonZeroU32, ops::Range};
 
-use anyhow::{Context as _, Result, bail};
-use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::Program};
+use anyhow::{Context as _, Result, anyhow, bail};
+use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::Program, util::nr_cpus};
 use profiler_ebpf::abi::{
+    rings::BLOCK_BYTES,
     sched::THREAD_SLOTS,
     sockets::SOCKET_USE_SLOTS,
     target::{CONTROL_PORTS, PID_LIMIT, PROCESS_SLOTS, SLOTS_PER_ELEMENT},
@@ -34,7 +35,7 @@ pub struct Settings {
     pub stride_bytes: u64,
     /// Local or remote ports whose traffic is no peer traffic.
     pub control_ports: Vec<u16>,
-    /// A power of two and a multiple of the page size.
+    /// Of all CPUs together: a power of two.
     pub ring_buffer_bytes: NonZeroU32,
 }
 
@@ -46,6 +47,21 @@ impl Default for Settings {
             control_ports: Vec::new(),
             ring_buffer_bytes: const { NonZeroU32::new(16 << 20).unwrap() },
         }
+    }
+}
+
+/// How the ring buffers are laid out.
+struct Rings {
+    cpus: u32,
+    /// A power of two.
+    blocks_per_ring: u32,
+}
+
+impl Rings {
+    fn of(settings: &Settings) -> Result<Self> {
+        let cpus = nr_cpus().map_err(|(file, error)| anyhow!("read {file}: {error}"))? as u32;
+        let bytes = settings.ring_buffer_bytes.get().div_ceil(cpus);
+        Ok(Self { cpus, blocks_per_ring: bytes.div_ceil(BLOCK_BYTES as u32).next_power_of_two() })
     }
 }
 
@@ -74,6 +90,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     let iter_kvec = btf::enumerator(&types, "ITER_KVEC").unwrap_or(u32::MAX);
     let folio_large_bit = btf::enumerator(&types, "PG_head").context("this kernel has no PG_head")?;
 
+    let rings = Rings::of(settings)?;
     let kernel = Btf::from_sys_fs().with_context(|| format!("read {}", btf::VMLINUX))?;
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&kernel))
@@ -87,7 +104,9 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .override_global("FOLIO_LARGE_BIT", &folio_large_bit, true)
         .map_max_entries("SLOT_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))
         .map_max_entries("THREAD_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))
-        .map_max_entries("EVENTS", settings.ring_buffer_bytes.get())
+        .override_global("BLOCKS_PER_RING", &rings.blocks_per_ring, true)
+        .map_max_entries("RING_BLOCKS", rings.blocks_per_ring * rings.cpus)
+        .map_max_entries("RING_ENDS", rings.cpus)
         .load(OBJECT)
         .context("load the probes' maps into the kernel")?;
     // Slot 0 means "no target", "no thread" and "no use".

@@ -1,8 +1,8 @@
 //! The capture: the recording of one run on one host, and the only source of every report.
 //!
-//! Format 3: 8 bytes of magic, the version as a little-endian `u32`, then frames. A frame is a header of three
+//! Format 4: 8 bytes of magic, the version as a little-endian `u32`, then frames. A frame is a header of three
 //! `u32` (bytes in the file, plain bytes, CRC-32 of the bytes in the file) and records, each a `u32` length and a
-//! postcard-encoded [`Record`]: plain while the recording runs, where both lengths are equal, and packed by zstd when it
+//! postcard-encoded [`Record`] or events as the probes wrote them: plain while the recording runs, where both lengths are equal, and packed by zstd when it
 //! is complete. See `docs/capture-format.md`.
 //!
 //! A capture that was cut short is readable up to its last whole frame; one that does not end with
@@ -38,9 +38,15 @@ pub use write::Writer;
 const MAGIC: [u8; 8] = *b"XFERPROF";
 
 /// The version that this program writes, and the newest that it reads.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 const HEADER_BYTES: usize = 12;
+
+/// Before each record of a frame, its length.
+const LENGTH_BYTES: usize = 4;
+
+/// Bit of the length of what is no encoded record, but events as the probes wrote them.
+const EVENTS: u32 = 1 << 31;
 
 /// A frame never holds more plain bytes: what claims to is no capture.
 const FRAME_LIMIT_BYTES: usize = 16 << 20;

@@ -76,7 +76,7 @@ pub struct Record {
     /// Port of control traffic (RPC, tracker), local or remote, that is no part of the transfer; may be repeated
     #[arg(long, value_name = "PORT")]
     pub control_port: Vec<u16>,
-    /// Size of the ring buffer for events: a power of two, at least a page
+    /// Size of the ring buffers for events, of all CPUs together: a power of two, at least a page
     #[arg(long, value_name = "BYTES", value_parser = ring_buffer, default_value_t = Settings::default().ring_buffer_bytes)]
     pub ring_buffer: NonZeroU32,
     /// How the report is printed

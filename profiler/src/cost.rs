@@ -89,7 +89,7 @@ pub fn daemon(cpu_before_ns: u64, map_bytes: u64, capture_bytes: u64) -> Result<
     })
 }
 
-/// Memory of all maps of the object, the ring buffer among them, as the kernel accounts for it.
+/// Memory of all maps of the object, the ring buffers among them, as the kernel accounts for it.
 pub fn map_bytes(ebpf: &Ebpf) -> Result<u64> {
     let mut ids = BTreeSet::new();
     for (_, program) in loaded(ebpf) {

@@ -1,5 +1,6 @@
-//! From the bytes of the ring buffer and of the maps to records of the capture. Pure.
+//! From the bytes of events and of the maps to records of the capture. Pure.
 
+pub mod events;
 pub mod holding;
 mod kernel_workers;
 pub mod spans;
@@ -8,16 +9,12 @@ pub mod traffic;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use profiler_ebpf::abi::{
-    arrival,
     context::{WAITS, Wait},
     disk::{self, Credit, CreditKey, DeviceIo, DeviceKey},
-    event::{self, Kind},
-    holding as tcp,
     owners::{self, InodeIoKey, InodeKey, InodeUseKey},
-    payload, progress,
+    progress,
     sched::{self, StateWord, Thread},
     sockets::{AF_INET, IPPROTO_TCP, Socket, SocketBytes, SocketKey},
-    span,
     target::Process,
 };
 
@@ -28,37 +25,6 @@ use crate::{
     },
     target::comm_text,
 };
-
-/// A record of the ring buffer.
-#[derive(Clone, Copy, Debug)]
-pub enum Event {
-    Progress(progress::Progress),
-    /// With the command name of a waker that is no target.
-    Span(span::Span, Option<[u8; 16]>),
-    Payload(payload::Payload),
-    Arrival(arrival::Arrival),
-    Holding(tcp::Holding),
-}
-
-/// Tells what a record of the ring buffer is; `None` if its kind is not known or its size is not the kind's.
-pub fn event(bytes: &[u8]) -> Option<Event> {
-    let kind = u32::from_ne_bytes(*bytes.first_chunk()?);
-    if kind == Kind::Progress as u32 {
-        raw(bytes).map(Event::Progress)
-    } else if kind == Kind::Span as u32 {
-        raw(bytes).map(|span| Event::Span(span, None))
-    } else if kind == Kind::SpanByStranger as u32 {
-        raw(bytes).map(|raw: span::SpanByStranger| Event::Span(raw.span, Some(raw.stranger)))
-    } else if kind == Kind::Payload as u32 {
-        raw(bytes).map(Event::Payload)
-    } else if kind == Kind::Arrival as u32 {
-        raw(bytes).map(Event::Arrival)
-    } else if kind == Kind::Holding as u32 {
-        raw(bytes).map(Event::Holding)
-    } else {
-        None
-    }
-}
 
 pub fn progress(raw: &progress::Progress) -> Progress {
     Progress {
@@ -122,12 +88,6 @@ pub fn thread(at_ns: u64, raw: &Thread) -> ThreadTotals {
         state,
         state_since_ns: word.since_ns(),
     }
-}
-
-fn raw<T: event::Event>(bytes: &[u8]) -> Option<T> {
-    // SAFETY: of that size, and any bit pattern is an event; the ring buffer aligns to 8 bytes, but nothing here
-    // relies on it.
-    (bytes.len() == size_of::<T>()).then(|| unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
 fn waits(raw: &[u64; WAITS]) -> Waits {

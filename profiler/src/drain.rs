@@ -1,4 +1,4 @@
-//! The daemon's loop: empties the ring buffer, sweeps the maps, and writes the capture, on one thread.
+//! The daemon's loop: empties the ring buffers, sweeps the maps, and writes the capture, on one thread.
 
 use std::{
     num::NonZeroU64,
@@ -20,7 +20,7 @@ use crate::{
     cost::{self, Windows},
     display::tell,
     kernel::families,
-    ring::{self, DRAIN_INTERVAL, Ring},
+    rings::{self, DRAIN_INTERVAL, Rings},
     stacks::Stacks,
     sweep::{self, Sweep},
     target::Targets,
@@ -59,7 +59,7 @@ pub fn run(
     inbox: &Receiver<Record>,
     mut out: Writer,
 ) -> Result<Detached> {
-    let mut ring = Ring::new(&mut ebpf)?;
+    let mut rings = Rings::new(&mut ebpf)?;
     let mut stacks = Stacks::new(&mut ebpf)?;
     let mut sweep = Sweep::new(&mut ebpf)?;
     let map_bytes = cost::map_bytes(&ebpf)?;
@@ -69,12 +69,12 @@ pub fn run(
 
     while !shared.stop.load(Ordering::Acquire) {
         thread::sleep(DRAIN_INTERVAL);
-        ring.drain(&mut stacks, &mut out)?;
+        rings.drain(&mut stacks, &mut out)?;
         // Now, because processes may be short-lived.
         stacks.write(&mut out)?;
-        if let Some(before) = ring.losses_grew(&sweep)? {
+        if let Some(before) = rings.losses_grew(&sweep)? {
             out.push(&Record::Losses(before))?;
-            write_losses(&sweep, cost::reentries(&ebpf)?, &ring, &stacks, &mut out)?;
+            write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
         }
         sweep.make_room(&mut out)?;
         take_messages(inbox, &mut out)?;
@@ -91,7 +91,7 @@ pub fn run(
                 sweep.write_witnesses(&targets, Moment::During, &mut out)?;
             }
             drop(targets);
-            write_losses(&sweep, cost::reentries(&ebpf)?, &ring, &stacks, &mut out)?;
+            write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
             out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
         }
         if due.frame.passed(now, FRAME_INTERVAL_NS) {
@@ -118,9 +118,9 @@ pub fn run(
     let standings = sweep.look_at_running();
     around_end.extend(live_threads(Moment::AfterEnd));
     around_end.extend(witness::host(Moment::AfterEnd));
-    ring.drain(&mut stacks, &mut out)?;
+    rings.drain_last(&mut stacks, &mut out)?;
     write_moved_in(&mut targets, &mut out)?;
-    ring::write_pending(&ebpf, &mut out)?;
+    rings::write_pending(&ebpf, &mut out)?;
     sweep.write(&mut targets, &mut out)?;
     sweep.write_open(open, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &standings, &mut stacks, &mut out)?;
@@ -129,7 +129,7 @@ pub fn run(
     drop(targets);
     stacks.write(&mut out)?;
     stacks.write_names(&mut out)?;
-    write_losses(&sweep, reentries, &ring, &stacks, &mut out)?;
+    write_losses(&sweep, reentries, &rings, &stacks, &mut out)?;
     out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
     out.push(&Record::Clock(clock()))?;
     take_messages(inbox, &mut out)?;
@@ -167,9 +167,15 @@ fn write_moved_in(targets: &mut Targets, out: &mut Writer) -> Result<()> {
     targets.moved_in().into_iter().try_for_each(|io| out.push(&Record::ThreadIo(io)))
 }
 
-fn write_losses(sweep: &Sweep, reentries: u64, ring: &Ring, stacks: &Stacks, out: &mut Writer) -> Result<()> {
+fn write_losses(
+    sweep: &Sweep,
+    reentries: u64,
+    rings: &Rings,
+    stacks: &Stacks,
+    out: &mut Writer,
+) -> Result<()> {
     let mut losses = sweep.losses(reentries)?;
-    losses.counts.insert(UNDECODABLE.to_owned(), ring.undecodable);
+    losses.counts.insert(UNDECODABLE.to_owned(), rings.undecodable);
     losses.counts.insert(STACK_TRUNCATED.to_owned(), stacks.truncated);
     out.push(&Record::Losses(losses))
 }

@@ -1,10 +1,11 @@
 //! The transfer profiler, in the order of the data.
 //!
 //! 1. [`target`] chooses processes, by [`groups`] too, [`attach`] puts the probes in, [`kernel`] says where things are in this kernel.
-//! 2. [`recording`] owns the probes and the daemon's thread: [`drain`] is its loop, [`ring`] empties the ring buffer,
-//!    [`sweep`] copies the counters, [`stacks`] names stacks, [`cost`] measures all that, [`witness`] reads what the
-//!    kernel says of the same, [`decode`] turns bytes into records.
-//! 3. [`capture`] is the file: everything above writes it, everything below reads it.
+//! 2. [`recording`] owns the probes and the daemon's thread: [`drain`] is its loop, [`rings`] empties the ring
+//!    buffers, [`sweep`] copies the counters, [`stacks`] names stacks, [`cost`] measures all that, [`witness`] reads what
+//!    the kernel says of the same.
+//! 3. [`capture`] is the file: everything above writes it, everything below reads it; [`decode`] turns
+//!    the probes' bytes into records.
 //! 4. [`timeline`] folds a capture, [`milestones`] are found in it, [`attribution`] says where the time between two of
 //!    them went, [`report`] says all of it, [`dump`] shows it raw.
 //! 5. [`packets`] reads packet captures, the witness that [`verify`] asks about a capture's socket bytes.
@@ -22,7 +23,7 @@ pub mod kernel;
 pub mod mapped;
 pub mod memory;
 pub mod recording;
-pub mod ring;
+pub mod rings;
 pub mod stacks;
 pub mod sweep;
 pub mod target;

@@ -23,6 +23,10 @@ impl MappedArray {
         Ok(Self { memory, element_bytes })
     }
 
+    pub fn elements(&self) -> u32 {
+        (self.memory.len() / self.element_bytes) as u32
+    }
+
     /// Where an element is; an index outside of the map is a panic that says so.
     pub fn at(&self, index: u32) -> *mut u8 {
         let offset = index as usize * self.element_bytes;

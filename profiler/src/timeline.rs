@@ -62,7 +62,7 @@ pub struct Timeline {
     pub windows: Windows,
     pub daemon: Option<DaemonUse>,
     pub events: Events,
-    /// When records of the ring buffer were lost, in order of time.
+    /// When records of the ring buffers were lost, in order of time.
     pub lossy: Vec<Lossy>,
     pub witnesses: Witnesses,
 }

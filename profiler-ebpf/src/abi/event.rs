@@ -1,4 +1,5 @@
-//! Records of the ring buffer: each begins with its kind.
+//! Events, the records of the ring buffers: each begins with its kind. Captures hold them as they are: another layout
+//! is another version of the format.
 
 /// What a record is; its first 4 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

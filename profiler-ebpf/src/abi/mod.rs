@@ -13,6 +13,7 @@ pub mod loss;
 pub mod owners;
 pub mod payload;
 pub mod progress;
+pub mod rings;
 pub mod sched;
 pub mod sockets;
 pub mod span;

@@ -10,7 +10,7 @@ pub const PROBE_REENTRY: &str = "probe_reentry";
 /// The class of stacks that had more frames than the kernel records.
 pub const STACK_TRUNCATED: &str = "stack_truncated";
 
-/// The class of records of the ring buffer that the daemon could not read.
+/// The class of records of the ring buffers that the daemon could not read.
 pub const UNDECODABLE: &str = "undecodable";
 
 /// The program that does nothing, among those of a [`ProbeWindow`].

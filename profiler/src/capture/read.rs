@@ -9,7 +9,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use zstd::bulk::Decompressor;
 
-use super::{FRAME_LIMIT_BYTES, HEADER_BYTES, MAGIC, Record, VERSION};
+use super::{EVENTS, FRAME_LIMIT_BYTES, HEADER_BYTES, LENGTH_BYTES, MAGIC, Record, VERSION};
+use crate::decode::events;
 
 /// The records of a capture, in the order in which they were written.
 pub struct Capture<R> {
@@ -20,6 +21,9 @@ pub struct Capture<R> {
     unpacker: Decompressor<'static>,
     frame: Vec<u8>,
     position: usize,
+    events: events::Reader,
+    /// Events stand in the frame from `position` to here.
+    events_end: usize,
     ending: Option<Ending>,
 }
 
@@ -62,6 +66,8 @@ impl<R: Read> Capture<R> {
             unpacker: Decompressor::new().context("prepare unpacking")?,
             frame: Vec::new(),
             position: 0,
+            events: events::Reader::default(),
+            events_end: 0,
             ending: None,
         })
     }
@@ -69,17 +75,17 @@ impl<R: Read> Capture<R> {
     /// The next record, or `None` at the end, after which [`Capture::ending`] tells how it ended.
     #[expect(clippy::should_implement_trait, reason = "fallible: the error comes first, as `?` wants it")]
     pub fn next(&mut self) -> Result<Option<Record>> {
+        if let Some(record) = self.events.second() {
+            return Ok(Some(record));
+        }
         while self.position == self.frame.len() {
             if self.ending.is_some() || self.next_frame()?.is_none() {
                 return Ok(None);
             }
         }
-        let rest = &self.frame[self.position..];
-        let record = take_record(rest).with_context(|| {
+        let record = self.take_record().with_context(|| {
             format!("{}: damaged record in the frame that ends at byte {}", self.name, self.offset)
         })?;
-        let (record, used) = record;
-        self.position += used;
         if matches!(record, Record::End(_)) {
             self.ending = Some(Ending::Complete);
         }
@@ -115,6 +121,7 @@ impl<R: Read> Capture<R> {
             bail!("{}: damaged frame at byte {}: its checksum differs", self.name, self.offset);
         }
         self.position = 0;
+        self.events_end = 0;
         if packed_len == plain_len {
             std::mem::swap(&mut self.packed, &mut self.frame);
         } else {
@@ -122,6 +129,26 @@ impl<R: Read> Capture<R> {
         }
         self.offset += (HEADER_BYTES + packed_len) as u64;
         Ok(Some(&self.frame))
+    }
+
+    /// The record at `position`, or that of the event there.
+    fn take_record(&mut self) -> Result<Record> {
+        if self.position >= self.events_end {
+            let rest = &self.frame[self.position..];
+            let (length, rest) = rest.split_first_chunk::<LENGTH_BYTES>().context("no length")?;
+            let length = u32::from_le_bytes(*length);
+            let body = rest.get(..(length & !EVENTS) as usize).context("longer than its frame")?;
+            self.position += LENGTH_BYTES;
+            if length & EVENTS == 0 {
+                self.position += body.len();
+                return postcard::from_bytes(body).context("not decodable");
+            }
+            self.events_end = self.position + body.len();
+        }
+        let events = &self.frame[self.position..self.events_end];
+        let event = events::first(events).context("no event of the probes")?;
+        self.position += event.len();
+        self.events.record(event).context("no event of the probes")
     }
 
     fn unpack(&mut self, plain_len: usize) -> Result<()> {
@@ -136,13 +163,6 @@ impl<R: Read> Capture<R> {
         }
         Ok(())
     }
-}
-
-fn take_record(bytes: &[u8]) -> Result<(Record, usize)> {
-    let (len, rest) = bytes.split_first_chunk::<4>().context("no length")?;
-    let len = u32::from_le_bytes(*len) as usize;
-    let body = rest.get(..len).context("longer than its frame")?;
-    Ok((postcard::from_bytes(body).context("not decodable")?, 4 + len))
 }
 
 /// Fills as much of `into` as there is; fewer bytes mean the end of the source.

@@ -2,8 +2,16 @@
 
 use proptest::{collection::vec, prelude::any};
 
-use super::{Capture, HEADER_BYTES, MAGIC, Record, Stack, VERSION, Writer, pack, read as open};
-use crate::{fuzz::fuzz, timeline::sample};
+use profiler_ebpf::abi::{
+    arrival::Arrival,
+    event::Event as _,
+    payload::{Payload, RECEIVED},
+    sockets::IPPROTO_UDP,
+    span::{Span, SpanByStranger},
+};
+
+use super::{Capture, End, Ending, HEADER_BYTES, MAGIC, Record, Stack, VERSION, Writer, pack, read as open};
+use crate::{decode::events, dump, fuzz::fuzz, timeline::sample};
 
 /// A capture of one frame whose lengths and checksum are right.
 fn packed(plain: &[u8]) -> Vec<u8> {
@@ -69,6 +77,67 @@ fn a_record_larger_than_a_frame_is_whole_and_so_are_those_around_it() {
 }
 
 #[test]
+fn events_are_records_in_their_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("events.capture");
+    write_with_events(&path);
+    let mut capture = open(&path).expect("open");
+    let mut kinds = Vec::new();
+    while let Some(record) = capture.next().expect("whole") {
+        kinds.push(dump::kind(&record));
+    }
+    let (before, after) = (vec!["watermark"], vec!["watermark", "payload", "arrival"]);
+    assert_eq!(kinds, [before, vec!["span"; EVENTS], after, vec!["end"]].concat());
+    assert_eq!(capture.ending(), Ending::Complete);
+}
+
+/// Together more than a frame's room.
+const EVENTS: usize = 4_000;
+
+fn write_with_events(path: &std::path::Path) {
+    let mut writer = Writer::create(path).expect("create");
+    let span = Span { kind: Span::KIND as u32, ..Span::default() };
+    let receive = Payload {
+        kind: Payload::KIND as u32,
+        way: RECEIVED,
+        protocol: IPPROTO_UDP,
+        arrived_ns: 1,
+        ..Payload::default()
+    };
+    writer.push(&Record::Watermark { at_ns: 1 }).expect("push");
+    writer.push_events(&events::bytes(&span).repeat(EVENTS)).expect("push");
+    writer.push_events(&[]).expect("nothing is no record");
+    writer.push(&Record::Watermark { at_ns: 2 }).expect("push");
+    writer.push_events(events::bytes(&receive)).expect("push");
+    writer.push(&Record::End(End { at_ns: 3, reason: "done".to_owned() })).expect("push");
+    writer.finish_frame().expect("finish");
+}
+
+/// As a frame holds them.
+fn with_length(events: &[u8]) -> Vec<u8> {
+    [&(events.len() as u32 | 1 << 31).to_le_bytes(), events].concat()
+}
+
+fn some_events() -> Vec<u8> {
+    let span = Span { kind: Span::KIND as u32, ..Span::default() };
+    let by_stranger = SpanByStranger { span, stranger: *b"a name of sixtee" };
+    let by_stranger =
+        SpanByStranger { span: Span { kind: SpanByStranger::KIND as u32, ..span }, ..by_stranger };
+    let payload = Payload { kind: Payload::KIND as u32, ..Payload::default() };
+    [events::bytes(&span), events::bytes(&by_stranger), events::bytes(&payload)].concat()
+}
+
+#[test]
+fn what_is_no_event_is_damage() {
+    let event = events::bytes(&Arrival { kind: Arrival::KIND as u32, ..Arrival::default() }).to_vec();
+    let frame = |events: &[u8]| packed(&with_length(events));
+    assert_eq!(read(&frame(&event.repeat(3))), Some(3));
+    assert_eq!(read(&frame(&event.repeat(3)[..50])), None, "the third is not whole");
+    assert_eq!(read(&frame(&[9; 24])), None, "an unknown kind");
+    assert_eq!(read(&frame(&[])), None, "no event at all");
+}
+
+#[test]
 fn a_packed_capture_has_the_same_records_and_is_smaller() {
     let (folder, path) = written(&sample::records());
     let before = std::fs::read(&path).expect("it is there");
@@ -129,7 +198,7 @@ fn damage(file: &[u8]) {
 /// Checksums keep nobody from writing what he likes.
 #[test]
 fn no_hostile_record_ends_in_a_panic() {
-    let plain = plain(&sample::records());
+    let plain = [plain(&sample::records()), with_length(&some_events())].concat();
     let changes = vec((0..plain.len(), any::<u8>()), 0..6);
     fuzz(&(changes, 0..=plain.len(), vec(any::<u8>(), 0..100)), |(changes, length, noise)| {
         let mut hostile = plain.clone();

@@ -9,16 +9,13 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{FRAME_LIMIT_BYTES, HEADER_BYTES, MAGIC, Record, VERSION};
+use super::{EVENTS, FRAME_LIMIT_BYTES, HEADER_BYTES, LENGTH_BYTES, MAGIC, Record, VERSION};
 
 /// Frames of this size compress well and are quickly whole.
 const FRAME_BYTES: usize = 256 << 10;
 
 /// More than nearly every record: those that are larger make the room larger.
 const RECORD_ROOM_BYTES: usize = 4 << 10;
-
-/// Before each record of a frame, its length.
-const LENGTH_BYTES: usize = 4;
 
 pub struct Writer {
     file: File,
@@ -67,10 +64,30 @@ impl Writer {
         };
         self.plain[self.filled..begin].copy_from_slice(&(len as u32).to_le_bytes());
         self.filled = begin + len;
-        if self.filled >= FRAME_BYTES {
-            self.finish_frame()?;
+        self.finish_full_frame()
+    }
+
+    /// Writes events as the probes wrote them; [`Capture`](super::Capture) makes records of them.
+    pub fn push_events(&mut self, events: &[u8]) -> Result<()> {
+        if events.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let len = LENGTH_BYTES + events.len();
+        if self.filled + len > self.plain.len() {
+            self.finish_frame()?;
+            ensure!(len <= FRAME_LIMIT_BYTES, "so many events are more than a frame may hold");
+            self.plain.resize(self.plain.len().max(len), 0);
+        }
+        let place = &mut self.plain[self.filled..self.filled + len];
+        let (length, room) = place.split_at_mut(LENGTH_BYTES);
+        length.copy_from_slice(&(events.len() as u32 | EVENTS).to_le_bytes());
+        room.copy_from_slice(events);
+        self.filled += len;
+        self.finish_full_frame()
+    }
+
+    fn finish_full_frame(&mut self) -> Result<()> {
+        if self.filled >= FRAME_BYTES { self.finish_frame() } else { Ok(()) }
     }
 
     /// Makes everything pushed so far readable, whatever happens next.

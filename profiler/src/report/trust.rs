@@ -107,7 +107,7 @@ fn lost(timeline: &Timeline) -> Vec<String> {
     lost.map(|(class, count)| format!("{count} × {class}: {}", meaning(class))).collect()
 }
 
-/// The phases in which records of the ring buffer were lost.
+/// The phases in which records of the ring buffers were lost.
 fn lossy(timeline: &Timeline, transfer: &FoundTransfer) -> Option<String> {
     let touched = intervals(transfer).into_iter().filter_map(|Interval { from, to, from_ns, to_ns }| {
         let lossy = timeline.lossy.iter().map(|lossy| (lossy.from_ns.max(from_ns), lossy.to_ns.min(to_ns)));
@@ -171,7 +171,7 @@ fn meaning(class: &str) -> &str {
             "a stack had more frames than the kernel records: its outermost are missing"
         }
         None if class == UNDECODABLE => {
-            "a record of the ring buffer could not be read: the probes and the daemon are of different versions"
+            "records of a ring buffer could not be read: the probes and the daemon are of different versions, or a probe did not end"
         }
         None => "this version does not know what follows from it",
     }
