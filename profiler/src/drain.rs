@@ -70,8 +70,6 @@ pub fn run(
     while !shared.stop.load(Ordering::Acquire) {
         thread::sleep(DRAIN_INTERVAL);
         rings.drain(&mut stacks, &mut out)?;
-        // Now, because processes may be short-lived.
-        stacks.write(&mut out)?;
         if let Some(before) = rings.losses_grew(&sweep)? {
             out.push(&Record::Losses(before))?;
             write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
@@ -95,6 +93,9 @@ pub fn run(
             out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
         }
         if due.frame.passed(now, FRAME_INTERVAL_NS) {
+            // Soon, because processes may be short-lived; and several together, because each time costs a look at the
+            // programs and libraries of their processes.
+            stacks.write(&mut out)?;
             out.finish_frame()?;
             shared.capture_bytes.store(out.written_bytes(), Ordering::Relaxed);
         }
@@ -128,9 +129,10 @@ pub fn run(
     around_end.iter().try_for_each(|witness| out.push(witness))?;
     drop(targets);
     stacks.write(&mut out)?;
-    stacks.write_names(&mut out)?;
     write_losses(&sweep, reentries, &rings, &stacks, &mut out)?;
     out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
+    // Nobody is disturbed by what comes now: nothing is recorded any more.
+    stacks.write_names(&mut out)?;
     out.push(&Record::Clock(clock()))?;
     take_messages(inbox, &mut out)?;
     out.finish_frame()?;
