@@ -2,8 +2,8 @@
 //!
 //! Format 4: 8 bytes of magic, the version as a little-endian `u32`, then frames. A frame is a header of three
 //! `u32` (bytes in the file, plain bytes, CRC-32 of the bytes in the file) and records, each a `u32` length and a
-//! postcard-encoded [`Record`] or events as the probes wrote them: plain while the recording runs, where both lengths are equal, and packed by zstd when it
-//! is complete. See `docs/capture-format.md`.
+//! postcard-encoded [`Record`], or events as the probes wrote them: plain while the recording runs, where both lengths are
+//! equal, and packed by zstd when it is complete. See `docs/capture-format.md`.
 //!
 //! A capture that was cut short is readable up to its last whole frame; one that does not end with
 //! [`Record::End`] says so in its report.
