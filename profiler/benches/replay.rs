@@ -3,13 +3,23 @@
 
 mod cpu;
 
-use std::{fs, hint::black_box, io::Cursor, path::Path};
+use std::{fs, hint::black_box, io::Cursor};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use profiler::{
-    capture::{self, Capture, End, ProcessSerial, Progress, Record, Start, Writer},
+    capture::{self, Capture, End, Record, Start, Writer},
+    decode::events,
     timeline::Timeline,
 };
+use profiler_ebpf::abi::{
+    context::SOFTIRQ_NET_RX,
+    event::Event as _,
+    payload::{Destination, Payload, SENT},
+    progress::Progress,
+    sockets::IPPROTO_UDP,
+    span::{Span, Waker},
+};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 const RECORDS: u64 = 1_000_000;
 
@@ -43,15 +53,49 @@ fn replay(c: &mut Criterion) {
     group.finish();
 }
 
-/// A recorded capture, as it stood while it was recorded.
+/// A capture as it stands when its recording is over: stays of threads off the CPU, and what they sent between.
 fn pack(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let [plain, packed] = ["plain", "packed"].map(|name| folder.path().join(name));
-    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/quick.capture");
-    let mut recorded = capture::read(&recorded).expect("a capture");
     let mut writer = Writer::create(&plain).expect("a new file");
-    while let Some(record) = recorded.next().expect("a whole record") {
-        writer.push(&record).expect("written");
+    let mut rng = StdRng::seed_from_u64(4);
+    let mut at_ns = 1_000_000_000_000;
+    for i in 0..RECORDS / 4 {
+        let (process, tid) = (1 + i % PROCESSES, 12_345 + (i % 16) as u32);
+        let off_ns = at_ns + rng.random_range(1_000..20_000);
+        let woken_ns = off_ns + rng.random_range(1_000..100_000);
+        at_ns = off_ns;
+        let span = Span {
+            kind: Span::KIND as u32,
+            tid,
+            process,
+            off_ns,
+            woken_ns,
+            on_ns: woken_ns + rng.random_range(1_000..20_000),
+            syscall: 232,
+            arguments: [11, 0x7f00_0000_1000 + u64::from(tid) * 4096],
+            waker: Waker { context: SOFTIRQ_NET_RX, ..Waker::default() },
+            user_stack: -1,
+            kernel_stack: -1,
+            ..Span::default()
+        };
+        writer.push_events(events::bytes(&span)).expect("written");
+        if i % 2 == 0 {
+            let payload = Payload {
+                kind: Payload::KIND as u32,
+                tid,
+                process,
+                cookie: 4096 + i % 40,
+                since_ns: off_ns - 500,
+                at_ns: off_ns - rng.random_range(100..400),
+                bytes: rng.random_range(1..5) * 1_228,
+                protocol: IPPROTO_UDP,
+                way: SENT,
+                destination: Destination { family: 2, port: 6881, ip: [rng.random_range(1..8), 0], _pad: 0 },
+                ..Payload::default()
+            };
+            writer.push_events(events::bytes(&payload)).expect("written");
+        }
     }
     writer.finish_frame().expect("written");
 
@@ -90,13 +134,14 @@ fn capture() -> anyhow::Result<Vec<u8>> {
     }))?;
     for i in 0..RECORDS {
         let stride = 1 + i / PROCESSES;
-        writer.push(&Record::Progress(Progress {
-            at_ns: 1_000_000_000_000 + i * 20_000 - 21_000 * (i % 2),
-            process: ProcessSerial(1 + i % PROCESSES),
-            cookie: 4096 + i % 40,
+        writer.push_events(events::bytes(&Progress {
+            kind: Progress::KIND as u32,
             tid: 12_345,
-            rx_bytes: stride * (64 << 10) + i * 7919 % 4096,
-            tx_bytes: stride * 100,
+            at_ns: 1_000_000_000_000 + i * 20_000 - 21_000 * (i % 2),
+            process: 1 + i % PROCESSES,
+            cookie: 4096 + i % 40,
+            peer_rx_bytes: stride * (64 << 10) + i * 7919 % 4096,
+            peer_tx_bytes: stride * 100,
         }))?;
         if i % BATCH == BATCH - 1 {
             writer.push(&Record::Watermark { at_ns: 1_000_000_000_000 + i * 20_000 - 30_000 })?;
