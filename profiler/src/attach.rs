@@ -2,13 +2,13 @@
 //! does not is named, with the kernel's reason, and the rest goes on.
 
 mod hook;
+mod rings;
 
 use std::{num::NonZeroU32, ops::Range};
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::Program, util::nr_cpus};
+use anyhow::{Context as _, Result, bail};
+use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::Program};
 use profiler_ebpf::abi::{
-    rings::BLOCK_BYTES,
     sched::THREAD_SLOTS,
     sockets::SOCKET_USE_SLOTS,
     target::{CONTROL_PORTS, PID_LIMIT, PROCESS_SLOTS, SLOTS_PER_ELEMENT},
@@ -35,8 +35,8 @@ pub struct Settings {
     pub stride_bytes: u64,
     /// Local or remote ports whose traffic is no peer traffic.
     pub control_ports: Vec<u16>,
-    /// Of all CPUs together: a power of two.
-    pub ring_buffer_bytes: NonZeroU32,
+    /// Of all CPUs together: a power of two. `None` is enough for most.
+    pub ring_buffer_bytes: Option<NonZeroU32>,
 }
 
 impl Default for Settings {
@@ -45,23 +45,8 @@ impl Default for Settings {
             // Of a transfer of unknown size. Movement is recorded every 500 µs anyway: at 2 GB/s that is as often.
             stride_bytes: 1 << 20,
             control_ports: Vec::new(),
-            ring_buffer_bytes: const { NonZeroU32::new(16 << 20).unwrap() },
+            ring_buffer_bytes: None,
         }
-    }
-}
-
-/// How the ring buffers are laid out.
-struct Rings {
-    cpus: u32,
-    /// A power of two.
-    blocks_per_ring: u32,
-}
-
-impl Rings {
-    fn of(settings: &Settings) -> Result<Self> {
-        let cpus = nr_cpus().map_err(|(file, error)| anyhow!("read {file}: {error}"))? as u32;
-        let bytes = settings.ring_buffer_bytes.get().div_ceil(cpus);
-        Ok(Self { cpus, blocks_per_ring: bytes.div_ceil(BLOCK_BYTES as u32).next_power_of_two() })
     }
 }
 
@@ -90,7 +75,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     let iter_kvec = btf::enumerator(&types, "ITER_KVEC").unwrap_or(u32::MAX);
     let folio_large_bit = btf::enumerator(&types, "PG_head").context("this kernel has no PG_head")?;
 
-    let rings = Rings::of(settings)?;
+    let rings = rings::layout(settings.ring_buffer_bytes)?;
     let kernel = Btf::from_sys_fs().with_context(|| format!("read {}", btf::VMLINUX))?;
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&kernel))

@@ -7,7 +7,7 @@ use clap::{
     builder::{NonEmptyStringValueParser, PossibleValuesParser},
 };
 
-use crate::{attach::Settings, bench::System, matrix::Preset};
+use crate::{bench::System, matrix::Preset};
 
 /// Says where the time of a storage transfer goes: network, disk or CPU, from the kernel's own counts.
 #[derive(Parser)]
@@ -76,9 +76,10 @@ pub struct Record {
     /// Port of control traffic (RPC, tracker), local or remote, that is no part of the transfer; may be repeated
     #[arg(long, value_name = "PORT")]
     pub control_port: Vec<u16>,
-    /// Size of the ring buffers for events, of all CPUs together: a power of two, at least a page
-    #[arg(long, value_name = "BYTES", value_parser = ring_buffer, default_value_t = Settings::default().ring_buffer_bytes)]
-    pub ring_buffer: NonZeroU32,
+    /// Size of the ring buffers for events, of all CPUs together: a power of two, at least a page [default: 16 MiB, or
+    /// 1 MiB for each CPU if that is more]
+    #[arg(long, value_name = "BYTES", value_parser = ring_buffer)]
+    pub ring_buffer: Option<NonZeroU32>,
     /// How the report is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -24,11 +24,8 @@ const PROGRAMS: &[&str] =
 
 #[test]
 fn a_ring_buffer_of_one_page_loses_records_and_says_so_but_counts_every_byte() {
-    let settings = Settings {
-        ring_buffer_bytes: NonZeroU32::new(4096).unwrap(),
-        stride_bytes: 1,
-        ..Settings::default()
-    };
+    let settings =
+        Settings { ring_buffer_bytes: NonZeroU32::new(4096), stride_bytes: 1, ..Settings::default() };
     let recorded = record_with(&settings, |_| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -66,7 +66,7 @@ fn record_storm(switches_per_s: Option<u64>) -> (Recorded, f64) {
 
 #[test]
 fn a_ring_buffer_that_is_too_small_loses_records_and_counts_each() {
-    let settings = Settings { ring_buffer_bytes: NonZeroU32::new(64 << 10).unwrap(), ..Settings::default() };
+    let settings = Settings { ring_buffer_bytes: NonZeroU32::new(64 << 10), ..Settings::default() };
     let recorded = record_with(&settings, |_| {
         let storm = Storm::on_every_cpu(None);
         thread::sleep(Duration::from_secs(2));
