@@ -25,7 +25,8 @@ mod write;
 pub use disk::{CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation};
 pub use host::{Clock, Daemon, Disk, End, Environment, Family, Filesystem, INSTEAD_OF, Run, Start};
 pub use loss::{
-    EMPTY_PROGRAM, Losses, PROBE_REENTRY, ProbeWindow, ProgramRuns, STACK_TRUNCATED, UNDECODABLE,
+    EMPTY_PROGRAM, Losses, PROBE_REENTRY, ProbeDispatch, ProbeWindow, ProgramRuns, STACK_TRUNCATED,
+    UNDECODABLE,
 };
 pub use pack::pack;
 pub use process::{ProcessTotals, Progress, Stack, Stranger, ThreadIo, ThreadState, ThreadTotals, Waits};

@@ -1,5 +1,7 @@
 //! What the recording costs: the probes' run time, in marked windows only, and the daemon's own resources.
 
+pub mod dispatch;
+
 use std::{
     collections::BTreeSet,
     os::fd::{AsFd, AsRawFd as _, OwnedFd},

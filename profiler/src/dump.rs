@@ -52,6 +52,7 @@ kinds! {
     InodeIo = "inode_io",
     Witness = "witness",
     Bypassed = "bypassed",
+    ProbeDispatch = "probe_dispatch",
 }
 
 /// Writes the records of the given kinds, or all if none is given, in the order of the capture, and tells how it ends.

@@ -16,6 +16,8 @@ use crate::{
     attach::{self, Settings},
     capture::{ProcessSerial, Record, Run, Start, Writer, witness::Moment},
     clock::now_ns,
+    cost::dispatch,
+    display::tell,
     drain::{self, Detached, Shared},
     groups::Group,
     kernel::environment,
@@ -166,7 +168,9 @@ fn begin(
     subject: &Subject,
 ) -> Result<(aya::Ebpf, Arc<Shared>)> {
     let mut witnesses = witness::host(Moment::BeforeStart);
+    let bare = dispatch::bare();
     let mut probes = attach::attach(settings)?;
+    let dispatch = bare.and_then(|bare| bare.probed(&probes.ebpf));
     witnesses.extend(witness::host(Moment::AfterStart));
     // The kernel's types, which are needed for attaching only, leave 30 to 80 MiB of small pieces.
     memory::give_back();
@@ -185,6 +189,10 @@ fn begin(
     out.push(&Record::Environment(environment::read()?))?;
     for family in probes.families.drain(..) {
         out.push(&Record::Family(family))?;
+    }
+    match dispatch {
+        Ok(dispatch) => out.push(&Record::ProbeDispatch(dispatch))?,
+        Err(error) => tell(&format!("warning: what it costs to reach a probe is not known: {error:#}")),
     }
     witnesses.iter().try_for_each(|witness| out.push(witness))?;
     out.finish_frame().with_context(|| format!("begin {}", path.display()))?;

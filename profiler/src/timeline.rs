@@ -29,8 +29,8 @@ pub use witness::{Grown, Readings, Witnesses};
 use crate::{
     capture::{
         Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, Inode,
-        Losses, Milestone, MilestoneName, Polling, ProcessSerial, ProgramRuns, Record, Start, Transfer,
-        UNDECODABLE,
+        Losses, Milestone, MilestoneName, Polling, ProbeDispatch, ProcessSerial, ProgramRuns, Record, Start,
+        Transfer, UNDECODABLE,
     },
     kernel::families::CONTEXTS,
 };
@@ -60,6 +60,7 @@ pub struct Timeline {
     /// Events that were lost, by class; classes without a loss are there with 0.
     pub losses: BTreeMap<String, u64>,
     pub windows: Windows,
+    pub dispatch: Option<ProbeDispatch>,
     pub daemon: Option<DaemonUse>,
     pub events: Events,
     /// When records of the ring buffers were lost, in order of time.
@@ -167,6 +168,7 @@ struct Folded {
     checksums: BTreeMap<String, Checksum>,
     losses: BTreeMap<String, u64>,
     windows: Windows,
+    dispatch: Option<ProbeDispatch>,
     daemon: Option<DaemonUse>,
     inodes: BTreeMap<Inode, InodeTotals>,
     reorder: Reorder,
@@ -288,6 +290,7 @@ impl Folded {
                     sum.run_ns += run_ns;
                 }
             }
+            Record::ProbeDispatch(dispatch) => self.dispatch = Some(dispatch),
             Record::Daemon(daemon) => {
                 self.seen(daemon.at_ns);
                 let before = self.daemon.as_ref().map_or(0, |used| used.peak_anon_rss_bytes);
@@ -373,6 +376,7 @@ impl Folded {
             stray_claims: self.claims.into_keys().collect(),
             losses: self.losses,
             windows: self.windows,
+            dispatch: self.dispatch,
             daemon: self.daemon,
             events: self.events,
             lossy: self.lossy,

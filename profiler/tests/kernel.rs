@@ -10,6 +10,8 @@ mod bench;
 mod bytes;
 #[path = "kernel/calls.rs"]
 mod calls;
+#[path = "kernel/cost.rs"]
+mod cost;
 #[path = "kernel/deluge.rs"]
 mod deluge;
 #[path = "kernel/disk.rs"]

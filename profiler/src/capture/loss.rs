@@ -32,6 +32,19 @@ pub struct ProbeWindow {
     pub programs: Vec<ProgramRuns>,
 }
 
+/// Datagrams that the profiler sent to itself before the recording, through probes that let them go; for each, sent and
+/// received.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+pub struct ProbeDispatch {
+    /// Before the probes were attached.
+    pub bare_ns_per_trip: f64,
+    pub probed_ns_per_trip: f64,
+    /// Of probes.
+    pub runs_per_trip: f64,
+    /// Of the probes' runs, by the kernel's statistics, with what these add.
+    pub counted_ns_per_trip: f64,
+}
+
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct ProgramRuns {
     pub program: String,

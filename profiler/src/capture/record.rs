@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::capture::{
     disk::{CreditTotals, DeviceTotals, InodeIo, InodeUse},
     host::{Clock, Daemon, End, Environment, Family, Start},
-    loss::{Losses, ProbeWindow},
+    loss::{Losses, ProbeDispatch, ProbeWindow},
     process::{ProcessTotals, Progress, Stack, Stranger, ThreadIo, ThreadTotals},
     socket::{Bypassed, SocketTotals},
     span::Span,
@@ -60,4 +60,5 @@ pub enum Record {
     InodeIo(InodeIo),
     Witness(Witness),
     Bypassed(Bypassed),
+    ProbeDispatch(ProbeDispatch),
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::timeline::Timeline;
+use crate::{capture::ProbeDispatch, timeline::Timeline};
 
 use super::{ratio, seconds};
 
@@ -18,6 +18,11 @@ pub struct Overhead {
     pub statistics_ns_per_run: Option<f64>,
     /// Of one CPU, less what counting adds: outside of the windows, which are a tenth of the recording.
     pub probe_net_cpu_fraction: Option<f64>,
+    /// What the kernel takes to reach a probe and to come back, which it does not count; by datagrams before the
+    /// recording, whose probes were in the caches.
+    pub dispatch_ns_per_run: Option<f64>,
+    /// Of one CPU: `probe_net_cpu_fraction`, and the way to the probes and back.
+    pub probe_whole_cpu_fraction: Option<f64>,
     /// Of one CPU: the whole profiler, except what it took to ask applications, which stands with their transfers.
     pub daemon_cpu_fraction: Option<f64>,
     /// The highest that was seen.
@@ -53,17 +58,24 @@ pub(super) fn report(timeline: &Timeline) -> Overhead {
         let daemon = daemon?;
         ratio(count, daemon.last.at_ns.saturating_sub(timeline.start.at_ns)).map(|per_ns| per_ns * 1e9)
     };
+    let net_cpu_fraction = statistics_ns_per_run.and_then(|statistics_ns| {
+        let net_ns = probe_ns as f64 - probe_runs as f64 * statistics_ns;
+        // Less than nothing would be no measurement.
+        (measured && net_ns >= 0.0).then(|| net_ns / windows.wall_ns as f64)
+    });
+    let dispatch_ns_per_run =
+        timeline.dispatch.zip(statistics_ns_per_run).and_then(|(trip, ns)| dispatch_ns_per_run(&trip, ns));
     Overhead {
         windows_s: measured.then(|| seconds(windows.wall_ns)),
         probe_runs: measured.then_some(probe_runs),
         probe_ns: measured.then_some(probe_ns),
         probe_cpu_fraction: ratio(probe_ns, windows.wall_ns),
         statistics_ns_per_run,
-        probe_net_cpu_fraction: statistics_ns_per_run.and_then(|statistics_ns| {
-            let net_ns = probe_ns as f64 - probe_runs as f64 * statistics_ns;
-            // Less than nothing would be no measurement.
-            (measured && net_ns >= 0.0).then(|| net_ns / windows.wall_ns as f64)
-        }),
+        probe_net_cpu_fraction: net_cpu_fraction,
+        dispatch_ns_per_run,
+        probe_whole_cpu_fraction: net_cpu_fraction
+            .zip(dispatch_ns_per_run)
+            .map(|(net, ns)| net + probe_runs as f64 * ns / windows.wall_ns as f64),
         daemon_cpu_fraction: daemon
             .and_then(|daemon| per_second(daemon.last.cpu_ns.saturating_sub(asking_ns)))
             .map(|ns_per_s| ns_per_s / 1e9),
@@ -79,5 +91,36 @@ pub(super) fn report(timeline: &Timeline) -> Overhead {
                 ns_per_run: ratio(runs.run_ns, runs.runs),
             })
             .collect(),
+    }
+}
+
+/// How much longer a datagram takes, less the probes' own time. Less than nothing would be no measurement.
+fn dispatch_ns_per_run(trip: &ProbeDispatch, statistics_ns_per_run: f64) -> Option<f64> {
+    let longer_ns = trip.probed_ns_per_trip - trip.bare_ns_per_trip;
+    let own_ns = trip.counted_ns_per_trip - trip.runs_per_trip * statistics_ns_per_run;
+    (trip.runs_per_trip >= 1.0 && longer_ns >= own_ns).then(|| (longer_ns - own_ns) / trip.runs_per_trip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check([bare, probed, runs, counted]: [f64; 4], expected: Option<f64>) {
+        let trip = ProbeDispatch {
+            bare_ns_per_trip: bare,
+            probed_ns_per_trip: probed,
+            runs_per_trip: runs,
+            counted_ns_per_trip: counted,
+        };
+        assert_eq!(dispatch_ns_per_run(&trip, 50.0), expected);
+    }
+
+    #[test]
+    fn the_way_to_a_probe_is_what_a_datagram_takes_longer_without_the_probes_own_time() {
+        check([2600.0, 3150.0, 5.0, 400.0], Some(80.0));
+        check([2600.0, 2700.0, 5.0, 350.0], Some(0.0));
+        check([2600.0, 2690.0, 5.0, 350.0], None);
+        check([2600.0, 3150.0, 0.0, 0.0], None);
     }
 }

@@ -111,6 +111,9 @@ fn overhead(overhead: &Overhead) -> String {
         .probe_net_cpu_fraction
         .zip(overhead.statistics_ns_per_run)
         .map(|(net, ns)| format!("{} while nobody counts, which takes {ns:.0} ns of each run", percent(net)));
+    let whole = overhead.probe_whole_cpu_fraction.zip(overhead.dispatch_ns_per_run).map(|(whole, ns)| {
+        format!("{} with the way to them and back, which takes {ns:.0} ns for each run", percent(whole))
+    });
     let daemon = format!(
         "{}, {} anonymous memory at most",
         or_dash(overhead.daemon_cpu_fraction, percent),
@@ -118,8 +121,8 @@ fn overhead(overhead: &Overhead) -> String {
     );
     let mut table = plain();
     table.add_row(["probes", &counted]);
-    if let Some(uncounted) = uncounted {
-        table.add_row(["", &uncounted]);
+    for more in [uncounted, whole].into_iter().flatten() {
+        table.add_row(["", &more]);
     }
     table.add_row(["daemon", &daemon]);
     table.add_row(["maps", &or_dash(overhead.map_bytes, both)]);

@@ -119,11 +119,13 @@ pub fn of(report: &Report, timeline: &Timeline, nodes: &[NodeRecord]) -> Measure
     }
 }
 
-/// Outside of the windows in which the kernel counts, the probes do not pay for the counting.
+/// Outside of the windows in which the kernel counts, the probes do not pay for the counting. The way to them is always
+/// paid; where it was not measured it is missing.
 fn probes_cpu_s(overhead: &Overhead, duration_s: f64) -> Option<f64> {
     let (windows_s, counted) = (overhead.windows_s?, overhead.probe_cpu_fraction?);
     let net = overhead.probe_net_cpu_fraction.unwrap_or(counted);
-    Some(counted * windows_s + net * (duration_s - windows_s).max(0.0))
+    let way = overhead.probe_whole_cpu_fraction.map_or(0.0, |whole| whole - net);
+    Some((counted + way) * windows_s + (net + way) * (duration_s - windows_s).max(0.0))
 }
 
 fn degraded(report: &Report) -> Vec<String> {
