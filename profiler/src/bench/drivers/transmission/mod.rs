@@ -3,14 +3,19 @@
 //! Its settings stay at the client's defaults (uTP on, encryption preferred, a 4 MiB write cache) but for
 //! what keeps the swarm closed and its control apart from its payload.
 
+mod http;
 mod rpc;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 use std::fs;
 use std::net::Ipv4Addr;
 
-use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use anyhow::{Context, Result, ensure};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::bittorrent::{self, CONTROL_PORT, Node, PEER_PORT};
 use super::{Control, Driver, Place};
@@ -60,50 +65,83 @@ struct Client {
 
 impl bittorrent::Client for Client {
     fn version(&mut self) -> Result<String> {
-        let session = self.rpc.call("session-get", json!({ "fields": ["version"] }))?;
-        text(&session, "version")
+        let session: Session = self.rpc.call("session-get", Fields { fields: &["version"] })?;
+        Ok(session.version)
     }
 
     fn add(&mut self, torrent_path: &str) -> Result<()> {
-        self.rpc.call("torrent-add", json!({ "filename": torrent_path })).map(drop)
+        self.rpc.call("torrent-add", json!({ "filename": torrent_path })).map(|IgnoredAny| ())
     }
 
     fn is_seeding(&mut self) -> Result<bool> {
-        let torrent = self.torrent(&["status", "leftUntilDone", "trackerStats", "error", "errorString"])?;
-        let is_complete =
-            number(&torrent, "status")? == STATUS_SEEDING && number(&torrent, "leftUntilDone")? == 0;
-        let is_announced = torrent["trackerStats"][0]["lastAnnounceSucceeded"] == json!(true);
-        Ok(is_complete && is_announced)
+        let seeding: Seeding =
+            self.torrent(&["status", "leftUntilDone", "trackerStats", "error", "errorString"])?;
+        check(seeding.error, &seeding.error_string)?;
+        let is_complete = seeding.status == STATUS_SEEDING && seeding.left_until_done == 0;
+        Ok(is_complete
+            && seeding.tracker_stats.first().is_some_and(|tracker| tracker.last_announce_succeeded))
     }
 
     /// Counted anew for each answer, block by block (16 KiB), whether or not the block's piece is complete. A
     /// complete piece is checked before the next request is read, so that a complete file is also a valid
     /// one.
     fn bytes_there(&mut self) -> Result<u64> {
-        let torrent = self.torrent(&["haveValid", "haveUnchecked", "error", "errorString"])?;
-        Ok(number(&torrent, "haveValid")? + number(&torrent, "haveUnchecked")?)
+        let progress: Progress = self.torrent(&["haveValid", "haveUnchecked", "error", "errorString"])?;
+        check(progress.error, &progress.error_string)?;
+        Ok(progress.have_valid + progress.have_unchecked)
     }
 }
 
 impl Client {
     /// The wanted fields of the node's only torrent.
-    fn torrent(&mut self, fields: &[&str]) -> Result<Value> {
-        let mut answer = self.rpc.call("torrent-get", json!({ "fields": fields }))?;
-        let torrent = answer["torrents"][0].take();
-        if number(&torrent, "error")? == ERROR_LOCAL {
-            bail!("the client reports: {}", text(&torrent, "errorString")?);
-        }
+    fn torrent<T: DeserializeOwned>(&mut self, fields: &[&str]) -> Result<T> {
+        let Torrents { torrents: [torrent] } = self.rpc.call("torrent-get", Fields { fields })?;
         Ok(torrent)
     }
 }
 
-fn number(object: &Value, field: &str) -> Result<u64> {
-    object[field].as_u64().with_context(|| format!("Transmission's answer has no number `{field}`"))
+/// An error if the torrent has one that ends its transfer.
+fn check(error: u64, error_string: &str) -> Result<()> {
+    ensure!(error != ERROR_LOCAL, "the client reports: {error_string}");
+    Ok(())
 }
 
-fn text(object: &Value, field: &str) -> Result<String> {
-    Ok(object[field]
-        .as_str()
-        .with_context(|| format!("Transmission's answer has no text `{field}`"))?
-        .to_owned())
+#[derive(Serialize)]
+struct Fields<'a> {
+    fields: &'a [&'a str],
+}
+
+#[derive(Deserialize)]
+struct Session {
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Torrents<T> {
+    torrents: [T; 1],
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Progress {
+    have_valid: u64,
+    have_unchecked: u64,
+    error: u64,
+    error_string: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Seeding {
+    status: u64,
+    left_until_done: u64,
+    tracker_stats: Vec<TrackerStats>,
+    error: u64,
+    error_string: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TrackerStats {
+    last_announce_succeeded: bool,
 }
