@@ -5,6 +5,8 @@ mod rencode;
 #[cfg(test)]
 mod rencode_tests;
 mod rpc;
+#[cfg(test)]
+mod rpc_tests;
 mod settings;
 mod tls;
 

@@ -1,18 +1,19 @@
 //! Deluge's RPC: one request at a time on one kept connection over TLS. A message is a byte for the version, four
 //! for the length, and a value in rencode, compressed by zlib.
 //!
+//! Requests are compressed in form only, and by a crate that has little to set up: a compressor's tables were most of
+//! the CPU of a question.
+//!
 //! The daemon's certificate is one that it made itself, and is not looked at: server and client are on the
 //! loopback of one namespace.
 
-use std::io::{Read, Write};
+use std::io::{Cursor, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use flate2::Compression;
-use flate2::read::ZlibDecoder;
-use flate2::write::ZlibEncoder;
+use fdeflate::{BoundedDecompressionError, StoredOnlyCompressor};
 use rustls::{ClientConnection, StreamOwned};
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ use super::{rencode, tls};
 
 const PROTOCOL_VERSION: u8 = 1;
 /// Of an answer, compressed or not. Those to the driver's questions have some hundred bytes.
-const ANSWER_LIMIT_BYTES: u64 = 4 << 20;
+const ANSWER_LIMIT_BYTES: usize = 4 << 20;
 /// An answer takes a millisecond or two, but the client does not answer while it waits for a slow disk.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -67,9 +68,9 @@ impl Rpc {
         self.stream.read_exact(&mut head)?;
         let [version, length @ ..] = head;
         ensure!(version == PROTOCOL_VERSION, "the answer has version {version} of the protocol");
-        let length = u32::from_be_bytes(length);
-        ensure!(u64::from(length) <= ANSWER_LIMIT_BYTES, "the answer has {length} bytes");
-        let mut body = vec![0; length as usize];
+        let length = u32::from_be_bytes(length) as usize;
+        ensure!(length <= ANSWER_LIMIT_BYTES, "the answer has {length} bytes");
+        let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
         unpack(&body)
     }
@@ -89,20 +90,25 @@ fn result(mut answer: Value, request_id: u64, method: &str) -> Result<Value> {
     }
 }
 
-fn message(value: &Value) -> Result<Vec<u8>> {
+pub(super) fn message(value: &Value) -> Result<Vec<u8>> {
     let mut plain = Vec::new();
     rencode::encode(value, &mut plain);
-    let mut compressed = ZlibEncoder::new(vec![PROTOCOL_VERSION, 0, 0, 0, 0], Compression::fast());
-    compressed.write_all(&plain).context("compress a request")?;
-    let mut message = compressed.finish().context("compress a request")?;
+    let mut head = Cursor::new(Vec::new());
+    head.write_all(&[PROTOCOL_VERSION, 0, 0, 0, 0])?;
+    let mut stored = StoredOnlyCompressor::new(head)?;
+    stored.write_data(&plain)?;
+    let mut message = stored.finish()?.into_inner();
     let length = u32::try_from(message.len() - 5).context("a request has more than 4 GiB")?;
     message[1..5].copy_from_slice(&length.to_be_bytes());
     Ok(message)
 }
 
-fn unpack(body: &[u8]) -> Result<Value> {
-    let mut plain = Vec::new();
-    ZlibDecoder::new(body).take(ANSWER_LIMIT_BYTES + 1).read_to_end(&mut plain).context("uncompress it")?;
-    ensure!(plain.len() as u64 <= ANSWER_LIMIT_BYTES, "it has more than {ANSWER_LIMIT_BYTES} bytes");
-    rencode::decode(&plain)
+pub(super) fn unpack(body: &[u8]) -> Result<Value> {
+    match fdeflate::decompress_to_vec_bounded(body, ANSWER_LIMIT_BYTES) {
+        Ok(plain) => rencode::decode(&plain),
+        Err(BoundedDecompressionError::DecompressionError { inner }) => bail!("uncompress it: {inner:?}"),
+        Err(BoundedDecompressionError::OutputTooLarge { .. }) => {
+            bail!("it has more than {ANSWER_LIMIT_BYTES} bytes")
+        }
+    }
 }
