@@ -10,6 +10,7 @@ mod maps;
 mod places;
 mod probes;
 mod target;
+mod zero;
 
 #[cfg(target_arch = "bpf")]
 #[panic_handler]

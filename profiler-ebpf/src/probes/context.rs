@@ -9,7 +9,7 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use profiler_ebpf::abi::context::{Context, ContextStack, HARDIRQ, HRTIMER, TASK};
 
-use crate::{emit::now_ns, maps::CONTEXTS};
+use crate::{emit::now_ns, maps::CONTEXTS, zero::zero};
 
 /// `softirq_entry(unsigned int vec_nr)`
 #[btf_tracepoint(function = "softirq_entry")]
@@ -82,8 +82,8 @@ pub fn take() -> (u64, u64) {
     unsafe {
         let taken = ((*context).softirq_ns, (*context).hardirq_ns);
         (*context).stack = ContextStack::default();
-        (*context).softirq_ns = 0;
-        (*context).hardirq_ns = 0;
+        (*context).softirq_ns = zero();
+        (*context).hardirq_ns = zero();
         taken
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     kernel::load,
     maps::PENDING,
     probes::{arrival, destination},
+    zero::zero,
 };
 
 /// A send or receive that moved bytes.
@@ -55,7 +56,7 @@ pub unsafe fn moved(call: &Call) {
         };
         let destination = match (call.protocol, call.way) {
             (IPPROTO_UDP, SENT) => destination::of(call.sk, call.family, call.task),
-            _ => Destination::default(),
+            _ => unknown(),
         };
         let arrived_ns = match (call.protocol, call.way, call.traffic) {
             (IPPROTO_UDP, RECEIVED, Some(traffic)) => arrival::take(traffic),
@@ -88,6 +89,11 @@ pub unsafe fn moved(call: &Call) {
         }
         (*pending).empty_calls = 0;
     }
+}
+
+#[inline(always)]
+fn unknown() -> Destination {
+    Destination { family: zero() as u16, port: zero() as u16, _pad: zero() as u32, ip: [zero(), zero()] }
 }
 
 /// Notes that a receive got something, of whatever traffic.

@@ -8,7 +8,7 @@ use profiler_ebpf::abi::{
     span::{IOWAIT, LONG_NS, RECLAIM, Span, SpanByStranger},
 };
 
-use crate::{emit, kernel::load, probes::wait};
+use crate::{emit, kernel::load, probes::wait, zero::zero};
 
 /// Whose the task's saved registers are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub unsafe fn emit(
             on_ns,
             syscall: -1,
             flags,
+            arguments: [zero(), zero()],
             user_stack: -1,
             kernel_stack: -1,
             ..Span::default()
