@@ -20,7 +20,7 @@ const INTERVAL_OF_ALL: Duration = Duration::from_millis(10);
 
 /// The longest that a node is left alone, if its interval is no longer: what a transfer that becomes faster all at once
 /// costs in resolution, and how old the progress is that is shown.
-const LONGEST: Duration = Duration::from_millis(400);
+const LONGEST: Duration = Duration::from_millis(200);
 
 /// When one of several nodes is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,9 @@ impl Rhythm {
         due + self.interval * (missed as u32 + intervals)
     }
 
-    /// How many intervals the next milestone lets the node alone: half of those that are left at the pace since
-    /// `first`, or since `previous` if that was faster. Before the first byte, which may come at any time, one.
+    /// How many intervals the next milestone lets the node alone: a quarter of those that are left at the pace since
+    /// `first`, or since `previous` if that was faster, because transfers come in bursts. Before the first byte, which may
+    /// come at any time, one.
     fn intervals(&self, first: &Sample, previous: &Sample, sample: &Sample, file_size_bytes: u64) -> u32 {
         let lacking = milestones::lacking(sample.bytes, file_size_bytes) as f64;
         let pace = |since: &Sample| {
@@ -59,7 +60,7 @@ impl Rhythm {
         let left = lacking / pace / self.interval.as_nanos() as f64;
         let most = (LONGEST.as_nanos() / self.interval.as_nanos()).max(1);
         // What is too large for an integer becomes the largest one.
-        ((left / 2.0) as u128).clamp(1, most) as u32
+        ((left / 4.0) as u128).clamp(1, most) as u32
     }
 }
 
@@ -141,15 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_left_alone_for_half_of_the_time_to_its_next_milestone() {
-        check_intervals(400, 10, 10, 5);
-        check_intervals(460, 10, 10, 2);
+    fn a_node_is_left_alone_for_a_quarter_of_the_time_to_its_next_milestone() {
+        check_intervals(300, 10, 10, 5);
+        check_intervals(400, 10, 10, 2);
         check_intervals(480, 10, 10, 1);
         check_intervals(499, 10, 10, 1);
-        check_intervals(500, 10, 10, 20);
-        check_intervals(500, 1, 1, 20);
-        check_intervals(850, 10, 0, 2);
-        check_intervals(960, 10, 10, 2);
+        check_intervals(500, 10, 10, 10);
+        check_intervals(500, 1, 1, 10);
+        check_intervals(810, 10, 0, 2);
+        check_intervals(910, 10, 10, 2);
         check_intervals(1000, 10, 10, 1);
         // It has become faster.
         check_intervals(400, 10, 50, 1);
