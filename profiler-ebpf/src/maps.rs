@@ -143,6 +143,6 @@ pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::ALL.le
 #[map]
 pub static RING_BLOCKS: Array<Block> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// By CPU. The daemon sizes it to the CPUs that there may be.
+/// By CPU. The daemon sizes it to the CPUs that are online.
 #[map]
 pub static RING_ENDS: Array<RingEnds> = Array::with_max_entries(1, BPF_F_MMAPABLE);

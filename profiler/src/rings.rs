@@ -111,11 +111,7 @@ impl Rings {
         let (reserved, written) = unsafe {
             (AtomicU64::from_ptr(&raw mut (*ends).reserved), AtomicU64::from_ptr(&raw mut (*ends).written))
         };
-        // Both only grow, and `reserved` first: where it is read last and is the same, both were at that time.
-        (0..LOOKS).find_map(|_| {
-            let whole = written.load(Ordering::Acquire);
-            (reserved.load(Ordering::Acquire) == whole).then_some(whole)
-        })
+        settled(reserved, written)
     }
 
     /// Whether there was anything.
@@ -170,10 +166,34 @@ impl Rings {
     }
 }
 
+/// Bytes that are reserved and written, once these are the same.
+///
+/// Both only grow, and `reserved` first: where it is read last and is the same, both were at that time.
+fn settled(reserved: &AtomicU64, written: &AtomicU64) -> Option<u64> {
+    (0..LOOKS).find_map(|_| {
+        let whole = written.load(Ordering::Acquire);
+        (reserved.load(Ordering::Acquire) == whole).then_some(whole)
+    })
+}
+
 /// Writes what threads moved that had not left their CPU when the probes were detached.
 pub fn write_pending(ebpf: &Ebpf, out: &mut Writer) -> Result<()> {
     let map = ebpf.map("PENDING").context("the object has no PENDING")?;
     let per_cpu = PerCpuArray::<_, Pending>::try_from(map)?.get(&0, 0).context("read PENDING")?;
     let slots = per_cpu.iter().flat_map(|pending| [&pending.receives, &pending.sends]);
     slots.filter(|payload| payload.bytes != 0).try_for_each(|payload| out.push_events(events::bytes(payload)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_whole_while_a_probe_writes() {
+        let settled = |reserved, written| settled(&AtomicU64::new(reserved), &AtomicU64::new(written));
+        assert_eq!(settled(0, 0), Some(0));
+        assert_eq!(settled(96, 96), Some(96));
+        // Also what an interrupted probe has left behind a whole record.
+        assert_eq!(settled(192, 96), None);
+    }
 }
