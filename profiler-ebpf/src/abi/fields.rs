@@ -71,6 +71,8 @@ fields! {
     SockPeerV6 = "sock", "__sk_common.skc_v6_daddr", 16;
     SockNet = "sock", "__sk_common.skc_net.net", 8;
     SockFlags = "sock", "__sk_common.skc_flags", 8;
+    /// Whether a task holds the socket's lock. What arrives meanwhile waits for the task.
+    SockOwned = "sock", "sk_lock.owned", 4;
     SockPacingStatus = "sock", "sk_pacing_status", 4;
     NetInum = "net", "ns.inum", 4;
     TcpBytesReceived = "tcp_sock", "bytes_received", 8;

@@ -6,7 +6,6 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use profiler_ebpf::abi::{
-    context::TASK,
     fields::Field,
     loss::Loss,
     sockets::{AF_INET, IPPROTO_TCP, Socket},
@@ -18,7 +17,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::{load, read_bytes},
     maps::{ESTABLISHED, NEW_SOCKET, NEW_SOCKETS, NO_EXIST, SOCKETS},
-    probes::{context, taken::taken, traffic},
+    probes::{taken::taken, traffic},
     target,
 };
 
@@ -73,11 +72,13 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
             }
         }
         // It closes the connection: an owner that is not known otherwise if it only spliced. A connection may also
-        // end in interrupt context, and then the current task is a bystander.
-        TCP_FIN_WAIT1 | TCP_LAST_ACK | TCP_CLOSE if context::innermost() == TASK => {
-            if let Some(process) = target::current() {
-                // SAFETY: argument 0 is a struct sock; a live slot.
-                unsafe {
+        // end in interrupt context, where nobody holds the socket, and the current task is a bystander.
+        TCP_FIN_WAIT1 | TCP_LAST_ACK | TCP_CLOSE => {
+            // SAFETY: argument 0 is a struct sock; a live slot.
+            unsafe {
+                if load::<i32>(sk, Field::SockOwned) != 0
+                    && let Some(process) = target::current()
+                {
                     let cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
                     if ESTABLISHED.get(cookie).is_some() {
                         describe(sk, cookie, IPPROTO_TCP, (*process).serial, 0);

@@ -59,7 +59,7 @@ pub const FAMILIES: &[Family] = &[
             Program {
                 name: "sock_state",
                 parameters: &["sk", "oldstate", "newstate"],
-                fields: SOCKET_FIELDS,
+                fields: STATE_FIELDS,
             },
             Program { name: "tcp_retransmit", parameters: &["sk"], fields: &[] },
             Program {
@@ -209,7 +209,8 @@ const GROUP_FIELDS: &[Field] = &[
     NodeId,
 ];
 
-const SOCKET_FIELDS: &[Field] = &[
+const STATE_FIELDS: &[Field] = &[
+    SockOwned,
     TcpBytesReceived,
     TcpBytesSent,
     TcpBytesAcked,
