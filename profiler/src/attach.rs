@@ -37,6 +37,7 @@ pub struct Settings {
     pub control_ports: Vec<u16>,
     /// Of all CPUs together: a power of two. `None` is enough for most.
     pub ring_buffer_bytes: Option<NonZeroU32>,
+    pub probes: families::Probes,
 }
 
 impl Default for Settings {
@@ -46,6 +47,7 @@ impl Default for Settings {
             stride_bytes: 1 << 20,
             control_ports: Vec::new(),
             ring_buffer_bytes: None,
+            probes: families::Probes::All,
         }
     }
 }
@@ -81,6 +83,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .btf(Some(&kernel))
         .override_global("OFFSETS", &offsets, true)
         .override_global("STRIDE_BYTES", &settings.stride_bytes, true)
+        .override_global("RECORD_CALLS", &u32::from(settings.probes == families::Probes::All), true)
         .override_global("CONTROL_PORTS", &control_ports, true)
         .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
         .override_global("NONAGLE_BIT", &nonagle_bit, true)
@@ -102,12 +105,21 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     let known = Known { points: families::attach_points(OBJECT)?, types, kernel, missing };
     let mut attached = FAMILIES
         .iter()
-        .map(|family| attach_family(&mut ebpf, family, &known))
+        .map(|family| {
+            if settings.probes.have(family.is_counter) {
+                attach_family(&mut ebpf, family, &known)
+            } else {
+                Ok(capture::Family::left_out(family.name))
+            }
+        })
         .collect::<Result<Vec<capture::Family>>>()?;
     if attached.iter().all(|family| family.hooks.is_empty()) {
         bail!("no probe family can be attached: `profiler doctor` says why");
     }
     attached.extend(DETAILS.iter().map(|detail| {
+        if !settings.probes.have(detail.is_counter) {
+            return capture::Family::left_out(detail.name);
+        }
         let found = details::find(detail, &known.types, &known.missing);
         capture::Family {
             name: detail.name.to_owned(),

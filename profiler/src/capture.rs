@@ -23,7 +23,7 @@ pub mod witness;
 mod write;
 
 pub use disk::{CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation};
-pub use host::{Clock, Daemon, Disk, End, Environment, Family, Filesystem, INSTEAD_OF, Run, Start};
+pub use host::{Clock, Daemon, Disk, End, Environment, Family, Filesystem, INSTEAD_OF, LEFT_OUT, Run, Start};
 pub use loss::{
     EMPTY_PROGRAM, Losses, PROBE_REENTRY, ProbeDispatch, ProbeWindow, ProgramRuns, STACK_TRUNCATED,
     UNDECODABLE,

@@ -52,7 +52,7 @@ pub fn run(args: &cli::Bench, stop: &AtomicBool) -> Result<Finished> {
     let (name, matrix) = matrix_of(args)?;
     let room = room::room(&matrix.systems, args)?;
     let plan = matrix::plan(&matrix, &room);
-    let now = manifest::of(&name, &matrix, &plan, &args.scratch, args.codex_bin.as_deref(), args.pcap, stop)?;
+    let now = manifest::of(&name, &matrix, &plan, args, stop)?;
     let display = Display::new();
     let results =
         if args.resume { resume(args, &now)? } else { begin(args, now, &matrix, &plan, &display, stop)? };

@@ -64,6 +64,7 @@ fn settings(args: &cli::Record) -> Settings {
         stride_bytes: stride_bytes(args.size),
         control_ports: args.control_port.clone(),
         ring_buffer_bytes: args.ring_buffer,
+        probes: args.probes,
     }
 }
 

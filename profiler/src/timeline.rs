@@ -145,6 +145,11 @@ impl Timeline {
         is_whole(&self.families, name)
     }
 
+    /// Whether families were left out because nobody asked for them: calls and time of threads are not recorded.
+    pub fn is_counters_only(&self) -> bool {
+        self.families.values().any(Family::is_left_out)
+    }
+
     /// From the first record to the end.
     pub fn duration_ns(&self) -> u64 {
         self.end_ns.saturating_sub(self.start.at_ns)

@@ -12,6 +12,8 @@ mod bytes;
 mod calls;
 #[path = "kernel/cost.rs"]
 mod cost;
+#[path = "kernel/counters.rs"]
+mod counters;
 #[path = "kernel/deluge.rs"]
 mod deluge;
 #[path = "kernel/disk.rs"]

@@ -36,6 +36,10 @@ use crate::{
 #[unsafe(no_mangle)]
 static STRIDE_BYTES: u64 = 64 << 10;
 
+/// 0: calls are counted, and nothing is recorded of each. Set by the daemon.
+#[unsafe(no_mangle)]
+static RECORD_CALLS: u32 = 1;
+
 const MSG_PEEK: i32 = 0x2;
 const MSG_ERRQUEUE: i32 = 0x2000;
 
@@ -93,8 +97,12 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
             (IPPROTO_UDP, Direction::Tx) => &raw mut (*process).udp_tx_bytes,
             _ => return,
         };
+        let records_calls = (&raw const RECORD_CALLS).read_volatile() != 0;
         if result == NOTHING_THERE {
-            return payload::found_nothing();
+            if records_calls {
+                payload::found_nothing();
+            }
+            return;
         }
         let bytes = result as u64;
         atomic::add(total, bytes);
@@ -102,7 +110,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         let now = now_ns();
         let cookie = cookie(sk);
         let serial = (*process).serial;
-        if direction == Direction::Rx {
+        if records_calls && direction == Direction::Rx {
             payload::received();
         }
         let key = SocketKey { cookie, process: serial };
@@ -122,6 +130,9 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         }
         let tid = load(task, Field::TaskPid);
         count_peer(process, tid, cookie, direction, bytes, now);
+        if !records_calls {
+            return;
+        }
         let way = if direction == Direction::Rx { RECEIVED } else { SENT };
         let tcp: *const u8 = match protocol {
             IPPROTO_TCP => bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast(),

@@ -86,10 +86,22 @@ pub struct Family {
     pub missing: Option<String>,
 }
 
+/// Why a family is missing that nobody asked for.
+pub const LEFT_OUT: &str = "not asked for";
+
 /// What stands between the name of a hook and that of the one that could not be attached.
 pub const INSTEAD_OF: &str = " instead of ";
 
 impl Family {
+    /// A family that was not asked for.
+    pub fn left_out(name: &str) -> Self {
+        Self { name: name.to_owned(), hooks: Vec::new(), missing: Some(LEFT_OUT.to_owned()) }
+    }
+
+    pub fn is_left_out(&self) -> bool {
+        self.missing.as_deref() == Some(LEFT_OUT)
+    }
+
     /// Hooks that stand in for others.
     pub fn second_choices(&self) -> impl Iterator<Item = &String> {
         self.hooks.iter().filter(|hook| hook.contains(INSTEAD_OF))

@@ -6,8 +6,28 @@ pub mod second;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use clap::ValueEnum;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use profiler_ebpf::abi::fields::Field::{self, *};
+use serde::{Deserialize, Serialize};
+
+/// How much is watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Probes {
+    /// Where the time goes, too: every switch of a target's threads, and what wakes them
+    #[default]
+    All,
+    /// Bytes, milestones, files and devices only
+    Counters,
+}
+
+impl Probes {
+    /// Whether they have a family that is one of counters, or is none.
+    pub fn have(self, is_counter: bool) -> bool {
+        is_counter || self == Self::All
+    }
+}
 
 pub struct Family {
     pub name: &'static str,
@@ -15,6 +35,8 @@ pub struct Family {
     pub counts: &'static str,
     /// Nothing can be recorded without it.
     pub required: bool,
+    /// [`Probes::Counters`] has it.
+    pub is_counter: bool,
     pub programs: &'static [Program],
 }
 
@@ -30,6 +52,7 @@ pub const FAMILIES: &[Family] = &[
         name: "processes",
         counts: "targets, their children and threads",
         required: true,
+        is_counter: true,
         programs: &[
             Program { name: "process_fork", parameters: &["task", "clone_flags"], fields: &[TaskTgid] },
             Program {
@@ -44,6 +67,7 @@ pub const FAMILIES: &[Family] = &[
         name: GROUPS,
         counts: "processes that come into a control group",
         required: false,
+        is_counter: true,
         programs: &[
             Program { name: "group_enter", parameters: &["dst_cgrp", "path", "task"], fields: GROUP_FIELDS },
             Program { name: "group_fork", parameters: &["task", "clone_flags"], fields: GROUP_FIELDS },
@@ -53,14 +77,11 @@ pub const FAMILIES: &[Family] = &[
         name: "sockets",
         counts: "payload bytes, peers, connections, retransmits",
         required: false,
+        is_counter: true,
         programs: &[
             Program { name: "sock_recv", parameters: &["sk", "ret", "flags"], fields: RECEIVE_FIELDS },
             Program { name: "sock_send", parameters: &["sk", "ret", "flags"], fields: SEND_FIELDS },
-            Program {
-                name: "sock_state",
-                parameters: &["sk", "oldstate", "newstate"],
-                fields: STATE_FIELDS,
-            },
+            Program { name: "sock_state", parameters: &["sk", "oldstate", "newstate"], fields: STATE_FIELDS },
             Program { name: "tcp_retransmit", parameters: &["sk"], fields: &[] },
             Program {
                 name: "tcp_destroy",
@@ -81,6 +102,7 @@ pub const FAMILIES: &[Family] = &[
         name: "TCP's holding and arrivals",
         counts: "when bytes arrived, and what kept unsent bytes back",
         required: false,
+        is_counter: false,
         programs: &[
             Program {
                 name: "sock_arrive",
@@ -94,6 +116,7 @@ pub const FAMILIES: &[Family] = &[
         name: "device",
         counts: "bytes, queue and service time of block devices",
         required: false,
+        is_counter: true,
         programs: &[
             Program {
                 name: "disk_submit",
@@ -134,6 +157,7 @@ pub const FAMILIES: &[Family] = &[
         name: OWNERS,
         counts: "who dirtied which file, and whose reads were throttled",
         required: false,
+        is_counter: true,
         programs: &[
             Program { name: "folio_dirty", parameters: &["folio"], fields: FOLIO_FIELDS },
             Program { name: "folio_add", parameters: &["folio"], fields: FOLIO_FIELDS },
@@ -143,6 +167,7 @@ pub const FAMILIES: &[Family] = &[
         name: "throttled direct I/O",
         counts: "whose direct I/O was throttled",
         required: false,
+        is_counter: true,
         programs: &[Program {
             name: "direct_begin",
             parameters: &["iocb"],
@@ -153,6 +178,7 @@ pub const FAMILIES: &[Family] = &[
         name: CONTEXTS,
         counts: "what woke a thread: network, disk or timer",
         required: false,
+        is_counter: false,
         programs: &[
             Program { name: "softirq_enter", parameters: &["vec_nr"], fields: &[] },
             Program { name: "softirq_leave", parameters: &[], fields: &[] },
@@ -166,6 +192,7 @@ pub const FAMILIES: &[Family] = &[
         name: SCHEDULING,
         counts: "on-CPU, runnable and blocked time of threads",
         required: false,
+        is_counter: false,
         programs: &[
             Program {
                 name: "sched_switch",
@@ -179,6 +206,7 @@ pub const FAMILIES: &[Family] = &[
         name: "samples",
         counts: "user and kernel mode on the CPU",
         required: false,
+        is_counter: false,
         programs: &[Program { name: "cpu_sample", parameters: &[], fields: THREAD_FIELDS }],
     },
 ];

@@ -12,6 +12,7 @@ use crate::{
     bench::{self, Configuration, NodeProcess, Packets, Swarm, System},
     capture::{Checksum, Label, Polling, Record, Run, Writer},
     display::Display,
+    kernel::families::Probes,
     record::stride_bytes,
     recording::{self, Recording, Subject},
     results::NodeRecord,
@@ -34,6 +35,7 @@ pub struct Known {
 pub fn run(
     configuration: &Configuration,
     options: &bench::Options,
+    probes: Probes,
     capture: &Path,
     display: &Display,
     stop: &AtomicBool,
@@ -41,9 +43,10 @@ pub fn run(
 ) -> Result<()> {
     let mut swarm = bench::prepare(configuration, options, &mut Rehearsal(display), stop)?;
     known.nodes.extend(swarm.nodes().map(|node| record_of(configuration.system, node)));
-    upload::offer(&mut swarm, configuration, capture, display, stop)?;
+    upload::offer(&mut swarm, configuration, probes, capture, display, stop)?;
     display.step("attaching the probes");
-    let recording = recording::start(capture, &settings(configuration, &swarm), &subject(configuration))?;
+    let recording =
+        recording::start(capture, &settings(configuration, &swarm, probes), &subject(configuration))?;
     for node in swarm.nodes() {
         register(&recording, configuration.system, node)?;
     }
@@ -105,7 +108,7 @@ fn record_of(system: System, node: &NodeProcess) -> NodeRecord {
     }
 }
 
-pub fn settings(configuration: &Configuration, swarm: &Swarm) -> Settings {
+pub fn settings(configuration: &Configuration, swarm: &Swarm, probes: Probes) -> Settings {
     let mut control_ports: Vec<u16> =
         swarm.nodes().flat_map(|node| node.control_ports.iter().copied()).collect();
     control_ports.extend(swarm.tracker_address().map(|address| address.port()));
@@ -114,6 +117,7 @@ pub fn settings(configuration: &Configuration, swarm: &Swarm) -> Settings {
     Settings {
         stride_bytes: stride_bytes(Some(configuration.file_size_bytes)),
         control_ports,
+        probes,
         ..Settings::default()
     }
 }

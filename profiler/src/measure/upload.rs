@@ -15,6 +15,7 @@ use crate::{
     attach::Settings,
     bench::{Configuration, NodeProcess, Swarm},
     display::Display,
+    kernel::families::Probes,
     recording, report,
     results::folder,
 };
@@ -26,6 +27,7 @@ pub const CAPTURE: &str = "upload.capture";
 pub fn offer(
     swarm: &mut Swarm,
     configuration: &Configuration,
+    probes: Probes,
     capture: &Path,
     display: &Display,
     stop: &AtomicBool,
@@ -35,7 +37,7 @@ pub fn offer(
     };
     let capture = capture.with_file_name(CAPTURE);
     display.step("attaching the probes for the upload");
-    let settings = Settings { control_ports: control_ports(&node), ..settings(configuration, swarm) };
+    let settings = Settings { control_ports: control_ports(&node), ..settings(configuration, swarm, probes) };
     let recording = recording::start(&capture, &settings, &subject(configuration))?;
     register(&recording, configuration.system, &node)?;
     let transfer = swarm.upload(&mut Witness { recording: &recording, display }, stop);

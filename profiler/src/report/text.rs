@@ -56,6 +56,9 @@ fn header(report: &Report) -> String {
         "recorded",
         &format!("{started}, {duration_s:.3} s, {ended}; profiler {}", clean(profiler)),
     ]);
+    if !report.trust.probes_left_out.is_empty() {
+        table.add_row(["probes", "counters only: no shares of time"]);
+    }
     table.add_row(["verdict", &verdict(&report.trust)]);
     format!("Capture {}\n{}", clean(id), lines(&table))
 }
@@ -143,6 +146,9 @@ fn trust(trust: &Trust) -> String {
     table.add_row(["events lost", &if lost == 0 { "0".to_owned() } else { classes.join(", ") }]);
     let missing = trust.probes_missing.join(", ");
     table.add_row(["probes missing", if missing.is_empty() { "none" } else { &missing }]);
+    if !trust.probes_left_out.is_empty() {
+        table.add_row(["left out", &trust.probes_left_out.join(", ")]);
+    }
     if !trust.probes_second_choice.is_empty() {
         table.add_row(["second choices", &trust.probes_second_choice.join(", ")]);
     }

@@ -29,6 +29,9 @@ pub struct Trust {
     /// By class, also those without a loss.
     pub events_lost: BTreeMap<String, u64>,
     pub probes_missing: Vec<String>,
+    /// Families that were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probes_left_out: Vec<String>,
     /// Counts that the kernel keeps too.
     pub witnesses: Vec<Comparison>,
     /// Why some have no witness.
@@ -69,13 +72,16 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
     }));
     let witnesses = witnesses::compare(timeline);
     reasons.extend(witnesses::reasons(&witnesses));
-    let missing = timeline.families.values().filter(|family| family.missing.is_some());
+    let left_out = timeline.families.values().filter(|family| family.is_left_out());
+    let missing =
+        timeline.families.values().filter(|family| family.missing.is_some() && !family.is_left_out());
     Trust {
         verdict: if reasons.is_empty() { Verdict::Complete } else { Verdict::Degraded },
         reasons,
         events_lost: timeline.losses.clone(),
         probes_second_choice: timeline.families.values().flat_map(Family::second_choices).cloned().collect(),
         probes_missing: missing.map(|family| family.name.clone()).collect(),
+        probes_left_out: left_out.map(|family| family.name.clone()).collect(),
         witnesses,
         witnesses_missing: witnesses::missing(timeline),
     }
@@ -178,9 +184,9 @@ fn meaning(class: &str) -> &str {
 }
 
 fn missing(timeline: &Timeline) -> Vec<String> {
-    let missing =
-        timeline.families.values().filter_map(|family| Some((&family.name, family.missing.as_ref()?)));
+    let missing = timeline.families.values().filter(|family| !family.is_left_out());
     missing
+        .filter_map(|family| Some((&family.name, family.missing.as_ref()?)))
         .map(|(name, why)| {
             format!("probe family {name} is missing, in whole or in part, and so is what it counts: {why}")
         })

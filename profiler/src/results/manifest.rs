@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use crate::{
     bench::{self, Ceilings},
-    kernel::environment,
+    cli,
+    kernel::{environment, families::Probes},
     matrix::{Cell, Matrix, Obstacle, Planned, Verdict},
 };
 
@@ -33,6 +34,9 @@ pub struct Manifest {
     /// Whether packets were captured beside each run.
     #[serde(default)]
     pub pcap: bool,
+    /// How much was watched.
+    #[serde(default)]
+    pub probes: Probes,
     /// Configurations that did not fit when the results were begun.
     pub skipped: Vec<Skipped>,
     /// What the set-up reaches without any client; measured when the results were begun.
@@ -82,20 +86,19 @@ pub fn of(
     name: &str,
     matrix: &Matrix,
     plan: &[Planned],
-    scratch: &Path,
-    codex_bin: Option<&Path>,
-    pcap: bool,
+    args: &cli::Bench,
     stop: &AtomicBool,
 ) -> Result<Manifest> {
     let environment = environment::read()?;
     let mut programs = BTreeMap::new();
     for system in &matrix.systems {
         // A system whose program is missing is skipped.
-        for (name, path) in bench::programs(*system, codex_bin).unwrap_or_default() {
+        for (name, path) in bench::programs(*system, args.codex_bin.as_deref()).unwrap_or_default() {
             let sha256 = bench::sha256_of_file(&path, stop)?;
             programs.insert(name.to_owned(), Program { path, sha256 });
         }
     }
+    let scratch = &args.scratch;
     let scratch = scratch.canonicalize().with_context(|| format!("find {}", scratch.display()))?;
     let mounted = environment
         .filesystems
@@ -122,7 +125,8 @@ pub fn of(
             path: scratch,
         },
         matrix: serde_json::to_value(matrix).context("write down the matrix")?,
-        pcap,
+        pcap: args.pcap,
+        probes: args.probes,
         skipped: plan.iter().filter_map(skipped).collect(),
         ceilings: None,
     })
@@ -131,10 +135,10 @@ pub fn of(
 /// What must not change while results are made, and did: `host.kernel: "6.18", now "6.19"`.
 pub fn differences(before: &Manifest, now: &Manifest) -> Vec<String> {
     let fixed = |manifest: &Manifest| {
-        let Manifest { profiler, host, programs, scratch, matrix, pcap, .. } = manifest;
+        let Manifest { profiler, host, programs, scratch, matrix, pcap, probes, .. } = manifest;
         serde_json::json!({
             "profiler": profiler, "host": host, "programs": programs, "scratch": scratch, "matrix": matrix,
-            "pcap": pcap,
+            "pcap": pcap, "probes": probes,
         })
     };
     let mut found = Vec::new();
@@ -193,6 +197,7 @@ pub(crate) mod tests {
             scratch: Scratch { path: "/var/tmp".into(), filesystem: Some("ext4 on /dev/vda".to_owned()) },
             matrix: serde_json::to_value(Preset::Quick.matrix().expect("valid")).expect("text keys"),
             pcap: false,
+            probes: Probes::All,
             skipped: Vec::new(),
             ceilings: None,
         }
@@ -210,6 +215,7 @@ pub(crate) mod tests {
         check(|_| {}, &[]);
         check(|now| now.started_at.clear(), &[]);
         check(|now| now.pcap = true, &["pcap: false, now true"]);
+        check(|now| now.probes = Probes::Counters, &["probes: \"all\", now \"counters\""]);
         check(|now| now.host.cpus = 4, &["host.cpus: 2, now 4"]);
         check(|now| now.profiler.git_commit = None, &["profiler.git_commit: \"95339ac\", now null"]);
         check(

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
+use crate::kernel::families::Probes;
+
 use super::{Manifest, Summary, manifest::Skipped, statistics::Distribution};
 
 const MIB: f64 = (1u64 << 20) as f64;
@@ -55,6 +57,10 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
     } else {
         ""
     };
+    let probes = match manifest.probes {
+        Probes::All => "",
+        Probes::Counters => "- probes: counters only, so that there are no shares of time\n",
+    };
     let ceilings = manifest.ceilings.as_ref().map_or_else(
         || "not measured".to_owned(),
         |ceilings| {
@@ -76,7 +82,7 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
          - disks of the nodes: {disks}\n\
          - ceilings of the set-up: {ceilings}\n\
          - nodes: {}\n\
-         - profiler: {}, commit {}\n{packets}",
+         - profiler: {}, commit {}\n{packets}{probes}",
         manifest.name,
         manifest.started_at,
         host.name,

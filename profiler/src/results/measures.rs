@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attribution::shares::{NetworkDetail, Shares},
     capture::{Direction, MilestoneName},
+    kernel::families::SCHEDULING,
     report::{Overhead, Report, TransferReport, Verdict},
     timeline::Timeline,
 };
@@ -102,7 +103,6 @@ pub fn of(report: &Report, timeline: &Timeline, nodes: &[NodeRecord]) -> Measure
     let cpu = |fraction: Option<f64>| fraction.map(|fraction| fraction * duration_s);
     let profiler_cpu_s = cpu(overhead.daemon_cpu_fraction)
         .map(|daemon_s| daemon_s + probes_cpu_s(overhead, duration_s).unwrap_or_default());
-    let labelled = report.processes.iter().filter(|process| process.role.is_some());
     Measures {
         transfers: report.transfers.iter().map(transfer).collect(),
         served: served::of(timeline, nodes),
@@ -111,12 +111,33 @@ pub fn of(report: &Report, timeline: &Timeline, nodes: &[NodeRecord]) -> Measure
             cpus: report.capture.host.cpus,
             profiler_cpu_s,
             driver_cpu_s: report.transfers.iter().filter_map(|t| Some(t.polling.as_ref()?.cpu_s)).sum(),
-            nodes_cpu_s: labelled.map(|process| process.time.cpu_ns as f64 / 1e9).sum(),
+            nodes_cpu_s: nodes_cpu_s(report, timeline),
             profiler_anon_rss_bytes: overhead.daemon_anon_rss_bytes,
         },
         degraded: degraded(report),
         events_lost: events_lost(report),
     }
+}
+
+/// Where the time of threads is not recorded, by the kernel's ticks of 10 ms.
+fn nodes_cpu_s(report: &Report, timeline: &Timeline) -> f64 {
+    let ns: u64 = if timeline.has_family(SCHEDULING) {
+        report
+            .processes
+            .iter()
+            .filter(|process| process.role.is_some())
+            .map(|process| process.time.cpu_ns)
+            .sum()
+    } else {
+        let readings = timeline.witnesses.processes.iter();
+        readings
+            .filter(|(serial, _)| {
+                timeline.processes.get(serial).is_some_and(|process| process.label.is_some())
+            })
+            .filter_map(|(_, readings)| Some(readings.grown(|reading| reading.cpu_ns)?.least))
+            .sum()
+    };
+    ns as f64 / 1e9
 }
 
 /// Outside of the windows in which the kernel counts, the probes do not pay for the counting. The way to them is always

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     capture::{Protocol, traffic::Way},
-    timeline::Timeline,
+    timeline::{Process, Timeline},
 };
 
 use super::NodeRecord;
@@ -22,7 +22,8 @@ pub struct Served {
     pub bytes: u64,
 }
 
-/// In order of names. What went to other addresses than the nodes' is left out.
+/// In order of names. What went to other addresses than the nodes' is left out. Nothing where datagrams were counted, and
+/// their destinations were not recorded.
 pub fn of(timeline: &Timeline, nodes: &[NodeRecord]) -> Vec<Served> {
     let labels: HashMap<IpAddr, &str> =
         nodes.iter().map(|node| (node.address, node.label.as_str())).collect();
@@ -34,6 +35,9 @@ pub fn of(timeline: &Timeline, nodes: &[NodeRecord]) -> Vec<Served> {
     };
     for process in timeline.processes.values() {
         let Some(label) = &process.label else { continue };
+        if timeline.is_counters_only() && sent_anywhere(process) {
+            return Vec::new();
+        }
         for socket in process.sockets.values().filter(|socket| !socket.control) {
             if let Some(ends) = socket.ends.as_ref().filter(|ends| ends.protocol == Protocol::Tcp) {
                 add(&label.label, ends.peer.ip(), socket.tx_bytes);
@@ -48,4 +52,11 @@ pub fn of(timeline: &Timeline, nodes: &[NodeRecord]) -> Vec<Served> {
         }
     }
     bytes.into_iter().map(|((from, to), bytes)| Served { from, to, bytes }).collect()
+}
+
+/// Whether datagrams went out over a socket that is not connected to one peer.
+fn sent_anywhere(process: &Process) -> bool {
+    process.sockets.values().filter(|socket| !socket.control && socket.tx_bytes > 0).any(|socket| {
+        socket.ends.as_ref().is_some_and(|ends| ends.protocol == Protocol::Udp && !ends.has_peer())
+    })
 }

@@ -142,9 +142,12 @@ pub fn of(cell: Cell, runs_planned: u32, skipped: Option<String>, runs: &[RunRec
         skipped,
         metrics: metrics.into(),
         phases: PHASES.iter().filter_map(|name| phase(name, &measures)).collect(),
-        served: mean_of(&measures, |run| Some(served(&run.served))).map(|[seeders, leechers]| {
-            ServedSummary { from_seeders_bytes: seeders, from_leechers_bytes: leechers }
-        }),
+        served: mean_of(&measures, |run| (!run.served.is_empty()).then(|| served(&run.served))).map(
+            |[seeders, leechers]| ServedSummary {
+                from_seeders_bytes: seeders,
+                from_leechers_bytes: leechers,
+            },
+        ),
         cost: cost(&measures),
         capture_bytes: runs.iter().filter_map(|run| run.capture_bytes).sum(),
     }

@@ -42,7 +42,7 @@ pub fn record(work: impl FnOnce()) -> Recorded {
 
 /// The same, with other settings.
 pub fn record_with(settings: &Settings, work: impl FnOnce(&Recording)) -> Recorded {
-    record_nobody(settings, |recording| {
+    record_others_with(settings, |recording| {
         recording.register(std::process::id()).expect("register this process");
         work(recording);
     })
@@ -50,7 +50,7 @@ pub fn record_with(settings: &Settings, work: impl FnOnce(&Recording)) -> Record
 
 /// Records only processes that `work` registers.
 pub fn record_others(work: impl FnOnce(&Recording)) -> Recorded {
-    record_nobody(&Settings::default(), work)
+    record_others_with(&Settings::default(), work)
 }
 
 /// Records this process into a capture that stays.
@@ -61,7 +61,8 @@ pub fn record_to(path: &Path, work: impl FnOnce()) {
     });
 }
 
-fn record_nobody(settings: &Settings, work: impl FnOnce(&Recording)) -> Recorded {
+/// The same, with other settings.
+pub fn record_others_with(settings: &Settings, work: impl FnOnce(&Recording)) -> Recorded {
     // On a disk: /tmp may be memory, which has no direct I/O.
     let folder = tempfile::tempdir_in("/var/tmp").expect("make a folder");
     let path = folder.path().join("run.capture");

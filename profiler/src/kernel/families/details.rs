@@ -10,6 +10,8 @@ pub struct Detail {
     pub name: &'static str,
     /// What a report lacks without it.
     pub counts: &'static str,
+    /// As of a [`Family`](super::Family).
+    pub is_counter: bool,
     /// Where the kernel says it, the newest way first; any one is enough.
     parts: &'static [Part],
 }
@@ -24,11 +26,13 @@ pub const DETAILS: &[Detail] = &[
     Detail {
         name: "CPU quota",
         counts: "stays off the CPU because of a quota, which are run queue time without it",
+        is_counter: false,
         parts: &[Part::Fields(&[TaskThrottled]), Part::Fields(&[TaskQueue, QueueThrottled])],
     },
     Detail {
         name: "pinned pages",
         counts: "whose direct I/O it is, from memory that is not anonymous",
+        is_counter: true,
         parts: &[Part::Enumerator("BIO_PAGE_PINNED")],
     },
 ];

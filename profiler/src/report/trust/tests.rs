@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    capture::{Losses, MilestoneName, Record, ThreadState, Waits},
+    capture::{LEFT_OUT, Losses, MilestoneName, Record, ThreadState, Waits},
+    kernel::families::SCHEDULING,
     report::{self, Verdict},
     timeline::sample::*,
 };
@@ -29,6 +30,14 @@ fn with(more: impl IntoIterator<Item = Record>) -> Vec<Record> {
 
 fn without(unwanted: impl Fn(&Record) -> bool) -> Vec<Record> {
     records().into_iter().filter(|record| !unwanted(record)).collect()
+}
+
+#[test]
+fn what_nobody_asked_for_is_left_out_and_no_doubt() {
+    let records = with([family(SCHEDULING, Some(LEFT_OUT))]);
+    check("counters alone", records.clone(), &[]);
+    let trust = report::build(&timeline(records)).trust;
+    assert_eq!((trust.probes_left_out, trust.probes_missing), (vec![SCHEDULING.to_owned()], vec![]));
 }
 
 #[test]
