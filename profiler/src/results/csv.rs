@@ -43,6 +43,7 @@ fn columns(summary: &Summary) -> Vec<(String, String)> {
         ("nodes_cpu_s_mean", number(summary.cost.map(|cost| cost.nodes_cpu_s))),
         ("profiler_and_driver_share_of_host_mean", number(summary.cost.map(|cost| cost.share_of_host))),
         ("profiler_anon_rss_bytes_mean", number(summary.cost.map(|cost| cost.profiler_anon_rss_bytes))),
+        ("dispatch_ns_per_run_mean", number(summary.cost.and_then(|cost| cost.dispatch_ns_per_run))),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();

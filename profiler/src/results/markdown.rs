@@ -174,6 +174,7 @@ fn cost(ran: &[&Summary]) -> Table {
         "driver s",
         "nodes s",
         "profiler and driver, % of the host",
+        "to a probe and back, ns",
         "profiler's memory MiB",
         "captures MiB",
     ];
@@ -185,6 +186,7 @@ fn cost(ran: &[&Summary]) -> Table {
             format!("{:.2}", cost.driver_cpu_s),
             format!("{:.2}", cost.nodes_cpu_s),
             format!("{:.2}", cost.share_of_host * 100.0),
+            cost.dispatch_ns_per_run.map_or_else(String::new, |ns| format!("{ns:.0}")),
             format!("{:.1}", cost.profiler_anon_rss_bytes / MIB),
             format!("{:.1}", summary.capture_bytes as f64 / MIB),
         ]);
@@ -200,7 +202,8 @@ fn cost_note(ran: &[&Summary]) -> String {
     });
     format!(
         "CPU time, means over runs. The share is of what all CPUs of the host could do in the time of the recording: \
-         {:.2} % over\nall runs.",
+         {:.2} % over\nall runs. It has the way to the probes and back at each of their runs, except where its column is \
+         empty: there it was\nnot measured in every run.",
         used_s / host_s * 100.0
     )
 }
@@ -292,6 +295,7 @@ mod tests {
         let lossy = runs[1].measures.as_mut().expect("complete");
         lossy.degraded = vec!["3 × ring_full: records are missing".to_owned()];
         let text = render(&manifest, &[summary::of(CELL, 3, None, &runs)]);
+        assert!(text.contains("| 1.00                               | 60 "), "{text}");
         for part in [
             "2 of 3 runs complete",
             "Linux 6.18, 2 CPUs",

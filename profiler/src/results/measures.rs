@@ -72,6 +72,9 @@ pub struct Cost {
     pub driver_cpu_s: f64,
     pub nodes_cpu_s: f64,
     pub profiler_anon_rss_bytes: Option<u64>,
+    /// What it took to reach a probe and to come back. Where it was not measured, `profiler_cpu_s` is without it.
+    #[serde(default)]
+    pub dispatch_ns_per_run: Option<f64>,
 }
 
 impl Cost {
@@ -113,6 +116,7 @@ pub fn of(report: &Report, timeline: &Timeline, nodes: &[NodeRecord]) -> Measure
             driver_cpu_s: report.transfers.iter().filter_map(|t| Some(t.polling.as_ref()?.cpu_s)).sum(),
             nodes_cpu_s: nodes_cpu_s(report, timeline),
             profiler_anon_rss_bytes: overhead.daemon_anon_rss_bytes,
+            dispatch_ns_per_run: overhead.dispatch_ns_per_run,
         },
         degraded: degraded(report),
         events_lost: events_lost(report),

@@ -85,6 +85,8 @@ pub struct CostSummary {
     /// Profiler and driver, of that.
     pub share_of_host: f64,
     pub profiler_anon_rss_bytes: f64,
+    /// Where every run has it.
+    pub dispatch_ns_per_run: Option<f64>,
 }
 
 /// A share of a phase by its name.
@@ -227,6 +229,8 @@ fn served(served: &[Served]) -> [f64; 2] {
 }
 
 fn cost(measures: &[&Measures]) -> Option<CostSummary> {
+    let dispatch: Option<Vec<f64>> = measures.iter().map(|run| run.cost.dispatch_ns_per_run).collect();
+    let dispatch_ns_per_run = dispatch.map(|ns| ns.iter().sum::<f64>() / ns.len() as f64);
     let means = mean_of(measures, |run| {
         let cost = &run.cost;
         let rss_bytes = cost.profiler_anon_rss_bytes? as f64;
@@ -241,6 +245,7 @@ fn cost(measures: &[&Measures]) -> Option<CostSummary> {
             host_cpu_s,
             share_of_host,
             profiler_anon_rss_bytes: rss_bytes,
+            dispatch_ns_per_run,
         }
     })
 }
@@ -323,6 +328,7 @@ pub(crate) mod tests {
                     driver_cpu_s: 0.5,
                     nodes_cpu_s: 4.0,
                     profiler_anon_rss_bytes: Some(30 << 20),
+                    dispatch_ns_per_run: Some(60.0),
                 },
                 degraded: Vec::new(),
                 events_lost: 0,
