@@ -168,7 +168,7 @@ impl Watcher {
         let child::Ended { status, cpu_s, was_killed } = child::wait(child, STOP_LIMIT, &tool.to_string())?;
         self.child = None;
         // Of our own tool that is a fault. What others cost while the load worked is known nevertheless.
-        if was_killed && tool == Tool::Profiler {
+        if was_killed && tool.is_ours() {
             bail!("{tool} did not end within {} s of Ctrl-C", STOP_LIMIT.as_secs());
         }
         // perf ends by the signal that it was sent.

@@ -27,6 +27,8 @@ pub enum Tool {
     Nothing,
     /// `profiler record`
     Profiler,
+    /// `profiler record --probes counters`
+    ProfilerCounters,
     /// One script: bytes by process, time off the CPU, block I/O
     Bpftrace,
     /// `perf record` of the scheduler's events
@@ -39,10 +41,14 @@ impl Tool {
     /// Debian's package, program and version option of a tool that is not ours.
     fn program(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Nothing | Self::Profiler => None,
+            Self::Nothing | Self::Profiler | Self::ProfilerCounters => None,
             Self::Bpftrace => Some(("bpftrace", "bpftrace")),
             Self::PerfRecord | Self::PerfTrace => Some(("perf", "linux-perf")),
         }
+    }
+
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Profiler | Self::ProfilerCounters)
     }
 
     /// Why it cannot be used here.
@@ -64,6 +70,7 @@ impl Tool {
         match self {
             Self::Nothing => "no tool".to_owned(),
             Self::Profiler => "profiler record --pid … --format json".to_owned(),
+            Self::ProfilerCounters => "profiler record --pid … --format json --probes counters".to_owned(),
             Self::Bpftrace => script(&[1, 2]),
             Self::PerfRecord => format!("perf record -a -e {SCHEDULER}"),
             Self::PerfTrace => "perf trace -s -p …".to_owned(),
@@ -75,10 +82,13 @@ impl Tool {
         let list: Vec<String> = pids.iter().map(u32::to_string).collect();
         let mut command = match self {
             Self::Nothing => return Ok(None),
-            Self::Profiler => {
+            Self::Profiler | Self::ProfilerCounters => {
                 let mut command = Command::new(profiler);
                 command.arg("record").args(list.iter().flat_map(|pid| ["--pid", pid]));
                 command.args(["--format", "json", "--output", CAPTURE]);
+                if self == Self::ProfilerCounters {
+                    command.args(["--probes", "counters"]);
+                }
                 command
             }
             Self::Bpftrace => {
@@ -111,7 +121,7 @@ impl Tool {
     pub fn losses(self, folder: &Path) -> Result<Losses> {
         Ok(match self {
             Self::Nothing => Losses::default(),
-            Self::Profiler => losses::of_profiler(
+            Self::Profiler | Self::ProfilerCounters => losses::of_profiler(
                 &serde_json::from_str(&written(folder, "out")?).context("read the profiler's report")?,
             ),
             Self::Bpftrace => losses::of_bpftrace(&(written(folder, "out")? + &written(folder, "err")?)),
@@ -130,6 +140,7 @@ impl Display for Tool {
         f.write_str(match self {
             Self::Nothing => "nothing",
             Self::Profiler => "profiler",
+            Self::ProfilerCounters => "profiler-counters",
             Self::Bpftrace => "bpftrace",
             Self::PerfRecord => "perf-record",
             Self::PerfTrace => "perf-trace",
