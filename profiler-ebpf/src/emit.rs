@@ -22,6 +22,18 @@ static BLOCKS_PER_RING: u32 = 1;
 /// Probes that interrupt each other reserve one after the other, and write side by side.
 #[inline(always)]
 pub fn emit<T: Event>(record: T) {
+    write::<T, false>(record);
+}
+
+/// The same where nothing can interrupt, as in `sched_switch`, whose CPU takes no interrupts: locked instructions are
+/// saved.
+#[inline(always)]
+pub fn emit_alone<T: Event>(record: T) {
+    write::<T, true>(record);
+}
+
+#[inline(always)]
+fn write<T: Event, const ALONE: bool>(record: T) {
     let bytes = const {
         assert!(size_of::<T>().is_multiple_of(8) && size_of::<T>() as u64 <= SPARE_BYTES);
         size_of::<T>() as u64
@@ -37,12 +49,22 @@ pub fn emit<T: Event>(record: T) {
         if unread + MARGIN_BYTES >= u64::from(blocks) * BLOCK_BYTES {
             return lose(Loss::RingFull);
         }
-        let at = atomic::fetch_add(&raw mut (*ends).reserved, bytes);
+        let at = if ALONE {
+            let at = (&raw const (*ends).reserved).read_volatile();
+            atomic::add_alone(&raw mut (*ends).reserved, bytes);
+            at
+        } else {
+            atomic::fetch_add(&raw mut (*ends).reserved, bytes)
+        };
         let block = (at / BLOCK_BYTES) as u32 & (blocks - 1);
         if let Some(block) = RING_BLOCKS.get_ptr_mut(cpu * blocks + block) {
             block.byte_add((at % BLOCK_BYTES) as usize).cast::<T>().write(record);
         }
-        atomic::add(&raw mut (*ends).written, bytes);
+        if ALONE {
+            atomic::add_alone(&raw mut (*ends).written, bytes);
+        } else {
+            atomic::add(&raw mut (*ends).written, bytes);
+        }
     }
 }
 

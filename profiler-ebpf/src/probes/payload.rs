@@ -14,7 +14,7 @@ use profiler_ebpf::abi::{
 };
 
 use crate::{
-    emit::emit,
+    emit::{emit, emit_alone},
     kernel::load,
     maps::PENDING,
     probes::{arrival, destination},
@@ -63,7 +63,7 @@ pub unsafe fn moved(call: &Call) {
             _ => 0,
         };
         if (*pending).empty_calls != 0 || !continues(slot, call, destination) {
-            flush(slot);
+            flush(slot, emit);
             *slot = Payload {
                 kind: Payload::KIND as u32,
                 tid: call.tid,
@@ -126,8 +126,8 @@ pub unsafe fn leave_cpu(thread: *mut Thread, asleep: bool) {
     let Some(pending) = PENDING.get_ptr_mut(0) else { return };
     // SAFETY: this CPU's own element; the caller's thread is a live map value.
     unsafe {
-        flush(&raw mut (*pending).receives);
-        flush(&raw mut (*pending).sends);
+        flush(&raw mut (*pending).receives, emit_alone);
+        flush(&raw mut (*pending).sends, emit_alone);
         (*thread).empty_calls = if asleep { 0 } else { (*pending).empty_calls };
         (*thread).received = if asleep { 0 } else { (*pending).received as u16 };
     }
@@ -157,7 +157,7 @@ unsafe fn continues(slot: *const Payload, call: &Call, destination: Destination)
 }
 
 #[inline(always)]
-unsafe fn flush(slot: *mut Payload) {
+unsafe fn flush(slot: *mut Payload, emit: impl FnOnce(Payload)) {
     // SAFETY: the caller's slot is live.
     unsafe {
         if (*slot).bytes != 0 {

@@ -125,7 +125,7 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
             ThreadState::Blocked
         };
         let (_, elapsed) = enter(thread, next_state, now);
-        atomic::add(&raw mut (*thread).cpu_ns, elapsed);
+        atomic::add_alone(&raw mut (*thread).cpu_ns, elapsed);
         (*thread).switches += 1;
         if (*thread).switches < NAMED_BY {
             // Threads get their names after they have started, as a rule before they first sleep.
@@ -170,7 +170,7 @@ unsafe fn left_unseen(thread: *mut Thread, task: *const u8, off_ns: u64) {
     // SAFETY: the caller's thread is a live map value, its task a task_struct.
     unsafe {
         let (_, ran_ns) = enter(thread, ThreadState::Runqueue, off_ns);
-        atomic::add(&raw mut (*thread).cpu_ns, ran_ns);
+        atomic::add_alone(&raw mut (*thread).cpu_ns, ran_ns);
         (*thread).off_ns = off_ns;
         (*thread).user_stack = -1;
         (*thread).kernel_stack = -1;
@@ -203,17 +203,17 @@ unsafe fn run_again(thread: *mut Thread, task: *const u8, now: u64, registers: R
                 // clock and the switch's: too short to ask what for.
                 let blocked = woken_ns.saturating_sub(was.since_ns()).min(elapsed);
                 waited(thread, Wait::Other, blocked);
-                atomic::add(&raw mut (*thread).runqueue_ns, elapsed - blocked);
+                atomic::add_alone(&raw mut (*thread).runqueue_ns, elapsed - blocked);
             }
             ThreadState::Throttled => {
                 flags = THROTTLED;
-                atomic::add(&raw mut (*thread).throttled_ns, elapsed);
+                atomic::add_alone(&raw mut (*thread).throttled_ns, elapsed);
             }
             _ => {
                 if woken_ns == 0 {
                     flags = PREEMPTED;
                 }
-                atomic::add(&raw mut (*thread).runqueue_ns, elapsed);
+                atomic::add_alone(&raw mut (*thread).runqueue_ns, elapsed);
             }
         }
         span::emit(thread, task, woken_ns, now, flags, registers);

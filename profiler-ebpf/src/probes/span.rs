@@ -70,9 +70,9 @@ pub unsafe fn emit(
             }
             if woken_ns != 0 && span.waker.is_stranger() {
                 span.kind = SpanByStranger::KIND as u32;
-                return emit::emit(SpanByStranger { span, stranger: (*thread).stranger });
+                return emit::emit_alone(SpanByStranger { span, stranger: (*thread).stranger });
             }
         }
-        emit::emit(span);
+        emit::emit_alone(span);
     }
 }
