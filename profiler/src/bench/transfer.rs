@@ -1,7 +1,8 @@
 //! The transfers themselves: all are asked for at once, and watched until the last one is complete.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, TryRecvError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, anyhow, bail};
@@ -14,8 +15,9 @@ use super::task::{Event, Job};
 use super::wait;
 use super::watch::{Transfer, Watch};
 
-/// How long a wish to stop may go unheard.
-const STOP_LATENCY: Duration = Duration::from_millis(100);
+/// How long news wait to be heard. They carry their own times, so nobody has to be woken for each: that cost 0.4 % of
+/// two CPUs with six streams.
+const BETWEEN_NEWS: Duration = Duration::from_millis(20);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// A program that is killed closes its connections before its end can be seen: some 10 ms with a large one.
 const ENDING: Duration = Duration::from_millis(500);
@@ -56,7 +58,7 @@ pub fn run(
     let mut last_look = Instant::now();
     while watches.iter().any(|watch| watch.finished.is_none()) {
         wait::check_stop(stop)?;
-        match events.recv_timeout(STOP_LATENCY) {
+        match events.try_recv() {
             Ok((_, Event::Ready)) => {
                 ready += 1;
                 if ready == watches.len() {
@@ -69,8 +71,8 @@ pub fn run(
             Ok((number, Event::Ended(Err(error)))) => {
                 return Err(explain(&watches[number], actors.nodes, error));
             }
-            Err(RecvTimeoutError::Timeout) => (),
-            Err(RecvTimeoutError::Disconnected) => bail!("the thread of a transfer ended without a word"),
+            Err(TryRecvError::Empty) => thread::sleep(BETWEEN_NEWS),
+            Err(TryRecvError::Disconnected) => bail!("the thread of a transfer ended without a word"),
         }
         if last_look.elapsed() >= BETWEEN_LOOKS {
             last_look = Instant::now();

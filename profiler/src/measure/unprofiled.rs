@@ -10,7 +10,7 @@ use std::{
         mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::{
     bench::{self, AppMilestone, Configuration, Interrupted, Observer, TransferRequest},
     cli,
+    clock::now_ns,
 };
 
 /// How soon a signal is noticed while nothing is said.
@@ -45,10 +46,11 @@ pub fn run(args: &cli::Transfer, stop: &AtomicBool) -> Result<()> {
     if !is_told(&said, stop)? {
         bail!("the input ended before the transfer began");
     }
-    let begun = Instant::now();
-    swarm.transfer(observer, stop)?;
-    let took = begun.elapsed();
-    say(&format!("done {} {}", args.size, took.as_nanos()))?;
+    let begun_ns = now_ns();
+    let transfers = swarm.transfer(observer, stop)?;
+    // When it was complete, not when that was heard.
+    let took_ns = transfers.iter().map(|transfer| transfer.completed_ns.saturating_sub(begun_ns)).max();
+    say(&format!("done {} {}", args.size, took_ns.context("no node downloads")?))?;
     is_told(&said, stop)?;
     if let Some(check) = swarm.verify(stop)?.into_iter().find(|check| !check.is_equal) {
         bail!("{} received another file than was sent: its checksum differs", check.label);
