@@ -18,8 +18,8 @@ const TORRENT_NAME: &str = "payload.torrent";
 pub struct Dataset {
     pub file: PathBuf,
     pub file_size_bytes: u64,
-    /// In hexadecimal, as `sha256sum` prints it.
-    pub sha256: String,
+    /// As in a capture: `xxh128:` and what `xxh128sum` prints.
+    pub checksum: String,
     /// For systems that meet at a tracker.
     pub torrent: Option<Torrent>,
 }
@@ -55,6 +55,6 @@ pub fn received_file(run_folder: &Path, label: &str) -> PathBuf {
 fn write(copies: &[PathBuf], configuration: &Configuration, stop: &AtomicBool) -> Result<Dataset> {
     let file = copies.first().context("the configuration has no seeder")?.clone();
     let file_size_bytes = configuration.file_size_bytes;
-    let sha256 = payload::make(copies, file_size_bytes, u64::from(configuration.repetition), stop)?;
-    Ok(Dataset { file, file_size_bytes, sha256, torrent: None })
+    let checksum = payload::make(copies, file_size_bytes, u64::from(configuration.repetition), stop)?;
+    Ok(Dataset { file, file_size_bytes, checksum, torrent: None })
 }

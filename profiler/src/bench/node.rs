@@ -113,13 +113,13 @@ impl Node {
         met.map_err(|error| newcomer.daemon.explain(error))
     }
 
-    /// SHA-256 of a file of this size that the node has in its own store. To be called when nothing is measured
+    /// The checksum of a file of this size that the node has in its own store. To be called when nothing is measured
     /// any more.
     pub fn read_back(&mut self, reference: &str, file_size_bytes: u64, stop: &AtomicBool) -> Result<String> {
         let reference = reference.to_owned();
         self.ask("hands its file over", OFFER_LIMIT, stop, move |control| {
             let received = stream::receive(control.read_back(&reference)?, file_size_bytes, |_| Ok(()))?;
-            Ok(Some(received.sha256))
+            Ok(Some(received.checksum))
         })
     }
 

@@ -9,9 +9,9 @@ use anyhow::{Context, Result, ensure};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rustix::fs::statvfs;
-use sha2::{Digest, Sha256};
 
-use super::{checksum, wait};
+use super::checksum::Xxh128;
+use super::wait;
 
 const CHUNK_BYTES: u64 = 1 << 20;
 /// How much is written before the disk has to have it. Bounds how long a wish to stop goes unheard.
@@ -19,7 +19,7 @@ const SYNCED_BYTES: u64 = 16 << 20;
 /// What a run writes besides payload: settings, logs, the metadata of file systems.
 const SLACK_BYTES: u64 = 64 << 20;
 
-/// Writes the same random file to each path, and returns its SHA-256.
+/// Writes the same random file to each path, and returns its checksum.
 ///
 /// The files are on disk when this returns: the transfer must not share the disk with the writeback of its
 /// own preparation. Same seed, same bytes, within one build of this program.
@@ -29,7 +29,7 @@ pub fn make(paths: &[PathBuf], size_bytes: u64, seed: u64, stop: &AtomicBool) ->
         files.push(File::create_new(path).with_context(|| format!("create {}", path.display()))?);
     }
     let mut random = SmallRng::seed_from_u64(seed);
-    let mut sha256 = Sha256::new();
+    let mut xxh128 = Xxh128::default();
     let mut chunk = vec![0; CHUNK_BYTES as usize];
     let mut written_bytes = 0;
     while written_bytes < size_bytes {
@@ -37,7 +37,7 @@ pub fn make(paths: &[PathBuf], size_bytes: u64, seed: u64, stop: &AtomicBool) ->
         let length = CHUNK_BYTES.min(size_bytes - written_bytes);
         let chunk = &mut chunk[..length as usize];
         random.fill_bytes(chunk);
-        sha256.update(&chunk);
+        xxh128.update(chunk);
         written_bytes += length;
         let is_due = written_bytes % SYNCED_BYTES == 0 || written_bytes == size_bytes;
         for (file, path) in files.iter_mut().zip(paths) {
@@ -47,7 +47,7 @@ pub fn make(paths: &[PathBuf], size_bytes: u64, seed: u64, stop: &AtomicBool) ->
             }
         }
     }
-    Ok(checksum::hex(sha256))
+    Ok(xxh128.finish())
 }
 
 /// What a run with so many copies of the file takes on the disk.
@@ -79,6 +79,7 @@ pub fn require_space(folder: &Path, copies: u32, size_bytes: u64) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::checksum;
     use std::fs;
 
     #[test]
@@ -88,10 +89,10 @@ mod tests {
         let paths = [folder.join("a"), folder.join("b")];
         let stop = AtomicBool::new(false);
         let size_bytes = CHUNK_BYTES + 7;
-        let sha256 = make(&paths, size_bytes, 1, &stop)?;
+        let sum = make(&paths, size_bytes, 1, &stop)?;
         for path in &paths {
             assert_eq!(fs::metadata(path)?.len(), size_bytes);
-            assert_eq!(checksum::sha256_of_file(path, &stop)?, sha256);
+            assert_eq!(checksum::xxh128_of_file(path, &stop)?, sum);
         }
         fs::remove_dir_all(folder)?;
         Ok(())

@@ -3,9 +3,8 @@
 use std::io::Read;
 
 use anyhow::{Context, Result, ensure};
-use sha2::{Digest, Sha256};
 
-use super::checksum;
+use super::checksum::Xxh128;
 use super::milestones::Sample;
 use crate::clock::now_ns;
 
@@ -16,7 +15,7 @@ const CHUNK_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Received {
     pub reads: u64,
-    pub sha256: String,
+    pub checksum: String,
 }
 
 /// Reads a stream to its end, which is an error if it comes early.
@@ -28,7 +27,7 @@ pub fn receive(
     file_size_bytes: u64,
     mut tell: impl FnMut(Sample) -> Result<()>,
 ) -> Result<Received> {
-    let mut sha256 = Sha256::new();
+    let mut xxh128 = Xxh128::default();
     let mut chunk = vec![0; CHUNK_BYTES];
     let (mut bytes, mut reads) = (0, 0);
     tell(now(bytes))?;
@@ -44,10 +43,10 @@ pub fn receive(
         );
         ensure!(bytes <= file_size_bytes, "the stream has more than the {file_size_bytes} bytes of the file");
         if length == 0 {
-            return Ok(Received { reads, sha256: checksum::hex(sha256) });
+            return Ok(Received { reads, checksum: xxh128.finish() });
         }
         tell(now(bytes))?;
-        sha256.update(&chunk[..length]);
+        xxh128.update(&chunk[..length]);
     }
 }
 

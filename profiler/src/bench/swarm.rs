@@ -78,7 +78,7 @@ pub struct Swarm {
 pub struct FileCheck {
     /// The label of the transfer.
     pub label: String,
-    pub sha256: String,
+    pub checksum: String,
     pub is_equal: bool,
 }
 
@@ -189,9 +189,9 @@ impl Swarm {
         self.nodes().any(|node| node.upload_port.is_some())
     }
 
-    /// SHA-256 of the file that is transferred.
-    pub fn sha256(&self) -> &str {
-        &self.dataset.sha256
+    /// The checksum of the file that is transferred.
+    pub fn checksum(&self) -> &str {
+        &self.dataset.checksum
     }
 
     /// Uploads the file to the first seeder. Only in systems that have uploads; [`offer`](Self::offer) then
@@ -259,14 +259,14 @@ impl Swarm {
         let leechers = nodes.iter_mut().filter(|node| node.process.role == Role::Leecher);
         let checks = leechers.map(|node| {
             let label = node.process.label.clone();
-            let sha256 = match outcomes.get(&label) {
-                Some(Outcome::Received { sha256 }) => Ok(sha256.clone()),
+            let checksum = match outcomes.get(&label) {
+                Some(Outcome::Received { checksum }) => Ok(checksum.clone()),
                 Some(Outcome::Held) => node.read_back(reference, dataset.file_size_bytes, stop),
-                _ => checksum::sha256_of_file(&received_file(run.folder(), &label), stop),
+                _ => checksum::xxh128_of_file(&received_file(run.folder(), &label), stop),
             };
-            let sha256 = sha256.with_context(|| format!("verify the file of {label}"))?;
-            let is_equal = sha256 == dataset.sha256;
-            Ok(FileCheck { label, sha256, is_equal })
+            let checksum = checksum.with_context(|| format!("verify the file of {label}"))?;
+            let is_equal = checksum == dataset.checksum;
+            Ok(FileCheck { label, checksum, is_equal })
         });
         checks.collect()
     }

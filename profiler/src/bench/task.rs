@@ -40,7 +40,7 @@ pub enum Outcome {
     /// The file, in a store of the node's own.
     Held,
     /// Its checksum: the file was read and not kept.
-    Received { sha256: String },
+    Received { checksum: String },
     /// By what others ask for the file that was uploaded.
     Offered { reference: String },
 }
@@ -98,7 +98,7 @@ fn run(task: &mut Task, start: &Receiver<()>, tell: impl Fn(Event) -> Result<()>
             Download::Held => (poll(control)?, Outcome::Held),
             Download::Streamed(reader) => {
                 let received = stream::receive(reader, task.file_size_bytes, sampled)?;
-                (received.reads, Outcome::Received { sha256: received.sha256 })
+                (received.reads, Outcome::Received { checksum: received.checksum })
             }
         },
     };

@@ -69,13 +69,14 @@ pub struct Polling {
     pub cpu_ns: u64,
 }
 
-/// The file as it was sent and as it was received, compared after the recording.
+/// The file as it was sent and as it was received, compared after the recording: `xxh128:` and hexadecimal digits. Older
+/// captures have those of the SHA-256, without a name in front.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Checksum {
     /// The transfer's label.
     pub label: String,
-    pub sent_sha256: String,
-    pub received_sha256: String,
+    pub sent: String,
+    pub received: String,
 }
 
 impl fmt::Display for MilestoneName {

@@ -87,8 +87,8 @@ pub fn run(
     for check in &checks {
         detached.out.push(&Record::Checksum(Checksum {
             label: check.label.clone(),
-            sent_sha256: swarm.sha256().to_owned(),
-            received_sha256: check.sha256.clone(),
+            sent: swarm.checksum().to_owned(),
+            received: check.checksum.clone(),
         }))?;
     }
     detached.complete("the transfers were complete")?;

@@ -105,6 +105,7 @@ fn the_json_has_the_names_of_the_design() {
             ("transfers.0.throughput.still_dirty_bytes", "262144"),
             ("transfers.0.polling", r#"{"cpu_s":0.003,"polls":17}"#),
             ("transfers.0.checksum.matched", "true"),
+            ("transfers.0.checksum.received", "\"xxh128:5feceb66d41126992bff\""),
             ("processes.1.program", "\"Daemon 1.2\""),
             ("agreement.difference_bytes", "0"),
         ],

@@ -24,7 +24,7 @@ pub struct TransferReport {
     pub throughput: Throughput,
     /// What it took to ask the application for its milestones.
     pub polling: Option<Polling>,
-    /// SHA-256 of what was sent and of what was received.
+    /// Of what was sent and of what was received.
     pub checksum: Option<Checksum>,
 }
 
@@ -37,8 +37,9 @@ pub struct Polling {
 #[derive(Clone, Debug, Serialize)]
 pub struct Checksum {
     pub matched: bool,
-    pub sent_sha256: String,
-    pub received_sha256: String,
+    /// The name of the algorithm, a colon and hexadecimal digits.
+    pub sent: String,
+    pub received: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -156,11 +157,16 @@ pub(super) fn report(
             .as_ref()
             .map(|polling| Polling { polls: polling.polls, cpu_s: seconds(polling.cpu_ns) }),
         checksum: timed.checksum.as_ref().map(|checksum| Checksum {
-            matched: checksum.sent_sha256 == checksum.received_sha256,
-            sent_sha256: checksum.sent_sha256.clone(),
-            received_sha256: checksum.received_sha256.clone(),
+            matched: checksum.sent == checksum.received,
+            sent: named(&checksum.sent),
+            received: named(&checksum.received),
         }),
     }
+}
+
+/// A checksum with the name of its algorithm, which older captures lack: they have SHA-256.
+fn named(checksum: &str) -> String {
+    if checksum.contains(':') { checksum.to_owned() } else { format!("sha256:{checksum}") }
 }
 
 /// Only for one leecher: several send to each other, and the sums of roles do not compare.

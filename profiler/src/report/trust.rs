@@ -275,7 +275,7 @@ fn judge_transfer(transfer: &FoundTransfer, reasons: &mut Vec<String>) {
         return;
     };
     if let Some(checksum) = &transfer.timed.checksum
-        && checksum.sent_sha256 != checksum.received_sha256
+        && checksum.sent != checksum.received
     {
         reasons.push(format!("transfer {label}: the received file is not the one that was sent"));
     }

@@ -69,7 +69,7 @@ pub fn records() -> Vec<Record> {
         claim(MilestoneName::P90, 400, SIZE_BYTES / 10 * 9),
         claim(MilestoneName::P100, 440, SIZE_BYTES),
         polling(),
-        checksum("5feceb66"),
+        checksum("5feceb66d41126992bff"),
     ]);
     records.push(process(SEEDER, "seeder-daemon", 3_300, PEER_BYTES));
     records.push(process(LEECHER, "leecher-daemon", PEER_BYTES, 3_300));
@@ -174,12 +174,12 @@ pub fn polling() -> Record {
     Record::Polling(Polling { label: "leecher-1".to_owned(), polls: 17, cpu_ns: 3 * MS })
 }
 
-/// `5feceb66` was sent.
+/// `5feceb66d41126992bff` was sent.
 pub fn checksum(received: &str) -> Record {
     Record::Checksum(Checksum {
         label: "leecher-1".to_owned(),
-        sent_sha256: "5feceb66".to_owned(),
-        received_sha256: received.to_owned(),
+        sent: "xxh128:5feceb66d41126992bff".to_owned(),
+        received: format!("xxh128:{received}"),
     })
 }
 

@@ -276,14 +276,14 @@ fn throughput(transfer: &TransferReport) -> Table {
     }
     if let Some(checksum) = &transfer.checksum {
         let verdict = if checksum.matched { "matched" } else { "DIFFERS" };
-        rows.add_row(["SHA-256 received".to_owned(), verdict.to_owned(), short(&checksum.received_sha256)]);
+        rows.add_row(["checksum received".to_owned(), verdict.to_owned(), short(&checksum.received)]);
     }
     rows
 }
 
-/// Enough of a checksum to tell it by; the JSON has all of it.
-fn short(sha256: &str) -> String {
-    clean(sha256).chars().take(16).collect()
+/// The name of a checksum and enough digits to tell it by; the JSON has all of them.
+fn short(checksum: &str) -> String {
+    clean(checksum).chars().take(21).collect()
 }
 
 fn title(milestone: crate::capture::MilestoneName) -> String {

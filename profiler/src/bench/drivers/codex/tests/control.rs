@@ -6,7 +6,7 @@ use super::super::rest::Rest;
 use super::super::stub::{Answer, Request, Then, json, recorded, serve};
 use super::super::{Node, era};
 use super::{
-    DEBUG_INFO, LIMITS, NOT_FOUND, PEER_ID_TEXT, STREAM_BYTES, STREAM_SHA256, check_error, part_of_stream,
+    DEBUG_INFO, LIMITS, NOT_FOUND, PEER_ID_TEXT, STREAM_BYTES, STREAM_CHECKSUM, check_error, part_of_stream,
 };
 use crate::bench::drivers::{Control, Download};
 use crate::bench::stream;
@@ -66,7 +66,7 @@ fn later_eras_are_asked_for_their_progress() {
     assert_eq!(node.bytes_there().unwrap(), 65536);
     assert_eq!(node.bytes_there().unwrap(), 1_048_577, "the node has forgotten what was complete");
     let read = stream::receive(node.read_back("zDv").unwrap(), STREAM_BYTES, |_| Ok(()));
-    assert_eq!(read.unwrap().sha256, STREAM_SHA256);
+    assert_eq!(read.unwrap().checksum, STREAM_CHECKSUM);
     let heads: Vec<_> = requests.iter().skip(2).map(|request| request.head).collect();
     for (head, expected) in heads.iter().zip([
         "post /api/storage/v1/data/zdv/network ",

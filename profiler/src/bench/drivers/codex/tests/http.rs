@@ -7,7 +7,7 @@ use super::super::rest::{From, Limits, Rest};
 use super::super::stub::{Answer, Then, json, recorded, serve};
 use super::super::{era, intake};
 use super::{
-    DEBUG_INFO, NOT_FOUND, PEER_ID_TEXT, STREAM_BYTES, STREAM_SHA256, check_error, client, part_of_stream,
+    DEBUG_INFO, NOT_FOUND, PEER_ID_TEXT, STREAM_BYTES, STREAM_CHECKSUM, check_error, client, part_of_stream,
 };
 use crate::bench::stream;
 
@@ -142,7 +142,7 @@ fn a_stream_is_hashed_as_it_comes() {
         told.push(sample.bytes);
         Ok(())
     });
-    assert_eq!(received.unwrap().sha256, STREAM_SHA256);
+    assert_eq!(received.unwrap().checksum, STREAM_CHECKSUM);
     assert_eq!((told[0], told.last()), (0, Some(&STREAM_BYTES)));
     assert!(told.is_sorted());
 }
