@@ -6,6 +6,7 @@ mod inodes;
 mod last_switch;
 pub mod open;
 mod sockets;
+mod table;
 mod threads;
 
 use std::{
@@ -64,7 +65,7 @@ impl Sweep {
             sockets: Sockets::new(ebpf)?,
             devices: take(ebpf, "DEVICES")?,
             credits: take(ebpf, "CREDITS")?,
-            inodes: Inodes::new(take(ebpf, "INODE_USES")?, take(ebpf, "INODE_IO")?),
+            inodes: Inodes::new(ebpf)?,
             namespaces: Namespaces::with_own(),
             losses: take_counter(ebpf, "LOSSES")?,
             switches_unseen: 0,

@@ -1,9 +1,8 @@
 //! Files: what changed since the last record of each, and which of them the kernel's tables can forget.
 
-use std::collections::HashMap;
-
 use anyhow::Result;
-use aya::maps::{HashMap as BpfHashMap, MapData};
+use aya::Ebpf;
+use foldhash::{HashMap, HashMapExt as _};
 use profiler_ebpf::abi::{
     disk::WRITE,
     owners::{InodeIo, InodeIoKey, InodeKey, InodeUse, InodeUseKey, OTHERS},
@@ -15,7 +14,7 @@ use crate::{
     decode,
 };
 
-use super::remove;
+use super::{remove, table::Table};
 
 /// A file that nobody has touched for so long is forgotten if all that was dirtied is on a device.
 const SETTLED_NS: u64 = 5_000_000_000;
@@ -28,8 +27,8 @@ const PARTS: u64 = 50;
 
 /// The maps of files, and what of them is in the capture already.
 pub struct Inodes {
-    uses: BpfHashMap<MapData, InodeUseKey, InodeUse>,
-    io: BpfHashMap<MapData, InodeIoKey, InodeIo>,
+    uses: Table<InodeUseKey, InodeUse>,
+    io: Table<InodeIoKey, InodeIo>,
     written_uses: HashMap<InodeUseKey, InodeUse>,
     written_io: HashMap<InodeIoKey, InodeIo>,
     changed_ns: HashMap<Topic, u64>,
@@ -46,18 +45,16 @@ fn topic(key: &InodeUseKey) -> Topic {
 }
 
 impl Inodes {
-    pub fn new(
-        uses: BpfHashMap<MapData, InodeUseKey, InodeUse>,
-        io: BpfHashMap<MapData, InodeIoKey, InodeIo>,
-    ) -> Self {
-        Self {
-            uses,
-            io,
+    /// Takes the maps out of the object; the probes keep theirs.
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self {
+            uses: Table::take(ebpf, "INODE_USES")?,
+            io: Table::take(ebpf, "INODE_IO")?,
             written_uses: HashMap::new(),
             written_io: HashMap::new(),
             changed_ns: HashMap::new(),
             due_ns: 0,
-        }
+        })
     }
 
     /// Like [`Inodes::write`], but not too often.
@@ -76,10 +73,11 @@ impl Inodes {
     /// Writes what changed since the last time.
     pub fn write(&mut self, out: &mut Writer) -> Result<()> {
         let at_ns = now_ns();
-        for entry in self.uses.iter() {
-            let (key, now) = entry?;
-            self.changed_ns.entry(topic(&key)).or_insert(at_ns);
-            let before = self.written_uses.insert(key, now).unwrap_or_default();
+        for (key, now) in self.uses.read()? {
+            let before = self.written_uses.insert(key, now).unwrap_or_else(|| {
+                self.changed_ns.entry(topic(&key)).or_insert(at_ns);
+                InodeUse::default()
+            });
             let since_last = InodeUse {
                 cached_bytes: now.cached_bytes - before.cached_bytes,
                 dirtied_bytes: now.dirtied_bytes - before.dirtied_bytes,
@@ -89,8 +87,7 @@ impl Inodes {
                 out.push(&Record::InodeUse(decode::inode_use(at_ns, &key, &since_last)))?;
             }
         }
-        for entry in self.io.iter() {
-            let (key, now) = entry?;
+        for (key, now) in self.io.read()? {
             let before = self.written_io.insert(key, now).unwrap_or_default();
             let since_last = InodeIo { bytes: now.bytes - before.bytes, bios: now.bios - before.bios };
             if since_last.bios > 0 {
@@ -116,16 +113,16 @@ impl Inodes {
         for (inode, process) in over {
             self.changed_ns.remove(&(inode, process));
             // The entry that makes it known goes first: a target that uses it meanwhile makes all of them anew.
-            remove(&mut self.uses, &InodeUseKey { inode, process })?;
+            remove(&mut self.uses.map, &InodeUseKey { inode, process })?;
         }
         let Self { uses, io, written_uses, written_io, changed_ns, .. } = self;
         for (key, _) in written_uses.extract_if(|key, _| !changed_ns.contains_key(&topic(key))) {
             if key.process != OTHERS {
-                remove(uses, &key)?;
+                remove(&mut uses.map, &key)?;
             }
         }
         for (key, _) in written_io.extract_if(|key, _| !changed_ns.contains_key(&(key.inode, OTHERS))) {
-            remove(io, &key)?;
+            remove(&mut io.map, &key)?;
         }
         Ok(())
     }

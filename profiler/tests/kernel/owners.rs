@@ -1,6 +1,11 @@
 //! Files whose pages one process dirties, and another process or a kernel thread moves to the device.
 
-use std::{fs::File, os::fd::AsRawFd as _, thread, time::Duration};
+use std::{
+    fs::{self, File},
+    os::fd::AsRawFd as _,
+    thread,
+    time::Duration,
+};
 
 use profiler::capture::Operation::{self, Write};
 
@@ -58,6 +63,18 @@ fn a_buffered_write_belongs_to_its_writer() {
     });
     check("written and synced", credited(&recorded, std::process::id(), Write), 32 * MIB);
     check("dirtied", recorded.own().dirtied_bytes, 32 * MIB);
+}
+
+#[test]
+fn each_of_some_thousand_files_counts() {
+    let folder = folder();
+    let recorded = record(|| {
+        for number in 0..3000 {
+            fs::write(folder.path().join(number.to_string()), [7]).unwrap();
+        }
+    });
+    // A page each.
+    check("dirtied", recorded.own().dirtied_bytes, 3000 * 4096);
 }
 
 #[test]
