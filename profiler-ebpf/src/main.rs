@@ -3,6 +3,7 @@
 #![cfg_attr(not(target_arch = "bpf"), allow(dead_code, reason = "the host build only checks the probes"))]
 
 mod atomic;
+mod counters;
 mod emit;
 mod ids;
 mod kernel;

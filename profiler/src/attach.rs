@@ -83,7 +83,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .btf(Some(&kernel))
         .override_global("OFFSETS", &offsets, true)
         .override_global("STRIDE_BYTES", &settings.stride_bytes, true)
-        .override_global("RECORD_CALLS", &u32::from(settings.probes == families::Probes::All), true)
+        .override_global("COUNTERS_ALONE", &u32::from(settings.probes == families::Probes::Counters), true)
         .override_global("CONTROL_PORTS", &control_ports, true)
         .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
         .override_global("NONAGLE_BIT", &nonagle_bit, true)

@@ -8,6 +8,7 @@ use aya_ebpf::{
 use profiler_ebpf::abi::fields::Field;
 
 use crate::{
+    counters,
     emit::now_ns,
     kernel::{load, offset},
     maps::COMMANDS,
@@ -74,6 +75,9 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: argument 0 is a task_struct, `signal` one of its pointers; the slot is live.
     unsafe {
         let task: *const u8 = ctx.arg(0);
+        if counters::alone() {
+            sched::end_unseen(task, process, now_ns());
+        }
         let signal = task.add(offset(Field::TaskSignal)).cast::<*const u8>().read_volatile();
         if load::<i32>(signal, Field::SignalLive) == 0 {
             (*process).exited_ns = now_ns();

@@ -138,14 +138,37 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
         }
         if next_state == ThreadState::Dead {
             // The switching task is still the current one here.
-            (*thread).comm = bpf_get_current_comm().unwrap_or_default();
-            (*thread).rchar = load(task, Field::TaskRchar);
-            (*thread).wchar = load(task, Field::TaskWchar);
-            (*thread).read_bytes = load(task, Field::TaskReadBytes);
-            (*thread).write_bytes = load(task, Field::TaskWriteBytes);
-            (&raw mut (*thread).exited_ns).write_volatile(now);
+            note_end(thread, task, now);
         }
         matches!(next_state, ThreadState::Blocked | ThreadState::Raced)
+    }
+}
+
+/// Ends the entry of a thread whose last switch nobody sees, as it exits: for its accounting.
+#[inline(always)]
+pub unsafe fn end_unseen(task: *const u8, process: *mut Process, now: u64) {
+    // SAFETY: the caller's task is the current one, its process a live slot; map values are live.
+    unsafe {
+        if has(Field::TaskRchar)
+            && let Some(thread) = threads::find(task, process)
+        {
+            enter(thread, ThreadState::Dead, now);
+            note_end(thread, task, now);
+        }
+    }
+}
+
+/// Keeps what the kernel knows of a thread that ends, the current one.
+#[inline(always)]
+unsafe fn note_end(thread: *mut Thread, task: *const u8, now: u64) {
+    // SAFETY: the caller's thread is a live map value, its task a task_struct.
+    unsafe {
+        (*thread).comm = bpf_get_current_comm().unwrap_or_default();
+        (*thread).rchar = load(task, Field::TaskRchar);
+        (*thread).wchar = load(task, Field::TaskWchar);
+        (*thread).read_bytes = load(task, Field::TaskReadBytes);
+        (*thread).write_bytes = load(task, Field::TaskWriteBytes);
+        (&raw mut (*thread).exited_ns).write_volatile(now);
     }
 }
 

@@ -21,7 +21,7 @@ use profiler_ebpf::abi::{
 };
 
 use crate::{
-    atomic,
+    atomic, counters,
     emit::{emit, now_ns},
     kernel::{cookie, load},
     probes::{
@@ -35,10 +35,6 @@ use crate::{
 /// Peer payload between two progress records; set by the daemon from the size of the transfer.
 #[unsafe(no_mangle)]
 static STRIDE_BYTES: u64 = 64 << 10;
-
-/// 0: calls are counted, and nothing is recorded of each. Set by the daemon.
-#[unsafe(no_mangle)]
-static RECORD_CALLS: u32 = 1;
 
 const MSG_PEEK: i32 = 0x2;
 const MSG_ERRQUEUE: i32 = 0x2000;
@@ -97,9 +93,8 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
             (IPPROTO_UDP, Direction::Tx) => &raw mut (*process).udp_tx_bytes,
             _ => return,
         };
-        let records_calls = (&raw const RECORD_CALLS).read_volatile() != 0;
         if result == NOTHING_THERE {
-            if records_calls {
+            if !counters::alone() {
                 payload::found_nothing();
             }
             return;
@@ -110,7 +105,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         let now = now_ns();
         let cookie = cookie(sk);
         let serial = (*process).serial;
-        if records_calls && direction == Direction::Rx {
+        if !counters::alone() && direction == Direction::Rx {
             payload::received();
         }
         let key = SocketKey { cookie, process: serial };
@@ -130,7 +125,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         }
         let tid = load(task, Field::TaskPid);
         count_peer(process, tid, cookie, direction, bytes, now);
-        if !records_calls {
+        if counters::alone() {
             return;
         }
         let way = if direction == Direction::Rx { RECEIVED } else { SENT };

@@ -24,8 +24,8 @@ pub struct ProcessReport {
     pub network: NetworkBytes,
     pub peers: Vec<PeerReport>,
     pub disk: DiskBytes,
-    /// Of all threads together.
-    pub time: ThreadTime,
+    /// Of all threads together. Missing where scheduling was not recorded.
+    pub time: Option<ThreadTime>,
     pub threads: Vec<ThreadReport>,
     /// Of its first thread, over the time that it was recorded.
     pub path: Option<ProcessPath>,
@@ -99,7 +99,7 @@ impl ProcessReport {
     /// Whether it ran or moved a byte.
     pub fn did_something(&self) -> bool {
         let Self { network, disk, time, .. } = self;
-        time.cpu_ns > 0 || network.moved() || disk.moved()
+        time.is_some_and(|time| time.cpu_ns > 0) || network.moved() || disk.moved()
     }
 }
 
@@ -124,7 +124,7 @@ pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<Pr
         .filter_map(|process| {
             let totals = process.totals.as_ref()?;
             let peers = peers(process);
-            let threads = threads(timeline, process, evidence);
+            let threads = evidence.map(|evidence| threads(timeline, process, evidence));
             Some(ProcessReport {
                 pid: totals.pid,
                 comm: totals.comm.clone(),
@@ -134,11 +134,13 @@ pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<Pr
                 network: network(totals, &peers),
                 peers,
                 disk: disk(timeline, process),
-                time: threads.iter().fold(ThreadTime::default(), |mut sum, thread| {
-                    sum += thread.time;
-                    sum
+                time: threads.as_ref().map(|threads| {
+                    threads.iter().fold(ThreadTime::default(), |mut sum, thread| {
+                        sum += thread.time;
+                        sum
+                    })
                 }),
-                threads,
+                threads: threads.unwrap_or_default(),
                 path: evidence.and_then(|evidence| path(timeline, evidence, totals)),
             })
         })
@@ -154,10 +156,10 @@ pub(super) fn time(timeline: &Timeline, process: &Process) -> ThreadTime {
     time
 }
 
-fn threads(timeline: &Timeline, process: &Process, evidence: Option<&Evidence>) -> Vec<ThreadReport> {
+fn threads(timeline: &Timeline, process: &Process, evidence: &Evidence) -> Vec<ThreadReport> {
     let threads = process.threads.values().map(|thread| {
         let mut time = ThreadTime::of(thread, timeline.whole_until_ns());
-        let states = evidence.and_then(|evidence| by_spans(evidence, thread));
+        let states = by_spans(evidence, thread);
         time.set_lock_ns(states.map_or(0, |states| states.wait_lock_ns));
         ThreadReport { tid: thread.tid, comm: thread.comm.clone(), time }
     });

@@ -55,7 +55,9 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
     reasons.extend(transfers.iter().flat_map(|transfer| lossy(timeline, transfer)));
     reasons.extend(missing(timeline));
     reasons.extend(timeline.processes.values().filter_map(bypassed));
-    reasons.extend(sums(timeline));
+    if evidence.is_some() {
+        reasons.extend(sums(timeline));
+    }
     reasons.extend(evidence.into_iter().flat_map(|evidence| spans(timeline, evidence)));
     if let (true, Ending::Complete, Some(size_bytes)) =
         (transfers.is_empty(), &timeline.ending, timeline.start.size_bytes)

@@ -130,7 +130,7 @@ fn nodes_cpu_s(report: &Report, timeline: &Timeline) -> f64 {
             .processes
             .iter()
             .filter(|process| process.role.is_some())
-            .map(|process| process.time.cpu_ns)
+            .filter_map(|process| Some(process.time?.cpu_ns))
             .sum()
     } else {
         let readings = timeline.witnesses.processes.iter();

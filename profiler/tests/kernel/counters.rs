@@ -21,6 +21,7 @@ use crate::{
 };
 
 const PAYLOAD_BYTES: u64 = 12_345_678;
+const FILE_BYTES: usize = 50_000_000;
 
 fn counters() -> Settings {
     Settings { probes: Probes::Counters, ..Settings::default() }
@@ -42,6 +43,9 @@ fn counters_are_exact_without_the_other_probes() {
             datagrams.send_to(&[7; 1201], datagrams.local_addr().unwrap()).unwrap();
             assert_eq!(datagrams.recv(&mut [0; 2000]).unwrap(), 1201);
         }
+        let ended =
+            thread::spawn(|| tempfile::tempfile_in("/var/tmp").unwrap().write_all(&[7; FILE_BYTES]).unwrap());
+        ended.join().unwrap();
     });
     let expected = [(0, PAYLOAD_BYTES), (PAYLOAD_BYTES, 0), (120_100, 120_100)];
     for ((port, protocol), expected) in
@@ -56,7 +60,12 @@ fn counters_are_exact_without_the_other_probes() {
         timeline.events.spans.is_empty() && timeline.events.payloads.is_empty(),
         "nothing else is recorded"
     );
-    let trust = report::build(timeline).trust;
+    let report = report::build(timeline);
+    let [own] = &report.processes[..] else { panic!("one process: {:#?}", report.processes) };
+    // A thread's accounting ends with it.
+    assert!(own.disk.file_written_bytes >= FILE_BYTES as u64, "{:?}", own.disk);
+    assert!(own.time.is_none() && own.threads.is_empty(), "nothing is known of time");
+    let trust = report.trust;
     assert_eq!((trust.verdict, &trust.reasons), (Verdict::Complete, &vec![]));
     for family in [SCHEDULING, CONTEXTS] {
         assert!(trust.probes_left_out.iter().any(|name| name == family), "{:?}", trust.probes_left_out);

@@ -31,7 +31,7 @@ pub fn paths(processes: &[ProcessReport]) -> String {
     let mut active: Vec<&ProcessReport> =
         processes.iter().filter(|process| process.did_something()).collect();
     let short = active.len().saturating_sub(PROCESSES);
-    active.sort_by_key(|process| std::cmp::Reverse(process.time.lifetime_ns));
+    active.sort_by_key(|process| std::cmp::Reverse(process.time.map_or(0, |time| time.lifetime_ns)));
     active.truncate(PROCESSES);
     let rows: Vec<Row> = active
         .into_iter()

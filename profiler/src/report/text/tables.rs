@@ -150,10 +150,12 @@ pub fn disk(processes: &[ProcessReport]) -> String {
 
 /// A row for each process, and one for each of its threads that ran. States that nobody was in are left out.
 pub fn time(processes: &[ProcessReport]) -> String {
-    let active: Vec<&ProcessReport> = processes.iter().filter(|process| process.did_something()).collect();
+    let active = processes.iter().filter(|process| process.did_something());
+    let active: Vec<(&ProcessReport, ThreadTime)> =
+        active.filter_map(|process| Some((process, process.time?))).collect();
     let shown: Vec<State> = STATES
         .into_iter()
-        .filter(|(_, ns)| active.iter().any(|process| seconds(ns(&process.time)) != seconds(0)))
+        .filter(|(_, ns)| active.iter().any(|(_, time)| seconds(ns(time)) != seconds(0)))
         .collect();
     let head: Vec<&str> =
         ["process", "thread", "user %"].into_iter().chain(shown.iter().map(|(name, _)| *name)).collect();
@@ -166,8 +168,8 @@ pub fn time(processes: &[ProcessReport]) -> String {
             .chain(states)
             .collect()
     };
-    for process in active {
-        rows.add_row(row(name(process.name()), format!("all {}", process.time.threads), &process.time));
+    for (process, time) in active {
+        rows.add_row(row(name(process.name()), format!("all {}", time.threads), &time));
         let ran = process.threads.iter().filter(|thread| thread.time.cpu_ns > 0 && process.threads.len() > 1);
         for thread in ran {
             rows.add_row(row(Cell::new(""), format!("{} {}", clean(&thread.comm), thread.tid), &thread.time));
