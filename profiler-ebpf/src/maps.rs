@@ -14,8 +14,8 @@ use profiler_ebpf::abi::{
     payload::Pending,
     rings::{Block, RingEnds},
     sched::{THREAD_SLOTS, Thread, ThreadKey},
-    sockets::{SOCKET_USE_SLOTS, Socket, SocketKey, SocketUse},
-    target::{PROCESS_SLOTS, Process},
+    sockets::{LAST_USES, SOCKET_USE_SLOTS, Socket, SocketKey, SocketUse},
+    target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
     traffic::Traffic,
 };
 
@@ -61,6 +61,10 @@ pub static FREE_USES: Queue<u32> = Queue::with_max_entries(SOCKET_USE_SLOTS, 0);
 /// Where in `SOCKET_USES` a use stands.
 #[map]
 pub static USE_OF: HashMap<SocketKey, u32> = HashMap::with_max_entries(SOCKET_USE_SLOTS, 0);
+
+/// The element of `SOCKET_USES` that a use had last, for look-ups without a hash; see `probes/uses.rs`.
+#[map]
+pub static LAST_USE: Slots = Array::with_max_entries(LAST_USES / SLOTS_PER_ELEMENT, 0);
 
 /// Sockets that targets used, by cookie.
 #[map]

@@ -44,6 +44,9 @@ const _: () = assert!(size_of::<SocketUse>() == 128);
 /// Uses of sockets that can be counted at one time. Element 0 is nobody's.
 pub const SOCKET_USE_SLOTS: u32 = 16384;
 
+/// Slots of `LAST_USE`: a power of two. Uses with the same one are looked up by a hash, in turn.
+pub const LAST_USES: u32 = 4 * SOCKET_USE_SLOTS;
+
 /// A socket that a target used: its ends and, for TCP, its life. Addresses are in network byte order; an
 /// IPv4 address stands in the first four bytes.
 #[repr(C)]

@@ -13,10 +13,9 @@ pub struct Traffic {
     pub arrived: u32,
     /// What that record said, in short; 0 if there was none. See `probes/holding.rs`.
     pub holding: u32,
-    /// The element of `SOCKET_USES` that was used last; 0 for none. It may have been given back since.
-    pub use_slot: u32,
     /// 1: it carries control traffic, which is not followed.
     pub control: u32,
+    pub _pad: u32,
 }
 
 const _: () = assert!(size_of::<Traffic>() == 32);

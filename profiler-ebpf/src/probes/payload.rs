@@ -7,17 +7,16 @@
 use profiler_ebpf::abi::{
     event::Event as _,
     fields::Field,
-    payload::{Destination, Payload, RECEIVED, SENT, TOGETHER_NS},
+    payload::{Destination, Payload, SENT, TOGETHER_NS},
     sched::Thread,
     sockets::IPPROTO_UDP,
-    traffic::Traffic,
 };
 
 use crate::{
     emit::{emit, emit_alone},
     kernel::load,
     maps::PENDING,
-    probes::{arrival, destination},
+    probes::destination,
     zero::zero,
 };
 
@@ -37,7 +36,8 @@ pub struct Call {
     pub way: u16,
     pub bytes: u64,
     pub at_ns: u64,
-    pub traffic: Option<*mut Traffic>,
+    /// See [`Payload::arrived_ns`].
+    pub arrived_ns: u64,
 }
 
 /// Adds a call to its slot on this CPU; records what was there if it is not continued.
@@ -58,10 +58,6 @@ pub unsafe fn moved(call: &Call) {
             (IPPROTO_UDP, SENT) => destination::of(call.sk, call.family, call.task),
             _ => unknown(),
         };
-        let arrived_ns = match (call.protocol, call.way, call.traffic) {
-            (IPPROTO_UDP, RECEIVED, Some(traffic)) => arrival::take(traffic),
-            _ => 0,
-        };
         if (*pending).empty_calls != 0 || !continues(slot, call, destination) {
             flush(slot, emit);
             *slot = Payload {
@@ -74,7 +70,7 @@ pub unsafe fn moved(call: &Call) {
                 way: call.way,
                 empty_calls: (*pending).empty_calls,
                 destination,
-                arrived_ns,
+                arrived_ns: call.arrived_ns,
                 ..Payload::default()
             };
         }

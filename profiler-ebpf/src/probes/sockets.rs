@@ -25,7 +25,7 @@ use crate::{
     emit::{emit, now_ns},
     kernel::{cookie, load},
     probes::{
-        holding,
+        arrival, holding,
         payload::{self, Call},
         traffic, uses,
     },
@@ -109,12 +109,9 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
             payload::received();
         }
         let key = SocketKey { cookie, process: serial };
-        let mut traffic = traffic::of(sk);
-        let used = uses::known(traffic, &key).ok_or(false).or_else(|_| {
+        let used = uses::known(&key).ok_or(false).or_else(|_| {
             let received = if direction == Direction::Rx { bytes } else { 0 };
-            let found = uses::find(sk, &key, protocol, received);
-            traffic = traffic::of(sk);
-            found
+            uses::find(sk, &key, protocol, received)
         });
         let control = match used {
             Ok(used) => add(used, direction, bytes, now),
@@ -133,11 +130,19 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
             IPPROTO_TCP => bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast(),
             _ => null(),
         };
-        if direction == Direction::Tx
-            && !tcp.is_null()
-            && let Some(traffic) = traffic
-        {
-            holding::sent(sk, tcp, traffic, now);
+        let mut arrived_ns = 0;
+        match (protocol, direction) {
+            (IPPROTO_TCP, Direction::Tx) if !tcp.is_null() => {
+                if let Some(traffic) = traffic::of(sk) {
+                    holding::sent(sk, tcp, traffic, now);
+                }
+            }
+            (IPPROTO_UDP, Direction::Rx) => {
+                if let Some(traffic) = traffic::of(sk) {
+                    arrived_ns = arrival::take(traffic);
+                }
+            }
+            _ => {}
         }
         payload::moved(&Call {
             sk,
@@ -151,7 +156,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
             way,
             bytes,
             at_ns: now,
-            traffic,
+            arrived_ns,
         });
     }
 }

@@ -1,26 +1,32 @@
 //! Which element of `SOCKET_USES` counts what a process moves over a socket.
 //!
-//! The socket's own storage says which was used last, so that a call needs no hash. The element says whose it is: what
-//! the storage knows may have been given back since, or may be another process's.
+//! An array says which one a use with these low bits had last, so that a call needs no hash. The element says whose it is:
+//! what the array knows may have been given back since, or may be another use's.
 
 use profiler_ebpf::abi::{
     loss::Loss,
-    sockets::{SOCKET_USE_SLOTS, SocketBytes, SocketKey, SocketUse},
-    traffic::Traffic,
+    sockets::{LAST_USES, SOCKET_USE_SLOTS, SocketBytes, SocketKey, SocketUse},
 };
 
 use crate::{
     emit::now_ns,
-    maps::{FREE_USES, NEW_SOCKETS, NO_EXIST, SOCKET_USES, USE_OF},
+    ids,
+    maps::{FREE_USES, LAST_USE, NEW_SOCKETS, NO_EXIST, SOCKET_USES, USE_OF},
     places::{self, NO_PLACE},
-    probes::{connections, traffic},
+    probes::connections,
 };
 
-/// The element that the socket's storage knows, if it is this use's.
+/// The element that the array knows, if it is this use's.
 #[inline(always)]
-pub unsafe fn known(traffic: Option<*mut Traffic>, key: &SocketKey) -> Option<*mut SocketUse> {
-    // SAFETY: the caller's storage is live.
-    unsafe { at((*traffic?).use_slot, key) }
+pub fn known(key: &SocketKey) -> Option<*mut SocketUse> {
+    // SAFETY: an array's slot.
+    unsafe { at(ids::slot(&LAST_USE, id(key)), key) }
+}
+
+/// Cookies are handed out one after the other.
+#[inline(always)]
+fn id(key: &SocketKey) -> u32 {
+    (key.cookie as u32 ^ (key.process as u32) << 8) % LAST_USES
 }
 
 /// Finds the element by its key, and makes it at the first use, by a call that received so many bytes. Without a place
@@ -56,9 +62,7 @@ unsafe fn slot_of(sk: *const u8, cookie: u64, process: u64, protocol: u16, recei
                 }
             }
         };
-        if let Some(traffic) = traffic::of(sk) {
-            (*traffic).use_slot = slot;
-        }
+        ids::set_slot(&LAST_USE, id(&key), slot as u16);
         slot
     }
 }
