@@ -52,8 +52,6 @@ pub struct Sweep {
     inodes: Inodes,
     namespaces: Namespaces,
     losses: PerCpuArray<MapData, u64>,
-    /// Switches that the probes have not seen and could not count.
-    switches_unseen: u64,
     written_processes: HashMap<u64, (u64, u64)>,
 }
 
@@ -68,7 +66,6 @@ impl Sweep {
             inodes: Inodes::new(ebpf)?,
             namespaces: Namespaces::with_own(),
             losses: take_counter(ebpf, "LOSSES")?,
-            switches_unseen: 0,
             written_processes: HashMap::new(),
         })
     }
@@ -121,7 +118,7 @@ impl Sweep {
                 && let Some(off) = last_switch::off_its_cpu(thread, *standing, end_ns)
             {
                 *thread = off;
-                self.switches_unseen += 1;
+                self.threads.switches_unseen += 1;
             }
         }
         for (_, process) in targets.processes().filter(|(_, p)| p.exited_ns == 0) {
@@ -189,7 +186,7 @@ impl Sweep {
         for &class in Loss::ALL {
             counts.insert(class.name().to_owned(), self.lost(class)?);
         }
-        *counts.entry(Loss::SwitchUnseen.name().to_owned()).or_default() += self.switches_unseen;
+        *counts.entry(Loss::SwitchUnseen.name().to_owned()).or_default() += self.threads.switches_unseen;
         Ok(Losses { at_ns: now_ns(), counts })
     }
 

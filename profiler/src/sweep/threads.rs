@@ -11,7 +11,10 @@ use aya::{
     Ebpf,
     maps::{HashMap as BpfHashMap, MapData, Queue},
 };
-use profiler_ebpf::abi::sched::{StateWord, THREAD_SLOTS, Thread, ThreadKey, ThreadState};
+use profiler_ebpf::abi::{
+    context::Wait,
+    sched::{StateWord, THREAD_SLOTS, Thread, ThreadKey, ThreadState},
+};
 
 use crate::{
     capture::{ProcessSerial, Record, ThreadIo, Writer},
@@ -30,6 +33,8 @@ pub struct Threads {
     free: Queue<MapData, u32>,
     /// The state and the exit that were written last.
     written: HashMap<ThreadKey, (u64, u64)>,
+    /// Switches that the probes have not seen and could not count.
+    pub switches_unseen: u64,
 }
 
 impl Threads {
@@ -40,6 +45,7 @@ impl Threads {
             places: take(ebpf, "THREAD_PLACES")?,
             free: ebpf.take_map("FREE_THREADS").context("the object has no FREE_THREADS")?.try_into()?,
             written: HashMap::new(),
+            switches_unseen: 0,
         })
     }
 
@@ -56,7 +62,7 @@ impl Threads {
         for (slot, mut thread) in threads {
             let (process_exited_ns, exec_ns) = before.get(&thread.process).copied().unwrap_or_default();
             if lost_its_id(&thread, exec_ns) {
-                close(&mut thread, exec_ns);
+                self.switches_unseen += u64::from(close(&mut thread, exec_ns));
                 out.push(&Record::ThreadTotals(decode::thread(now_ns(), &thread)))?;
                 self.give_back(slot, &thread.key)?;
                 continue;
@@ -127,13 +133,21 @@ fn lost_its_id(thread: &Thread, exec_ns: u64) -> bool {
         && !Path::new(&format!("/proc/{}/task/{}", thread.tgid, thread.key.tid)).exists()
 }
 
-/// Ends a thread's entry that will have no event any more.
-fn close(thread: &mut Thread, at_ns: u64) {
+/// Ends a thread's entry that will have no event any more. True if it came to its CPU unseen: it was running when it
+/// executed the program.
+fn close(thread: &mut Thread, at_ns: u64) -> bool {
     let word = StateWord(thread.word);
-    // It was running when it executed the program.
-    thread.cpu_ns += at_ns.saturating_sub(word.since_ns());
+    let (ended, unseen) = match word.state() {
+        ThreadState::Runqueue => (&mut thread.runqueue_ns, true),
+        ThreadState::Throttled => (&mut thread.throttled_ns, true),
+        // When it was woken is not known.
+        ThreadState::Blocked | ThreadState::Raced => (&mut thread.wait_ns[Wait::Unseen as usize], true),
+        ThreadState::Cpu | ThreadState::Unseen | ThreadState::Dead => (&mut thread.cpu_ns, false),
+    };
+    *ended += at_ns.saturating_sub(word.since_ns());
     thread.word = StateWord::new(ThreadState::Dead, at_ns).0;
     thread.exited_ns = at_ns;
+    unseen
 }
 
 fn io_at_exit(thread: &Thread) -> ThreadIo {
@@ -146,5 +160,26 @@ fn io_at_exit(thread: &Thread) -> ThreadIo {
         read_bytes: thread.read_bytes,
         write_bytes: thread.write_bytes,
         baseline: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is closed 100 ns after its last event.
+    #[track_caller]
+    fn check(state: ThreadState, unseen: bool, time: fn(&Thread) -> u64) {
+        let mut thread = Thread { word: StateWord::new(state, 1000).0, ..Thread::default() };
+        assert_eq!(close(&mut thread, 1100), unseen, "{state:?}");
+        assert_eq!((time(&thread), thread.exited_ns), (100, 1100), "{state:?}");
+    }
+
+    #[test]
+    fn the_last_state_of_a_thread_that_executes_a_program_ends_then() {
+        check(ThreadState::Cpu, false, |thread| thread.cpu_ns);
+        check(ThreadState::Runqueue, true, |thread| thread.runqueue_ns);
+        check(ThreadState::Throttled, true, |thread| thread.throttled_ns);
+        check(ThreadState::Blocked, true, |thread| thread.wait_ns[Wait::Unseen as usize]);
     }
 }
