@@ -33,8 +33,9 @@ use crate::{
     timeline::Timeline,
 };
 
-/// Grows when a field changes its meaning or goes away; new fields do not change it.
-pub const SCHEMA_VERSION: u32 = 1;
+/// Grows when a field changes its meaning or goes away; new fields do not change it. 2: `checksum` has `sent` and `received`,
+/// which name their algorithm, in place of two SHA-256; `processes[].time` may be `null`.
+pub const SCHEMA_VERSION: u32 = 2;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
