@@ -37,7 +37,7 @@ pub struct Settings {
     pub control_ports: Vec<u16>,
     /// Of all CPUs together: a power of two. `None` is enough for most.
     pub ring_buffer_bytes: Option<NonZeroU32>,
-    pub probes: families::Probes,
+    pub probes: families::ProbeSet,
 }
 
 impl Default for Settings {
@@ -47,7 +47,7 @@ impl Default for Settings {
             stride_bytes: 1 << 20,
             control_ports: Vec::new(),
             ring_buffer_bytes: None,
-            probes: families::Probes::All,
+            probes: families::ProbeSet::All,
         }
     }
 }
@@ -83,7 +83,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .btf(Some(&kernel))
         .override_global("OFFSETS", &offsets, true)
         .override_global("STRIDE_BYTES", &settings.stride_bytes, true)
-        .override_global("COUNTERS_ALONE", &u32::from(settings.probes == families::Probes::Counters), true)
+        .override_global("COUNTERS_ALONE", &u32::from(settings.probes == families::ProbeSet::Counters), true)
         .override_global("CONTROL_PORTS", &control_ports, true)
         .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
         .override_global("NONAGLE_BIT", &nonagle_bit, true)

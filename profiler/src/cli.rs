@@ -7,7 +7,7 @@ use clap::{
     builder::{NonEmptyStringValueParser, PossibleValuesParser},
 };
 
-use crate::{bench::System, kernel::families::Probes, matrix::Preset};
+use crate::{bench::System, kernel::families::ProbeSet, matrix::Preset};
 
 /// Says where the time of a storage transfer goes: network, disk or CPU, from the kernel's own counts.
 #[derive(Parser)]
@@ -81,8 +81,8 @@ pub struct Record {
     #[arg(long, value_name = "BYTES", value_parser = ring_buffer)]
     pub ring_buffer: Option<NonZeroU32>,
     /// How much is watched. What each probe costs stands in the report
-    #[arg(long, value_enum, default_value_t = Probes::All)]
-    pub probes: Probes,
+    #[arg(long, value_enum, default_value_t = ProbeSet::All)]
+    pub probes: ProbeSet,
     /// How the report is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -190,8 +190,8 @@ pub struct Bench {
     #[arg(long)]
     pub pcap: bool,
     /// How much is watched. With counters, speeds are those of transfers that are hardly slowed, and there are no shares
-    #[arg(long, value_enum, default_value_t = Probes::All)]
-    pub probes: Probes,
+    #[arg(long, value_enum, default_value_t = ProbeSet::All)]
+    pub probes: ProbeSet,
     /// Which captures stay in the results; those of failed runs always do
     #[arg(long, value_enum, default_value_t = Keep::Captures)]
     pub keep: Keep,

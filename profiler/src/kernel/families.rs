@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// How much is watched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Probes {
+pub enum ProbeSet {
     /// Where the time goes, too: every switch of a target's threads, and what wakes them
     #[default]
     All,
@@ -22,7 +22,7 @@ pub enum Probes {
     Counters,
 }
 
-impl Probes {
+impl ProbeSet {
     /// Whether they have a family that is one of counters, or is none.
     pub fn have(self, is_counter: bool) -> bool {
         is_counter || self == Self::All
@@ -35,7 +35,7 @@ pub struct Family {
     pub counts: &'static str,
     /// Nothing can be recorded without it.
     pub required: bool,
-    /// [`Probes::Counters`] has it.
+    /// [`ProbeSet::Counters`] has it.
     pub is_counter: bool,
     pub programs: &'static [Program],
 }

@@ -12,7 +12,7 @@ use crate::{
     bench::{self, Configuration, NodeProcess, Packets, Swarm, System},
     capture::{Checksum, Label, Polling, Record, Run, Writer},
     display::Display,
-    kernel::families::Probes,
+    kernel::families::ProbeSet,
     record::stride_bytes,
     recording::{self, Recording, Subject},
     results::NodeRecord,
@@ -35,7 +35,7 @@ pub struct Known {
 pub fn run(
     configuration: &Configuration,
     options: &bench::Options,
-    probes: Probes,
+    probes: ProbeSet,
     capture: &Path,
     display: &Display,
     stop: &AtomicBool,
@@ -108,7 +108,7 @@ fn record_of(system: System, node: &NodeProcess) -> NodeRecord {
     }
 }
 
-pub fn settings(configuration: &Configuration, swarm: &Swarm, probes: Probes) -> Settings {
+pub fn settings(configuration: &Configuration, swarm: &Swarm, probes: ProbeSet) -> Settings {
     let mut control_ports: Vec<u16> =
         swarm.nodes().flat_map(|node| node.control_ports.iter().copied()).collect();
     control_ports.extend(swarm.tracker_address().map(|address| address.port()));

@@ -15,7 +15,7 @@ use crate::{
     attach::Settings,
     bench::{Configuration, NodeProcess, Swarm},
     display::Display,
-    kernel::families::Probes,
+    kernel::families::ProbeSet,
     recording, report,
     results::folder,
 };
@@ -27,7 +27,7 @@ pub const CAPTURE: &str = "upload.capture";
 pub fn offer(
     swarm: &mut Swarm,
     configuration: &Configuration,
-    probes: Probes,
+    probes: ProbeSet,
     capture: &Path,
     display: &Display,
     stop: &AtomicBool,

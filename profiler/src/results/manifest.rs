@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{
     bench::{self, Ceilings},
     cli,
-    kernel::{environment, families::Probes},
+    kernel::{environment, families::ProbeSet},
     matrix::{Cell, Matrix, Obstacle, Planned, Verdict},
 };
 
@@ -36,7 +36,7 @@ pub struct Manifest {
     pub pcap: bool,
     /// How much was watched.
     #[serde(default)]
-    pub probes: Probes,
+    pub probes: ProbeSet,
     /// Configurations that did not fit when the results were begun.
     pub skipped: Vec<Skipped>,
     /// What the set-up reaches without any client; measured when the results were begun.
@@ -197,7 +197,7 @@ pub(crate) mod tests {
             scratch: Scratch { path: "/var/tmp".into(), filesystem: Some("ext4 on /dev/vda".to_owned()) },
             matrix: serde_json::to_value(Preset::Quick.matrix().expect("valid")).expect("text keys"),
             pcap: false,
-            probes: Probes::All,
+            probes: ProbeSet::All,
             skipped: Vec::new(),
             ceilings: None,
         }
@@ -215,7 +215,7 @@ pub(crate) mod tests {
         check(|_| {}, &[]);
         check(|now| now.started_at.clear(), &[]);
         check(|now| now.pcap = true, &["pcap: false, now true"]);
-        check(|now| now.probes = Probes::Counters, &["probes: \"all\", now \"counters\""]);
+        check(|now| now.probes = ProbeSet::Counters, &["probes: \"all\", now \"counters\""]);
         check(|now| now.host.cpus = 4, &["host.cpus: 2, now 4"]);
         check(|now| now.profiler.git_commit = None, &["profiler.git_commit: \"95339ac\", now null"]);
         check(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use crate::kernel::families::Probes;
+use crate::kernel::families::ProbeSet;
 
 use super::{Manifest, Summary, manifest::Skipped, statistics::Distribution};
 
@@ -58,8 +58,8 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
         ""
     };
     let probes = match manifest.probes {
-        Probes::All => "",
-        Probes::Counters => "- probes: counters only, so that there are no shares of time\n",
+        ProbeSet::All => "",
+        ProbeSet::Counters => "- probes: counters only, so that there are no shares of time\n",
     };
     let ceilings = manifest.ceilings.as_ref().map_or_else(
         || "not measured".to_owned(),

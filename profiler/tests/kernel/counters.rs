@@ -10,7 +10,7 @@ use std::{
 use profiler::{
     attach::Settings,
     capture::Protocol,
-    kernel::families::{CONTEXTS, Probes, SCHEDULING},
+    kernel::families::{CONTEXTS, ProbeSet, SCHEDULING},
     report::{self, Verdict},
 };
 
@@ -24,7 +24,7 @@ const PAYLOAD_BYTES: u64 = 12_345_678;
 const FILE_BYTES: usize = 50_000_000;
 
 fn counters() -> Settings {
-    Settings { probes: Probes::Counters, ..Settings::default() }
+    Settings { probes: ProbeSet::Counters, ..Settings::default() }
 }
 
 #[test]
