@@ -60,3 +60,50 @@ fn sent_anywhere(process: &Process) -> bool {
         socket.ends.as_ref().is_some_and(|ends| ends.protocol == Protocol::Udp && !ends.has_peer())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        capture::{LEFT_OUT, Record},
+        kernel::families::SCHEDULING,
+        timeline::sample::*,
+    };
+
+    /// A socket that sends datagrams to anyone.
+    fn unconnected() -> Record {
+        let Record::SocketTotals(mut totals) = socket(LEECHER, 78, Some("0.0.0.0:0"), false) else {
+            unreachable!("a socket's totals")
+        };
+        totals.ends.as_mut().expect("its ends").protocol = Protocol::Udp;
+        Record::SocketTotals(totals)
+    }
+
+    #[track_caller]
+    fn check(more: Vec<Record>, expected: &[(&str, &str, u64)]) {
+        let nodes = [NodeRecord {
+            label: "seeder-1".to_owned(),
+            role: "seeder".to_owned(),
+            address: "10.77.0.9".parse().expect("an address"),
+            program: String::new(),
+        }];
+        let mut records = vec![start(), label(LEECHER, "leecher"), family(SCHEDULING, None)];
+        records.push(socket(LEECHER, 77, Some("10.77.0.9:1"), false));
+        records.extend(more);
+        records.push(end());
+        let served = of(&timeline(records), &nodes);
+        let served: Vec<_> =
+            served.iter().map(|one| (one.from.as_str(), one.to.as_str(), one.bytes)).collect();
+        assert_eq!(served, expected);
+    }
+
+    #[test]
+    fn who_got_datagrams_is_not_known_from_counters_alone() {
+        let counters = || family(SCHEDULING, Some(LEFT_OUT));
+        let over_tcp = [("leecher-1", "seeder-1", 3_300)];
+        check(vec![], &over_tcp);
+        check(vec![unconnected()], &over_tcp);
+        check(vec![counters()], &over_tcp);
+        check(vec![counters(), unconnected()], &[]);
+    }
+}
