@@ -47,6 +47,8 @@ fn main() -> Result<()> {
     };
     build_ebpf([package], Toolchain::Custom(&toolchain))
         .context("compile the probes; `cargo xtask setup` checks the toolchain")?;
+    // The probes, and the contract that is compiled into them.
+    println!("cargo::rerun-if-changed={}", root.join(PROBES).display());
     let object = shared.join(PROBES);
     fs::copy(&object, out.join(PROBES)).with_context(|| format!("copy {}", object.display()))?;
     Ok(())
@@ -63,7 +65,8 @@ fn tell_commit(root: &Path) {
     if let (Some(commit), Some(log)) =
         (git(&["rev-parse", "HEAD"]), git(&["rev-parse", "--git-path", "logs/HEAD"]))
     {
-        let sources = ["Cargo.lock", "profiler/src", "profiler-ebpf/src"];
+        let sources =
+            ["Cargo.lock", "profiler/src", "profiler/analysis/src", "profiler/capture/src", "profiler-ebpf"];
         let changes = git(&[&["status", "--porcelain", "--"], &sources[..]].concat());
         let suffix = if changes.is_some_and(|changes| changes.is_empty()) { "" } else { " with changes" };
         println!("cargo::rustc-env=PROFILER_GIT_COMMIT={commit}{suffix}");

@@ -1,11 +1,11 @@
 //! Records into the ring buffers, and the count of what could not be recorded.
 
-use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
-use profiler_ebpf::abi::{
+use abi::{
     event::Event,
     loss::Loss,
     rings::{BLOCK_BYTES, MARGIN_BYTES, SPARE_BYTES},
 };
+use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 
 use crate::{
     atomic,

@@ -1,7 +1,7 @@
 //! Arrays with a slot for each process or thread id: two bytes each, four to an element. The JIT inlines their look-ups.
 
+use abi::target::SLOTS_PER_ELEMENT;
 use aya_ebpf::maps::Array;
-use profiler_ebpf::abi::target::SLOTS_PER_ELEMENT;
 
 pub type Slots = Array<[u16; SLOTS_PER_ELEMENT as usize]>;
 

@@ -1,7 +1,7 @@
 //! Reads of kernel structures at offsets that the daemon found in BTF.
 
+use abi::fields::{FIELDS, Field, MISSING};
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_kernel_buf, generated::bpf_get_socket_cookie};
-use profiler_ebpf::abi::fields::{FIELDS, Field, MISSING};
 
 /// Byte offsets, in the order of [`Field::ALL`]; written by the daemon before load, read-only after.
 #[unsafe(no_mangle)]

@@ -1,11 +1,6 @@
 //! Every map, in one place. Sizes are fixed at load: the daemon can change `max_entries`, nothing grows.
 
-use aya_ebpf::{
-    btf_maps::SkStorage,
-    macros::{btf_map, map},
-    maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, StackTrace},
-};
-use profiler_ebpf::abi::{
+use abi::{
     context::Context,
     disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes},
     groups::{self, GroupKey},
@@ -17,6 +12,11 @@ use profiler_ebpf::abi::{
     sockets::{LAST_USES, SOCKET_USE_SLOTS, Socket, SocketKey, SocketUse},
     target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
     traffic::Traffic,
+};
+use aya_ebpf::{
+    btf_maps::SkStorage,
+    macros::{btf_map, map},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, StackTrace},
 };
 
 use crate::ids::Slots;

@@ -1,8 +1,8 @@
 //! Tables whose elements are handed out and given back: a queue keeps those that are nobody's, and a hash says where
 //! the element of a key stands.
 
+use abi::loss::Loss;
 use aya_ebpf::maps::{HashMap, Queue};
-use profiler_ebpf::abi::loss::Loss;
 
 use crate::emit::lose;
 

@@ -1,11 +1,11 @@
 //! Is this task one that we profile? Two array look-ups, which the JIT inlines.
 
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task_btf};
-use profiler_ebpf::abi::{
+use abi::{
     fields::Field,
     loss::Loss,
     target::{PROCESS_SLOTS, Process},
 };
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task_btf};
 
 use crate::{
     atomic,

@@ -10,7 +10,7 @@ use std::{
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use etherparse::PacketBuilder;
-use profiler::packets::{files::for_each_frame, flows::Flows};
+use profiler::verify::packets::{files::for_each_frame, flows::Flows};
 
 /// 144 MB of file at a snap length of 128, 306 MB of whole frames in the smaller count.
 const HEADERS: usize = 1_000_000;

@@ -5,13 +5,7 @@ mod cpu;
 
 use std::{fs, hint::black_box, io::Cursor};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use profiler::{
-    capture::{self, Capture, End, Record, Start, Writer},
-    decode::events,
-    timeline::Timeline,
-};
-use profiler_ebpf::abi::{
+use abi::{
     context::SOFTIRQ_NET_RX,
     event::Event as _,
     payload::{Destination, Payload, SENT},
@@ -19,6 +13,9 @@ use profiler_ebpf::abi::{
     sockets::IPPROTO_UDP,
     span::{Span, Waker},
 };
+use analysis::timeline::Timeline;
+use capture::{Capture, End, Record, Start, Writer, events};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 const RECORDS: u64 = 1_000_000;

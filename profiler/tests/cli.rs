@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use profiler::capture::VERSION;
+use capture::VERSION;
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 

@@ -2,6 +2,7 @@
 
 mod golden;
 
+use profiler::export::{json, text};
 use std::{
     collections::BTreeMap,
     fs,
@@ -9,14 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use analysis::{report, timeline::Timeline};
 use anyhow::Result;
-use profiler::{
-    capture::{
-        self, Capture, Clock, Direction, End, Ending, Losses, ProcessSerial, ProcessTotals, Progress, Record,
-        Start, Transfer, Writer,
-    },
-    dump, report,
-    timeline::Timeline,
+use capture::{
+    Capture, Clock, Direction, End, Ending, Losses, ProcessSerial, ProcessTotals, Progress, Record, Start,
+    Transfer, Writer, dump,
 };
 
 /// Every `tests/fixtures/NAME.capture` has its text in `NAME.txt` and its JSON in `NAME.json`.
@@ -33,8 +31,8 @@ fn captures_give_their_golden_reports() {
     for path in captures {
         let mut capture = capture::read(&path).expect("a capture");
         let report = report::build(&Timeline::from_capture(&mut capture).expect("a timeline"));
-        golden::check(&path.with_extension("txt"), &report::text::render(&report));
-        golden::check(&path.with_extension("json"), &report::json::render(&report));
+        golden::check(&path.with_extension("txt"), &text::render(&report));
+        golden::check(&path.with_extension("json"), &json::render(&report));
     }
 }
 
@@ -43,7 +41,7 @@ fn the_same_capture_gives_the_same_report() {
     let bytes = packed(&sample(), 3);
     let render = || {
         let report = report::build(&Timeline::from_capture(&mut open(&bytes)?)?);
-        Ok::<_, anyhow::Error>(report::text::render(&report) + &report::json::render(&report))
+        Ok::<_, anyhow::Error>(text::render(&report) + &json::render(&report))
     };
     let first = render().expect("a report");
     assert!(first.contains("Transfer leecher: download of 1,000,000 bytes"), "{first}");

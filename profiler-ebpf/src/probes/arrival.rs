@@ -8,15 +8,15 @@
 //! Of datagrams, which have no numbers, only the first after a receive matters. The next receive carries its time
 //! (`Payload::arrived_ns`): a record of its own for nearly every datagram is saved.
 
-use aya_ebpf::{
-    helpers::generated::bpf_skc_to_tcp_sock, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
-use profiler_ebpf::abi::{
+use abi::{
     arrival::{ARRIVAL_INTERVAL_NS, Arrival},
     event::Event as _,
     fields::Field,
     sockets::IPPROTO_TCP,
     traffic::Traffic,
+};
+use aya_ebpf::{
+    helpers::generated::bpf_skc_to_tcp_sock, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 
 use crate::{

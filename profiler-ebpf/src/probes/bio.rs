@@ -2,7 +2,7 @@
 //!
 //! The first page stands for the whole bio: file systems put pages of one file only into a bio (ext4, XFS, 6.18).
 
-use profiler_ebpf::abi::{fields::Field, owners::InodeKey};
+use abi::{fields::Field, owners::InodeKey};
 
 use crate::kernel::{load, read};
 

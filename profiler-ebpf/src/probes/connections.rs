@@ -1,15 +1,15 @@
 //! Connections: their ends, when they began and ended, and what was sent again.
 
-use aya_ebpf::{
-    helpers::generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
-use profiler_ebpf::abi::{
+use abi::{
     fields::Field,
     loss::Loss,
     sockets::{AF_INET, IPPROTO_TCP, Socket},
     target::CONTROL_PORTS as CONTROL_PORT_COUNT,
+};
+use aya_ebpf::{
+    helpers::generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
 };
 
 use crate::{

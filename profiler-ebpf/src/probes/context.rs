@@ -6,8 +6,8 @@
 //! interrupt, virtio and most others in the BLOCK softirq. Interrupts without a handler of a driver (the local
 //! timer, calls from other CPUs) are seen by the hrtimers and softirqs that they run, and not beyond.
 
+use abi::context::{Context, ContextStack, HARDIRQ, HRTIMER, TASK};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use profiler_ebpf::abi::context::{Context, ContextStack, HARDIRQ, HRTIMER, TASK};
 
 use crate::{emit::now_ns, maps::CONTEXTS, zero::zero};
 

@@ -5,12 +5,12 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::helpers::{bpf_probe_read_user, generated::bpf_task_pt_regs};
-use profiler_ebpf::abi::{
+use abi::{
     fields::Field,
     payload::Destination,
     sockets::{AF_INET, AF_INET6},
 };
+use aya_ebpf::helpers::{bpf_probe_read_user, generated::bpf_task_pt_regs};
 
 use crate::kernel::{load, read};
 

@@ -1,7 +1,7 @@
 //! Whose direct I/O a bio is that a kernel thread submits, because it was throttled.
 
+use abi::fields::Field;
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use profiler_ebpf::abi::fields::Field;
 
 use crate::{
     kernel::{load, read},

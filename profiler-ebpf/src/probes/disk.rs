@@ -4,12 +4,12 @@
 //! and so does every read that a process submits. Pages of a file's cache that anyone writes, or that a kernel thread reads (the
 //! dispatcher of throttled bios), are counted for the file: see `owners.rs`.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use profiler_ebpf::abi::{
+use abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey, OPERATION_MASK, READ, RequestTimes, WRITE},
     fields::Field,
     loss::Loss,
 };
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
     atomic,

@@ -1,8 +1,8 @@
 //! Processes that come into a control group that is followed, or into a group below it, become targets.
 //! `bpf_get_current_cgroup_id` knows version 2 only; here the destination tells, which both versions name.
 
+use abi::{fields::Field, groups::GroupKey};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use profiler_ebpf::abi::{fields::Field, groups::GroupKey};
 
 use crate::{
     kernel::{load, offset, read, read_bytes},

@@ -4,14 +4,14 @@
 //! since TCP last looked whether it may send. The kernel keeps that time in `tcp_clock_cache`: set by the previous
 //! segment, a send, or the pacing timer. Connections that are being closed do not pass `tcp_probe`.
 
-use aya_ebpf::{
-    helpers::generated::bpf_skc_to_tcp_sock, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
-use profiler_ebpf::abi::{
+use abi::{
     event::Event as _,
     fields::Field,
     holding::{HOLDING_INTERVAL_NS, Holding},
     traffic::Traffic,
+};
+use aya_ebpf::{
+    helpers::generated::bpf_skc_to_tcp_sock, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 
 use crate::{

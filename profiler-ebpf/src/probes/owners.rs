@@ -4,13 +4,13 @@
 //! A file is known from the first time that a target uses it; of files that no target uses nothing is kept.
 //! What a process is credited with follows from these counts, outside of the kernel.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use profiler_ebpf::abi::{
+use abi::{
     disk::DeviceKey,
     fields::Field,
     loss::Loss,
     owners::{InodeIo, InodeIoKey, InodeKey, InodeUse, InodeUseKey, OTHERS},
 };
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
     atomic,

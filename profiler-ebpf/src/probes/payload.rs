@@ -4,7 +4,7 @@
 //! `sched_switch` empties the slots. Traffic of control ports is left out: an event loop that answered a question
 //! about the transfer has not moved the transfer.
 
-use profiler_ebpf::abi::{
+use abi::{
     event::Event as _,
     fields::Field,
     payload::{Destination, Payload, SENT, TOGETHER_NS},

@@ -1,11 +1,11 @@
 //! Processes come and go: children of targets become targets, and so do commands that the daemon waits for.
 
+use abi::fields::Field;
 use aya_ebpf::{
     helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use profiler_ebpf::abi::fields::Field;
 
 use crate::{
     counters,

@@ -1,10 +1,10 @@
 //! Samples of the CPU: in user or in kernel mode? The kernel keeps no exact times of both for a thread, unless it is
 //! built with CONFIG_VIRT_CPU_ACCOUNTING_GEN.
 
+use abi::context::{HRTIMER, TASK};
 use aya_ebpf::{
     helpers::generated::bpf_get_current_task_btf, macros::perf_event, programs::PerfEventContext,
 };
-use profiler_ebpf::abi::context::{HRTIMER, TASK};
 
 use crate::{
     probes::{context, threads},

@@ -4,8 +4,7 @@
 //! as soon as the sleeper is off the run queue, and `sched_switch` a little later (6.18). Such a wake-up is
 //! kept aside; the event after the switch tells whether it ended this sleep. See [`ThreadState::Raced`].
 
-use aya_ebpf::{helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext};
-use profiler_ebpf::abi::{
+use abi::{
     context::Wait,
     fields::{Field, MISSING},
     loss::Loss,
@@ -13,6 +12,7 @@ use profiler_ebpf::abi::{
     span::{PREEMPTED, THROTTLED},
     target::Process,
 };
+use aya_ebpf::{helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
     atomic,

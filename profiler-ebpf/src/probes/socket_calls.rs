@@ -4,8 +4,8 @@
 //! A program reads the function's arguments, and behind them what it returned. None of these functions calls another of
 //! them, but for one way that [`inet_send`] leaves out.
 
+use abi::{fields::Field, sockets::IPPROTO_UDP};
 use aya_ebpf::{macros::fexit, programs::FExitContext};
-use profiler_ebpf::abi::{fields::Field, sockets::IPPROTO_UDP};
 
 use crate::{
     kernel::load,

@@ -6,18 +6,18 @@
 
 use core::ptr::null;
 
-use aya_ebpf::{
-    helpers::generated::{bpf_get_current_task_btf, bpf_skc_to_tcp_sock},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
-use profiler_ebpf::abi::{
+use abi::{
     event::Event as _,
     fields::Field,
     payload::{RECEIVED, SENT},
     progress::{PROGRESS_INTERVAL_NS, Progress},
     sockets::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, SocketKey, SocketUse},
     target::Process,
+};
+use aya_ebpf::{
+    helpers::generated::{bpf_get_current_task_btf, bpf_skc_to_tcp_sock},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
 };
 
 use crate::{

@@ -1,12 +1,12 @@
 //! The record of one stay off the CPU, with what the thread was doing.
 
-use aya_ebpf::helpers::generated::bpf_task_pt_regs;
-use profiler_ebpf::abi::{
+use abi::{
     event::Event as _,
     fields::Field,
     sched::Thread,
     span::{IOWAIT, LONG_NS, RECLAIM, Span, SpanByStranger},
 };
+use aya_ebpf::helpers::generated::bpf_task_pt_regs;
 
 use crate::{emit, kernel::load, probes::wait, zero::zero};
 

@@ -1,10 +1,10 @@
 //! Stacks of threads that leave the CPU, for those whose stays are long. Taking one costs several microseconds.
 
+use abi::{loss::Loss, sched::Thread};
 use aya_ebpf::{
     bindings::BPF_F_USER_STACK,
     programs::{BtfTracePointContext, tracing::StackIdContext as _},
 };
-use profiler_ebpf::abi::{loss::Loss, sched::Thread};
 
 use crate::{
     emit::lose,

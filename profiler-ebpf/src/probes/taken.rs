@@ -1,8 +1,8 @@
 //! How much of a connection's stream its readers have taken, by whatever call: what splice, zero-copy receive and
 //! readers inside the kernel take does not pass `sock_recv_length`, and is the difference to what is counted there.
 
+use abi::fields::Field;
 use aya_ebpf::helpers::generated::bpf_skc_to_tcp_sock;
-use profiler_ebpf::abi::fields::Field;
 
 use crate::kernel::load;
 

@@ -3,7 +3,7 @@
 //! An array says which one its id had last, so that a switch needs no hash. The element says whose it is: what the
 //! array knows may be of an earlier thread with this id, and may have been given back since.
 
-use profiler_ebpf::abi::{
+use abi::{
     fields::Field,
     loss::Loss,
     sched::{StateWord, THREAD_SLOTS, Thread, ThreadKey, ThreadState},

@@ -2,8 +2,8 @@
 
 use core::ptr::null_mut;
 
+use abi::traffic::Traffic;
 use aya_ebpf::{bindings::BPF_SK_STORAGE_GET_F_CREATE, helpers::generated::bpf_sk_storage_get};
-use profiler_ebpf::abi::traffic::Traffic;
 
 use crate::maps::TRAFFIC;
 

@@ -3,7 +3,7 @@
 //! An array says which one a use with these low bits had last, so that a call needs no hash. The element says whose it is:
 //! what the array knows may have been given back since, or may be another use's.
 
-use profiler_ebpf::abi::{
+use abi::{
     loss::Loss,
     sockets::{LAST_USES, SOCKET_USE_SLOTS, SocketBytes, SocketKey, SocketUse},
 };

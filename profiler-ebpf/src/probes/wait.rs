@@ -4,11 +4,7 @@
 //! `balance_dirty_pages`. In task context it is the waker: a kernel thread that acts for a device stands for the
 //! device, any other task for itself.
 
-use aya_ebpf::helpers::{
-    bpf_get_current_comm,
-    generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
-};
-use profiler_ebpf::abi::{
+use abi::{
     context::{
         DISK, HRTIMER, SOFTIRQ_BLOCK, SOFTIRQ_HRTIMER, SOFTIRQ_NET_RX, SOFTIRQ_NET_TX, SOFTIRQ_TIMER, TASK,
         Wait,
@@ -16,6 +12,10 @@ use profiler_ebpf::abi::{
     fields::Field,
     sched::Thread,
     span::Waker,
+};
+use aya_ebpf::helpers::{
+    bpf_get_current_comm,
+    generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
 };
 
 use crate::{kernel::load, probes::context, target};

@@ -11,47 +11,14 @@
 //!
 //! All nodes share this machine: its CPUs, its disk, and a network without delay or loss, unless the matrix limits them.
 
-mod ceilings;
-mod checksum;
-mod daemon;
+pub mod arguments;
 mod dataset;
-mod disk;
 mod drivers;
+mod follow;
 pub mod hosts;
-mod leftovers;
-mod link;
-mod logs;
-mod milestones;
-mod node;
 mod observer;
-mod payload;
-mod plan;
-mod poll;
-mod processes;
-mod program;
-mod programs;
+pub mod plan;
+pub mod results;
 pub mod run;
-mod stream;
-mod swarm;
-mod tap;
-mod task;
-mod throttle;
-mod torrent;
-mod tracker;
-mod transfer;
+pub mod swarm;
 mod wait;
-mod watch;
-
-pub use ceilings::{Ceilings, measure as measure_ceilings};
-pub use checksum::sha256_of_file;
-pub use disk::DiskLimit;
-pub use link::Link;
-pub use observer::{AppMilestone, NodeProcess, Observer, Role, TransferRequest};
-pub use payload::{free_bytes, needed_space_bytes};
-pub use plan::{Configuration, System};
-pub use programs::programs;
-pub use swarm::{FileCheck, Options, Swarm, prepare, require_root};
-pub use tap::Packets;
-pub use task::Polling;
-pub use wait::Interrupted;
-pub use watch::Transfer;

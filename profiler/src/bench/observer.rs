@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::capture::{Direction, MilestoneName};
+use capture::{Direction, MilestoneName};
 
 /// Whoever follows a run: the recorder, a progress line on a terminal, or both.
 ///

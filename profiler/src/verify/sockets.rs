@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Read};
 
 use anyhow::Result;
 
-use crate::capture::{Capture, Clock, ProcessSerial, Record, SocketEnds, SocketTotals};
+use capture::{Capture, Clock, ProcessSerial, Record, SocketEnds, SocketTotals};
 
 /// What the capture says. Times are wall clock ns, by the capture's first pair of clocks.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,9 +1,7 @@
 //! A comparison for reading: a line per socket and direction.
 
-use crate::{
-    capture::Protocol,
-    report::text::cells::{clean, exact, lines, signed, table},
-};
+use crate::export::text::cells::{clean, exact, lines, signed, table};
+use capture::Protocol;
 
 use super::compare::{Comparison, Row, Side, Verdict};
 

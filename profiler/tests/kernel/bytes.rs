@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use profiler::capture::{Protocol, SocketTotals};
+use capture::{Protocol, SocketTotals};
 
 use crate::recorded::{Recorded, record};
 

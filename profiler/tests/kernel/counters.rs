@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use profiler::{
-    attach::Settings,
-    capture::Protocol,
-    kernel::families::{CONTEXTS, ProbeSet, SCHEDULING},
-    report::{self, Verdict},
+use analysis::report::{self, Verdict};
+use capture::{
+    Protocol,
+    families::{CONTEXTS, SCHEDULING},
 };
+use profiler::collect::probes::{Settings, families::ProbeSet};
 
 use crate::{
     actor::Actor,

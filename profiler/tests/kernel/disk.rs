@@ -1,6 +1,6 @@
 //! Device bytes, and whose they are.
 
-use profiler::capture::Operation;
+use capture::Operation;
 
 use crate::{
     files::{MIB, folder, write_direct},

@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use profiler::{attach::Settings, capture::Ending, report};
+use analysis::report;
+use capture::Ending;
+use profiler::collect::probes::Settings;
 
 use crate::recorded::{read, record_with};
 

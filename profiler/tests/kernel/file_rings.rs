@@ -6,8 +6,8 @@ use std::{
     path::Path,
 };
 
+use capture::Operation::{Read, Write};
 use io_uring::{IoUring, opcode, squeue, types::Fd};
-use profiler::capture::Operation::{Read, Write};
 
 use crate::{
     files::{Cold, MIB, folder},

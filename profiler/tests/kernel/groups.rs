@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use profiler::groups::{self, Group, Hierarchy};
+use profiler::collect::targets::groups::{self, Group, Hierarchy};
 
 use crate::{
     actor::Actor,

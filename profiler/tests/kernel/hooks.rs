@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use profiler::kernel::btf;
+use profiler::collect::probes::btf;
 use serde_json::Value;
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");

@@ -15,10 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use profiler::{
-    attach::Settings,
-    report::{self, Report, Verdict},
-};
+use analysis::report::{self, Report, Verdict};
+use profiler::collect::probes::Settings;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 #[path = "../setups/cgroup.rs"]

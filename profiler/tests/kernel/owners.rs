@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use profiler::capture::Operation::{self, Write};
+use capture::Operation::{self, Write};
 
 use crate::{
     actor::Actor,

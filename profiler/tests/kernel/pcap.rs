@@ -2,10 +2,8 @@
 
 use std::{fs, path::Path, process::Command};
 
-use profiler::{
-    capture::Protocol,
-    verify::{self, compare::Verdict},
-};
+use capture::Protocol;
+use profiler::verify::{self, compare::Verdict};
 use serde_json::Value;
 
 use crate::bench::check_nothing_is_left;

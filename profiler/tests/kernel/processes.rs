@@ -2,7 +2,8 @@
 
 use std::{io::Read as _, net::TcpListener, process::Command, thread, time::Duration};
 
-use profiler::{attach::Settings, timeline::ThreadTime};
+use analysis::timeline::ThreadTime;
+use profiler::collect::probes::Settings;
 
 use crate::recorded::{record, record_with};
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use profiler::capture::Operation::Read;
+use capture::Operation::Read;
 
 use crate::{
     actor::Actor,

@@ -7,12 +7,13 @@ use std::{
     time::Duration,
 };
 
+use analysis::timeline::{Process, ThreadTime, Timeline};
 use profiler::{
-    attach::Settings,
-    capture,
     clock::now_ns,
-    recording::{self, Recording, Subject},
-    timeline::{Process, ThreadTime, Timeline},
+    collect::{
+        probes::Settings,
+        recording::{self, Recording, Subject},
+    },
 };
 
 /// One recording at a time: the process is the target of each.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use profiler::capture::span::{Span, TaskKind, Wake};
+use capture::span::{Span, TaskKind, Wake};
 
 use crate::recorded::{Recorded, find, named, record, spin};
 

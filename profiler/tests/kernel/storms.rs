@@ -10,7 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use profiler::{attach::Settings, timeline::ThreadTime};
+use analysis::timeline::ThreadTime;
+use profiler::collect::probes::Settings;
 
 use crate::{
     actor::Actor,

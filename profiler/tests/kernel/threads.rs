@@ -5,8 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use profiler::{capture::ThreadTotals, timeline::ThreadTime};
-use profiler_ebpf::abi::sched::THREAD_SLOTS;
+use abi::sched::THREAD_SLOTS;
+use analysis::timeline::ThreadTime;
+use capture::ThreadTotals;
 use rustix::thread::gettid;
 
 use crate::recorded::{Recorded, named, record, spin};

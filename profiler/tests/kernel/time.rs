@@ -12,7 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use profiler::{clock::thread_cpu_ns, timeline::ThreadTime};
+use analysis::timeline::ThreadTime;
+use profiler::clock::thread_cpu_ns;
 
 use crate::recorded::{Recorded, find, named, record, spin};
 

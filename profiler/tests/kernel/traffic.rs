@@ -7,7 +7,7 @@ mod holding;
 #[path = "traffic/payload.rs"]
 mod payload;
 
-use profiler::capture::{
+use capture::{
     Protocol, SocketTotals,
     traffic::{Arrival, Holding, Payload, Way},
 };

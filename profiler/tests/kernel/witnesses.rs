@@ -9,10 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use profiler::{
-    capture::{self, Record, Writer},
-    report::{self, Comparison},
-};
+use analysis::report::{self, Comparison};
+use capture::{Record, Writer};
 
 use crate::{bytes::connect, image::Image, recorded::record_to};
 

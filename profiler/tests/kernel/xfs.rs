@@ -7,7 +7,8 @@ use std::{
     process::Command,
 };
 
-use profiler::{capture::Operation::Write, timeline::DeviceId};
+use analysis::timeline::DeviceId;
+use capture::Operation::Write;
 
 use crate::{
     actor::Actor,

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use futures_util::StreamExt as _;
 use profiler::bench::{
     hosts::{self, Host, links},
-    run::Run,
+    swarm::scratch::Run,
 };
 use rtnetlink::{
     packet_core::{

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use capture::Direction;
 use libtest_mimic::Trial;
-use profiler::capture::Direction;
 
 use crate::{
     cgroup::Cgroup,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use profiler::milestones::FIRST_BYTE_BYTES;
+use analysis::milestones::FIRST_BYTE_BYTES;
 use serde_json::Value;
 
 use crate::{

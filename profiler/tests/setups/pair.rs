@@ -1,6 +1,6 @@
 //! A sender and a receiver, each with a transfer of its own.
 
-use profiler::capture::Direction;
+use capture::Direction;
 
 use crate::{
     outcome::Outcome,

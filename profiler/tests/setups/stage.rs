@@ -8,13 +8,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use analysis::report;
+use capture::{Direction, Record, Transfer};
 use profiler::{
-    attach::Settings,
     bench::hosts::Host,
-    capture::{Direction, Record, Transfer},
     clock::now_ns,
-    recording::{self, Subject},
-    report,
+    collect::{
+        probes::Settings,
+        recording::{self, Subject},
+    },
 };
 use rustix::{
     fs::{Advice, fadvise},
@@ -125,7 +127,7 @@ impl Stage {
             .and_then(|detached| detached.complete("the programs have ended"))
             .expect("complete the capture");
         let report = report::of_capture(&capture).expect("read the capture");
-        let json = report::json::render(&report);
+        let json = profiler::export::json::render(&report);
         let json = serde_json::from_str(&json).expect("the report is JSON");
         Outcome::new(json, truths, requested_ns)
     }

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use profiler::{
-    attribution::observed::{
+use analysis::attribution::{
+    self, futex,
+    observed::{
         Observed,
         payload::TrafficRecords,
         threads::{self, Life},
         traffic,
     },
-    attribution::{self, futex, path, states},
-    capture::{
-        ProcessSerial,
-        span::{Futex, Softirq, Span, Stacks, TaskKind, Wake},
-        traffic::{Arrival, HeldBy, Holding, Payload, Way},
-    },
+    path, states,
+};
+use capture::{
+    ProcessSerial,
+    span::{Futex, Softirq, Span, Stacks, TaskKind, Wake},
+    traffic::{Arrival, HeldBy, Holding, Payload, Way},
 };
 
 use crate::tell::{EPOLL, FAULT, RECV, SLEEP, Story, futex as on_futex};

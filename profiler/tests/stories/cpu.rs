@@ -1,6 +1,6 @@
 //! CPU time, and waiting for a CPU.
 
-use profiler::attribution::{
+use analysis::attribution::{
     futex::FutexWaits,
     states::{self, States},
 };

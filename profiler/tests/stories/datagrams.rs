@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use profiler::capture::Protocol;
+use capture::Protocol;
 
 use crate::{
     expect::check,

@@ -1,6 +1,6 @@
 //! Futexes: most are hand-overs, some are locks.
 
-use profiler::attribution::{self, path};
+use analysis::attribution::{self, path};
 
 use crate::{
     expect::check,
@@ -37,7 +37,7 @@ fn a_lock_tells_what_its_holder_did() {
     path::holder_did(&evidence, wait, &mut |segment| {
         held.push((segment.to_ns - segment.from_ns, segment.share));
     });
-    use profiler::attribution::shares::Share::{Cpu, Disk};
+    use analysis::attribution::shares::Share::{Cpu, Disk};
     assert_eq!(held, [(5_000_000, Disk), (2_000_000, Cpu)]);
 }
 

@@ -1,10 +1,10 @@
 //! Records as they come: out of order, early, doubled, without an end.
 
-use profiler::{
+use analysis::{
     attribution::observed::threads::{self, Life},
-    capture::{ProcessSerial, span::Span},
     timeline::Lossy,
 };
+use capture::{ProcessSerial, span::Span};
 
 use crate::{
     expect::check,

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use profiler::attribution::observed::threads::Life;
-use profiler::capture::{
+use analysis::attribution::observed::threads::Life;
+use capture::{
     span::{Doing, Span, Stacks, Wake},
     traffic::{Payload, Way},
 };

@@ -1,6 +1,6 @@
 //! Between send and arrival: in flight, or held by the sender's TCP.
 
-use profiler::capture::traffic::HeldBy;
+use capture::traffic::HeldBy;
 
 use crate::{
     expect::check,

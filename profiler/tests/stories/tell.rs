@@ -8,24 +8,24 @@ use std::{
     net::SocketAddr,
 };
 
-use profiler::{
-    attribution::observed::{
-        Observed,
-        payload::{Socket, TrafficRecords},
-        threads::{self, Life},
-        traffic,
-    },
+use analysis::{
     attribution::{
         self,
+        observed::{
+            Observed,
+            payload::{Socket, TrafficRecords},
+            threads::{self, Life},
+            traffic,
+        },
         phase::{self, Budget, Phase},
         states::{self, States},
     },
-    capture::{
-        Direction, ProcessSerial, Progress, Protocol, SocketEnds,
-        span::{Doing, Futex, Softirq, Span, TaskKind, Wake},
-        traffic::{Arrival, HeldBy, Holding, Way},
-    },
     timeline::Lossy,
+};
+use capture::{
+    Direction, ProcessSerial, Progress, Protocol, SocketEnds,
+    span::{Doing, Futex, Softirq, Span, TaskKind, Wake},
+    traffic::{Arrival, HeldBy, Holding, Way},
 };
 
 use crate::script::Script;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Control, Download};
 use crate::bench::dataset::Dataset;
-use crate::bench::milestones::Sample;
+use crate::bench::dataset::Sample;
 
 /// Nodes have namespaces of their own: every client is told to listen on the same ports.
 pub const CONTROL_PORT: u16 = 9091;

@@ -17,9 +17,9 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 
 use super::dataset::Dataset;
-use super::milestones::Sample;
-use super::plan::System;
-use super::program::Program;
+use crate::bench::dataset::Sample;
+use crate::bench::hosts::program::Program;
+use crate::bench::plan::System;
 
 /// What is particular to a system. The answers that stand here are those of BitTorrent's clients.
 pub trait Driver: Send + Sync {

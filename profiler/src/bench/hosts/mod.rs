@@ -3,15 +3,20 @@
 //! The hub is a namespace too. It holds a bridge, to which each node's veth goes, and the tracker. Nothing of
 //! it is reachable from outside, and the host's own network is not touched.
 
+pub mod child;
 pub mod links;
+pub mod logs;
 pub mod namespace;
+pub mod processes;
+pub mod program;
 mod shaping;
+pub mod throttle;
 
 use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
 
-use super::link::Link;
+use crate::bench::plan::Link;
 use namespace::Namespace;
 
 /// Private (RFC 1918), and less often in use than the first networks of the range. Only seen inside the

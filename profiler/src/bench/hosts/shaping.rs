@@ -16,7 +16,7 @@ use rtnetlink::packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 
 use super::Host;
 use super::links::{self, NODE_INTERFACE};
-use crate::bench::link::Link;
+use crate::bench::plan::Link;
 
 const TCA_OPTIONS: u16 = 2;
 const TCA_TBF_PARMS: u16 = 1;

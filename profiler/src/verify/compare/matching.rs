@@ -5,14 +5,14 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use crate::{
-    capture::{Protocol, SocketEnds},
+use crate::verify::{
     packets::{
         flows::Total,
         headers::{Flow, Transport},
     },
-    verify::sockets::{Socket, Sockets},
+    sockets::{Socket, Sockets},
 };
+use capture::{Protocol, SocketEnds};
 
 /// A socket with its packets; or several, where packets do not tell which is which.
 pub struct Pair<'a> {

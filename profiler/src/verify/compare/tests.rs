@@ -3,10 +3,8 @@ use std::net::SocketAddr;
 use pcap_parser::Linktype;
 
 use super::*;
-use crate::{
-    capture::{SocketClosed, SocketEnds},
-    packets::made::{self, SECOND_NS, fin, rst, segment, syn, udp},
-};
+use crate::verify::packets::made::{self, SECOND_NS, fin, rst, segment, syn, udp};
+use capture::{SocketClosed, SocketEnds};
 
 const A: &str = "10.0.0.1:5000";
 const B: &str = "10.0.0.2:80";

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use profiler::capture::Protocol;
+use capture::Protocol;
 
 use super::{
     counted,

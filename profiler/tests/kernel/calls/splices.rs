@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use profiler::report;
+use analysis::report;
 
 use super::{
     Side, counted,

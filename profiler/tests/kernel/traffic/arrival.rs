@@ -7,12 +7,10 @@ use std::{
     time::Duration,
 };
 
-use profiler::{
-    capture::traffic::{Arrival, Payload, Way},
-    clock::now_ns,
-};
+use capture::traffic::{Arrival, Payload, Way};
+use profiler::clock::now_ns;
 
-use profiler_ebpf::abi::arrival::ARRIVAL_INTERVAL_NS;
+use abi::arrival::ARRIVAL_INTERVAL_NS;
 
 use super::Socket;
 use crate::{bytes::connect, recorded::record};

@@ -8,10 +8,8 @@ use std::{
     time::Duration,
 };
 
-use profiler::{
-    capture::traffic::{HeldBy, Way},
-    clock::now_ns,
-};
+use capture::traffic::{HeldBy, Way};
+use profiler::clock::now_ns;
 
 use super::Socket;
 use crate::{bytes::connect, recorded::record};

@@ -8,12 +8,10 @@ use std::{
     time::Duration,
 };
 
-use profiler::{
-    attach::Settings,
-    capture::traffic::{Payload, Way},
-};
+use capture::traffic::{Payload, Way};
+use profiler::collect::probes::Settings;
 
-use profiler_ebpf::abi::payload::TOGETHER_NS;
+use abi::payload::TOGETHER_NS;
 
 use super::Socket;
 use crate::{

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::rest::Rest;
-use crate::bench::milestones::Sample;
+use crate::bench::dataset::Sample;
 use crate::clock::now_ns;
 
 /// Uploads a file and returns its CID. The whole file counts as there when the node answers; until then, what

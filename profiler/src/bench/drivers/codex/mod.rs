@@ -25,8 +25,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Control, Download, Driver, Meeting, Place};
 use crate::bench::dataset::Dataset;
-use crate::bench::milestones::Sample;
-use crate::bench::program::{Program, Source, User, in_path};
+use crate::bench::dataset::Sample;
+use crate::bench::hosts::program::{Program, Source, User, in_path};
 use era::Listen;
 use progress::Fetch;
 use rest::{From, Limits, Rest};

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::bittorrent::{self, CONTROL_PORT, Node};
 use super::{Control, Driver, Place};
-use crate::bench::program::{Program, Source, User};
+use crate::bench::hosts::program::{Program, Source, User};
 use rpc::Rpc;
 
 const USER: &str = "localclient";

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::bittorrent::{self, CONTROL_PORT, Node, PEER_PORT};
 use super::{Control, Driver, Place};
-use crate::bench::program::{Program, Source, User};
+use crate::bench::hosts::program::{Program, Source, User};
 use rpc::Rpc;
 
 const SETTINGS: &str = "settings.json";

@@ -8,8 +8,8 @@ use super::super::{Node, era};
 use super::{
     DEBUG_INFO, LIMITS, NOT_FOUND, PEER_ID_TEXT, STREAM_BYTES, STREAM_CHECKSUM, check_error, part_of_stream,
 };
+use crate::bench::dataset::stream;
 use crate::bench::drivers::{Control, Download};
-use crate::bench::stream;
 
 const DEAD_BOOTSTRAP: &[u8] =
     include_bytes!("../../../../../tests/fixtures/codex-v0.2.5/debug-info-dead-bootstrap.http");

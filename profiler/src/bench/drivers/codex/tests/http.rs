@@ -9,7 +9,7 @@ use super::super::{era, intake};
 use super::{
     DEBUG_INFO, NOT_FOUND, PEER_ID_TEXT, STREAM_BYTES, STREAM_CHECKSUM, check_error, client, part_of_stream,
 };
-use crate::bench::stream;
+use crate::bench::dataset::stream;
 
 const PEER_ID_JSON: &[u8] = include_bytes!("../../../../../tests/fixtures/codex-v0.2.5/peerid-json.http");
 const SPR_JSON: &[u8] = include_bytes!("../../../../../tests/fixtures/codex-v0.2.5/spr-json.http");

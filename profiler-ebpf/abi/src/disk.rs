@@ -1,0 +1,73 @@
+//! Block devices: what they did for the whole host, and which of it a target submitted itself.
+
+use crate::Plain;
+
+/// `DEVICES`: reads or writes that one device completed. Other operations (flush, discard) are left out.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeviceIo {
+    /// Bytes of requests that completed without error.
+    pub bytes: u64,
+    pub requests: u64,
+    pub errors: u64,
+    /// Sum over requests from allocation to issue, and how many requests had that start time.
+    pub queue_ns: u64,
+    pub queued: u64,
+    /// Sum over requests from issue to completion, and how many were seen from issue on.
+    pub service_ns: u64,
+    pub serviced: u64,
+}
+
+// SAFETY: plain integers, padding is explicit.
+unsafe impl Plain for DeviceIo {}
+
+const _: () = assert!(size_of::<DeviceIo>() == 56);
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DeviceKey {
+    pub major: u32,
+    pub minor: u32,
+    pub operation: u32,
+    pub _pad: u32,
+}
+
+// SAFETY: plain integers, padding is explicit.
+unsafe impl Plain for DeviceKey {}
+
+/// `CREDITS`: whose bytes they were.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CreditKey {
+    pub device: DeviceKey,
+    /// [`Process::serial`](super::target::Process::serial)
+    pub process: u64,
+}
+
+// SAFETY: plain integers, padding is explicit.
+unsafe impl Plain for CreditKey {}
+
+/// Bytes of bios that a target submitted in its own context.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Credit {
+    pub bytes: u64,
+    pub bios: u64,
+}
+
+// SAFETY: plain integers, padding is explicit.
+unsafe impl Plain for Credit {}
+
+/// A request between issue and completion: the value of `REQUESTS`, keyed by the request's address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestTimes {
+    pub issued_ns: u64,
+    /// 0 if the kernel keeps no start time for this request.
+    pub started_ns: u64,
+}
+
+/// `REQ_OP_READ` and `REQ_OP_WRITE`, and the mask of the operation in `bi_opf` and `cmd_flags`.
+pub const READ: u32 = 0;
+pub const WRITE: u32 = 1;
+pub const OPERATION_MASK: u32 = 0xff;

@@ -1,0 +1,95 @@
+//! Sockets: who talks to whom, and how many payload bytes each process moved over each of them.
+
+use crate::Plain;
+
+/// A process's use of a socket. A socket that is inherited or passed to another process has an element of
+/// `SOCKET_USES` for each.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SocketKey {
+    /// `sock_gen_cookie`: unique for the life of the host, while `struct sock` pointers are reused.
+    pub cookie: u64,
+    /// [`Process::serial`](super::target::Process::serial)
+    pub process: u64,
+}
+
+// SAFETY: plain integers, padding is explicit.
+unsafe impl Plain for SocketKey {}
+
+/// Payload that one process moved over one socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SocketBytes {
+    pub rx_bytes: u64,
+    pub tx_bytes: u64,
+    pub rx_calls: u64,
+    pub tx_calls: u64,
+    pub first_ns: u64,
+    pub last_ns: u64,
+    /// 1 if a port of the socket is one of `CONTROL_PORTS`.
+    pub control: u8,
+    pub _pad: [u8; 7],
+}
+
+const _: () = assert!(size_of::<SocketBytes>() == 56);
+
+/// One element of `SOCKET_USES`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SocketUse {
+    /// Without a cookie it is free.
+    pub key: SocketKey,
+    pub bytes: SocketBytes,
+    /// Two cache lines: the two ends of a loopback connection must not write to the same one.
+    pub _pad: [u64; 7],
+}
+
+const _: () = assert!(size_of::<SocketUse>() == 128);
+
+/// Uses of sockets that can be counted at one time. Element 0 is nobody's.
+pub const SOCKET_USE_SLOTS: u32 = 16384;
+
+/// Slots of `LAST_USE`: a power of two. Uses with the same one are looked up by a hash, in turn.
+pub const LAST_USES: u32 = 4 * SOCKET_USE_SLOTS;
+
+/// A socket that a target used: its ends and, for TCP, its life. Addresses are in network byte order; an
+/// IPv4 address stands in the first four bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Socket {
+    /// Monotonic ns of ESTABLISHED; 0 if that was before the recording, or for UDP.
+    pub established_ns: u64,
+    /// Monotonic ns of the kernel's release of the socket; 0 while it lives, and always for UDP, which has
+    /// no such tracepoint.
+    pub closed_ns: u64,
+    pub retransmits: u64,
+    /// The kernel's own `tcp_sock` totals, read when the socket is released.
+    pub tcp_bytes_received: u64,
+    pub tcp_bytes_sent: u64,
+    pub tcp_bytes_acked: u64,
+    pub tcp_bytes_retransmitted: u64,
+    /// TCP: what readers had taken of the stream before the first call that is counted.
+    pub taken_before_bytes: u64,
+    /// TCP: what readers had taken of the stream when it was released, by whatever call.
+    pub taken_bytes: u64,
+    /// The process that used the socket first.
+    pub process: u64,
+    pub netns: u32,
+    pub family: u16,
+    pub protocol: u16,
+    pub local_port: u16,
+    pub peer_port: u16,
+    pub _pad: u32,
+    pub local: [u8; 16],
+    pub peer: [u8; 16],
+}
+
+// SAFETY: plain integers, padding is explicit.
+unsafe impl Plain for Socket {}
+
+const _: () = assert!(size_of::<Socket>() == 128);
+
+pub const AF_INET: u16 = 2;
+pub const AF_INET6: u16 = 10;
+pub const IPPROTO_TCP: u16 = 6;
+pub const IPPROTO_UDP: u16 = 17;

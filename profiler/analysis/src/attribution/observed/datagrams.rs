@@ -1,0 +1,117 @@
+//! Datagrams by destination: who sent the one that arrived. Datagrams have no sequence numbers; the last one
+//! sent before an arrival is taken for it. Between namespaces of one host a datagram arrives before its send returns:
+//! a send that returns right after an arrival is the one.
+//!
+//! A socket that is bound to no address receives at every address of its network namespace. Those are learnt from
+//! the other sockets there; where one socket and one destination with its port are left over, they belong together.
+//! A destination that several sockets would take is nobody's.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::{IpAddr, SocketAddr},
+};
+
+use crate::attribution::observed::payload::{Sent, Socket};
+use capture::Protocol;
+
+/// An address as a sender uses it; loopback is another host in each namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Destination {
+    /// The sender's, for loopback.
+    netns: Option<u32>,
+    address: SocketAddr,
+}
+
+/// How long after an arrival its send may return: the rest of the call, and of the calls that share its record.
+const RETURN_NS: u64 = 200_000;
+
+#[derive(Debug, Default)]
+pub struct Datagrams {
+    /// In order of time.
+    by_destination: BTreeMap<Destination, Vec<Sent>>,
+    /// What is sent there reaches the socket with this cookie.
+    owned: HashMap<u64, Vec<Destination>>,
+}
+
+pub fn file<'s>(sockets: &[Socket], sends: impl Iterator<Item = &'s Sent>) -> Datagrams {
+    let netns_of: HashMap<u64, u32> =
+        sockets.iter().map(|socket| (socket.cookie, socket.ends.netns)).collect();
+    let mut by_destination: BTreeMap<Destination, Vec<Sent>> = BTreeMap::new();
+    for sent in sends {
+        if let Some(address) = sent.payload.destination {
+            let netns = netns_of.get(&sent.payload.cookie).copied().unwrap_or_default();
+            by_destination.entry(destination(address, netns)).or_default().push(*sent);
+        }
+    }
+    for sends in by_destination.values_mut() {
+        sends.sort_by_key(|sent| (sent.payload.at_ns, sent.payload.cookie));
+    }
+    let used: Vec<Destination> = by_destination.keys().copied().collect();
+    Datagrams { owned: owners(sockets, &used), by_destination }
+}
+
+impl Datagrams {
+    /// The send of a datagram that arrived at a socket at `at_ns`; None where the socket's address is not known.
+    pub fn last_to(&self, cookie: u64, at_ns: u64) -> Option<&Sent> {
+        let carrier = |destination: &Destination| {
+            let sends = self.by_destination.get(destination)?;
+            let returned = sends.partition_point(|sent| sent.payload.at_ns <= at_ns);
+            let returns = sends.get(returned).filter(|sent| sent.payload.at_ns <= at_ns + RETURN_NS);
+            returns.or_else(|| sends[..returned].last())
+        };
+        let destinations = self.owned.get(&cookie)?.iter();
+        destinations.filter_map(carrier).max_by_key(|sent| (sent.payload.at_ns, sent.payload.cookie))
+    }
+}
+
+/// The destinations of each socket, by its cookie.
+fn owners(sockets: &[Socket], used: &[Destination]) -> HashMap<u64, Vec<Destination>> {
+    let known: BTreeSet<(u32, IpAddr)> = sockets
+        .iter()
+        .map(|socket| (socket.ends.netns, plain(socket.ends.local).ip()))
+        .filter(|(_, ip)| !ip.is_unspecified())
+        .collect();
+    let udp: Vec<&Socket> = sockets.iter().filter(|socket| socket.ends.protocol == Protocol::Udp).collect();
+    let takes = |socket: &Socket, to: &Destination| {
+        let local = plain(socket.ends.local);
+        let netns = socket.ends.netns;
+        to.address.port() == local.port()
+            && to.netns.is_none_or(|of_sender| of_sender == netns)
+            && if local.ip().is_unspecified() {
+                to.netns.is_some() || known.contains(&(netns, to.address.ip()))
+            } else {
+                to.address == local
+            }
+    };
+    let mut owned: HashMap<u64, Vec<Destination>> = HashMap::new();
+    // By port: destinations that no socket is known to take.
+    let mut left_over: BTreeMap<u16, Vec<Destination>> = BTreeMap::new();
+    for &to in used {
+        let takers: Vec<&&Socket> = udp.iter().filter(|socket| takes(socket, &to)).collect();
+        match takers[..] {
+            [only] => owned.entry(only.cookie).or_default().push(to),
+            [] if to.netns.is_none() => left_over.entry(to.address.port()).or_default().push(to),
+            _ => {}
+        }
+    }
+    for (port, destinations) in left_over {
+        let lacks = |socket: &&&Socket| {
+            let local = plain(socket.ends.local);
+            local.ip().is_unspecified() && local.port() == port && !owned.contains_key(&socket.cookie)
+        };
+        let lacking: Vec<u64> = udp.iter().filter(lacks).map(|socket| socket.cookie).collect();
+        if let ([cookie], [_]) = (&lacking[..], &destinations[..]) {
+            owned.insert(*cookie, destinations);
+        }
+    }
+    owned
+}
+
+fn destination(address: SocketAddr, netns: u32) -> Destination {
+    let address = plain(address);
+    Destination { netns: address.ip().is_loopback().then_some(netns), address }
+}
+
+fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

@@ -1,0 +1,88 @@
+//! From a timeline to what attribution looks at.
+
+use std::collections::HashSet;
+
+use crate::{
+    attribution::observed::{
+        Observed,
+        payload::{Socket, TrafficRecords},
+        threads::{self, Life},
+        traffic,
+    },
+    timeline::Timeline,
+};
+use capture::{
+    ProcessSerial, ThreadState, ThreadTotals,
+    span::{Doing, Span, Stacks, Wake},
+};
+
+/// Orders everything that was recorded of threads and payload.
+pub fn gather(timeline: &Timeline) -> Observed {
+    let totals = || timeline.processes.values().flat_map(|process| process.threads.values());
+    let lives: Vec<Life> = totals().map(|totals| life(timeline, totals)).collect();
+    let events = &timeline.events;
+    let open: HashSet<(ProcessSerial, u32)> = events
+        .spans
+        .iter()
+        .filter(|span| span.on_ns.is_none())
+        .map(|span| (span.process, span.tid))
+        .collect();
+    let unfinished =
+        totals().filter(|totals| !open.contains(&(totals.process, totals.tid))).filter_map(unfinished);
+    let threads = threads::order(&lives, events.spans.iter().copied().chain(unfinished));
+    let records = TrafficRecords {
+        progress: events.progress.clone(),
+        payloads: events.payloads.clone(),
+        arrivals: events.arrivals.clone(),
+        holdings: events.holdings.clone(),
+        sockets: sockets(timeline),
+    };
+    let traffic = traffic::index(&threads, records);
+    Observed { threads, traffic, lossy: timeline.lossy.clone() }
+}
+
+fn life(timeline: &Timeline, totals: &ThreadTotals) -> Life {
+    let end_ns = match totals.state {
+        ThreadState::Exited => totals.state_since_ns,
+        _ => timeline.whole_until_ns().unwrap_or(totals.at_ns),
+    };
+    Life { process: totals.process, tid: totals.tid, since_ns: totals.since_ns, end_ns }
+}
+
+/// The stay that a thread was in when its capture was cut short, or that had no event in the whole recording.
+fn unfinished(totals: &ThreadTotals) -> Option<Span> {
+    let (preempted, throttled) = match totals.state {
+        ThreadState::Cpu | ThreadState::Exited => return None,
+        ThreadState::Blocked | ThreadState::Idle => (false, false),
+        ThreadState::Runqueue => (true, false),
+        ThreadState::Throttled => (false, true),
+    };
+    Some(Span {
+        process: totals.process,
+        tid: totals.tid,
+        off_ns: totals.state_since_ns,
+        woken_ns: None,
+        on_ns: None,
+        preempted,
+        throttled,
+        iowait: false,
+        reclaim: false,
+        doing: Doing::default(),
+        wake: Wake::Unknown,
+        stacks: Stacks::default(),
+    })
+}
+
+/// Of sockets that several processes use, one entry: the first's.
+fn sockets(timeline: &Timeline) -> Vec<Socket> {
+    let mut known = HashSet::new();
+    let totals = timeline.processes.values().flat_map(|process| process.sockets.values());
+    totals
+        .filter_map(|totals| {
+            let ends = totals.ends.clone()?;
+            let last_ns = ends.closed.map_or(totals.last_ns, |closed| closed.at_ns.max(totals.last_ns));
+            let first_ns = ends.established_ns.map_or(totals.first_ns, |at_ns| at_ns.min(totals.first_ns));
+            known.insert(totals.cookie).then_some(Socket { cookie: totals.cookie, ends, first_ns, last_ns })
+        })
+        .collect()
+}

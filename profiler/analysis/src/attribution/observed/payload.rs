@@ -1,0 +1,36 @@
+//! The traffic records of a capture, and what goes with them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::attribution::observed::threads::ThreadIndex;
+use capture::{
+    Progress, SocketEnds,
+    traffic::{Arrival, Holding, Payload},
+};
+
+/// A socket of a target and its ends.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Socket {
+    pub cookie: u64,
+    pub ends: SocketEnds,
+    /// First and last sign of life.
+    pub first_ns: u64,
+    pub last_ns: u64,
+}
+
+/// All traffic records of a capture, in any order.
+#[derive(Clone, Debug, Default)]
+pub struct TrafficRecords {
+    pub progress: Vec<Progress>,
+    pub payloads: Vec<Payload>,
+    pub arrivals: Vec<Arrival>,
+    pub holdings: Vec<Holding>,
+    pub sockets: Vec<Socket>,
+}
+
+/// A send, and who made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    pub thread: ThreadIndex,
+    pub payload: Payload,
+}

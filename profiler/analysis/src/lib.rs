@@ -1,0 +1,9 @@
+//! From captures to the numbers of a report. Pure: the same captures give the same report, byte for byte.
+//!
+//! [`timeline`] folds a capture, [`milestones`] are found in it, [`attribution`] says where the time between two of them
+//! went, [`report`] says all of it. Nothing here knows a running kernel, a clock or an output format.
+
+pub mod attribution;
+pub mod milestones;
+pub mod report;
+pub mod timeline;

@@ -1,0 +1,87 @@
+//! The report: what a person or a program reads of a capture. A function of the timeline and of nothing else:
+//! no clock, no environment, everything sorted.
+//!
+//! The field names are those of the JSON report, and are kept.
+
+mod about;
+mod budget;
+mod devices;
+mod overhead;
+mod processes;
+mod transfers;
+mod trust;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+pub use about::{About, Host};
+pub use budget::{Budget, Holder, Piece, StackReport, ThreadName};
+pub use devices::DeviceReport;
+pub use overhead::{Overhead, Program};
+pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessReport};
+pub use transfers::{Agreement, MilestoneReport, Phase, Throughput, TransferReport};
+pub use trust::{Comparison, Relation, Trust, Verdict};
+
+use crate::{
+    attribution::{self, observed::gather::gather},
+    timeline::Timeline,
+};
+use capture::families::SCHEDULING;
+
+/// Grows when a field changes its meaning or goes away; new fields do not change it. 2: `checksum` has `sent` and `received`,
+/// which name their algorithm, in place of two SHA-256; `processes[].time` may be `null`.
+pub const SCHEMA_VERSION: u32 = 2;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub schema_version: u32,
+    pub capture: About,
+    pub trust: Trust,
+    pub overhead: Overhead,
+    pub processes: Vec<ProcessReport>,
+    /// For the whole host, targets or not. Not to be added together.
+    pub devices: Vec<DeviceReport>,
+    pub transfers: Vec<TransferReport>,
+    /// Where one labelled leecher received from labelled seeders.
+    pub agreement: Option<Agreement>,
+}
+
+/// The report of a capture file.
+pub fn of_capture(path: &Path) -> Result<Report> {
+    let timeline = Timeline::from_capture(&mut capture::read(path)?)
+        .with_context(|| format!("read the capture {}", path.display()))?;
+    Ok(build(&timeline))
+}
+
+pub fn build(timeline: &Timeline) -> Report {
+    let found = transfers::find(timeline);
+    let observed = gather(timeline);
+    let evidence = attribution::weigh(&observed);
+    let evidence = timeline.has_family(SCHEDULING).then_some(&evidence);
+    let transfers: Vec<_> =
+        found.iter().map(|transfer| transfers::report(timeline, evidence, transfer)).collect();
+    Report {
+        schema_version: SCHEMA_VERSION,
+        capture: about::report(timeline),
+        trust: trust::judge(timeline, evidence, &found),
+        overhead: overhead::report(timeline),
+        processes: processes::report(timeline, evidence),
+        devices: devices::report(timeline),
+        agreement: transfers::agreement(timeline),
+        transfers,
+    }
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+/// `None` where there is nothing to divide by.
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! TCP's own totals, taken as a connection was released. Calls of which the capture has all are those of a connection
+//! that began while a target already used it, and ended.
+
+use std::collections::BTreeMap;
+
+use crate::timeline::Timeline;
+use capture::{Protocol, SocketClosed};
+
+use super::{Comparison, Measure, Relation};
+
+const RECEIVED: Measure = Measure {
+    what: "received over TCP",
+    witness: "tcp_sock",
+    unit: "bytes",
+    follows: "bytes that never arrived were counted, and received bytes are too high by as much",
+};
+
+const SENT: Measure = Measure {
+    what: "sent over TCP",
+    witness: "tcp_sock",
+    unit: "bytes",
+    follows: "calls were not counted, or came from processes that are no targets, and sent bytes are too low by as much",
+};
+
+#[derive(Default)]
+struct Connection {
+    rx_bytes: u64,
+    tx_bytes: u64,
+    is_whole: bool,
+    closed: Option<SocketClosed>,
+}
+
+pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
+    let mut connections = BTreeMap::<u64, Connection>::new();
+    for process in timeline.processes.values() {
+        let since_ns = process.totals.as_ref().map(|totals| totals.since_ns);
+        for (cookie, socket) in &process.sockets {
+            let connection = connections.entry(*cookie).or_default();
+            connection.rx_bytes += socket.rx_bytes;
+            connection.tx_bytes += socket.tx_bytes;
+            let Some(ends) = socket.ends.as_ref().filter(|ends| ends.protocol == Protocol::Tcp) else {
+                continue;
+            };
+            connection.is_whole |=
+                ends.established_ns.zip(since_ns).is_some_and(|(began, since)| since <= began);
+            connection.closed = connection.closed.or(ends.closed);
+        }
+    }
+    let whole: Vec<_> = connections
+        .values()
+        .filter(|connection| connection.is_whole)
+        .filter_map(|connection| Some((connection, connection.closed?)))
+        .collect();
+    let sum = |of: fn(&(&Connection, SocketClosed)) -> u64| whole.iter().map(of).sum::<u64>();
+    let of = format!("{} whole connections", whole.len());
+    // TCP counts the FIN as a byte that it received. What arrived may be left unread.
+    let received = sum(|(_, closed)| closed.bytes_received);
+    // What was not sent before a reset was thrown away.
+    let sent = sum(|(_, closed)| closed.bytes_sent.saturating_sub(closed.bytes_retransmitted));
+    vec![
+        RECEIVED.compare(of.clone(), sum(|(ours, _)| ours.rx_bytes), Relation::AtMost, received, 0),
+        SENT.compare(of, sum(|(ours, _)| ours.tx_bytes), Relation::AtLeast, sent, 0),
+    ]
+}

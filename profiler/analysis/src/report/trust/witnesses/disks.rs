@@ -1,0 +1,76 @@
+//! The block layer's own statistics of each device.
+
+use crate::timeline::{Device, Timeline};
+use capture::{DeviceTotals, Operation, witness::DiskReading};
+
+use super::{Comparison, Measure};
+
+const DISKSTATS: &str = "/proc/diskstats";
+
+const READ: Measure = Measure {
+    what: "read from the device",
+    witness: DISKSTATS,
+    unit: "bytes",
+    follows: "completions were not seen, and read_bytes, requests and times of the device lack them (credited bytes do not)",
+};
+
+const WRITTEN: Measure = Measure {
+    what: "written to the device",
+    witness: DISKSTATS,
+    unit: "bytes",
+    follows: "completions were not seen, and written_bytes, requests and times of the device lack them (credited bytes do not)",
+};
+
+const READS: Measure = Measure { what: "reads completed", unit: "requests", ..READ };
+const WRITES: Measure = Measure { what: "writes completed", unit: "requests", ..WRITTEN };
+
+/// Hosts hide single completions: so many bytes, so many requests, or this part of all may be missing without being a
+/// reason. The row shows what is missing.
+const FEW_BYTES: u64 = 1 << 20;
+const FEW_REQUESTS: u64 = 4;
+const HIDDEN_PARTS: u64 = 100;
+
+pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
+    if !timeline.has_family("device") {
+        return Vec::new();
+    }
+    let nothing = Device::default();
+    timeline
+        .witnesses
+        .disks
+        .iter()
+        .flat_map(|(id, readings)| {
+            let device = timeline.devices.get(id).unwrap_or(&nothing);
+            let name = device.disk.as_ref().map_or_else(|| id.to_string(), |disk| disk.name.clone());
+            let row = |measure: &Measure,
+                       few: u64,
+                       operation,
+                       ours: fn(&DeviceTotals) -> u64,
+                       theirs: fn(&DiskReading) -> u64| {
+                let ours = device.totals.get(&operation).map_or(0, ours);
+                let grown = readings.grown(theirs)?;
+                let known_error = few.max(grown.least / HIDDEN_PARTS);
+                Some(measure.compare_grown(name.clone(), ours, grown, known_error))
+            };
+            [
+                row(&READ, FEW_BYTES, Operation::Read, |totals| totals.bytes, |reading| reading.read_bytes),
+                row(
+                    &WRITTEN,
+                    FEW_BYTES,
+                    Operation::Write,
+                    |totals| totals.bytes,
+                    |reading| reading.written_bytes,
+                ),
+                row(&READS, FEW_REQUESTS, Operation::Read, |totals| totals.requests, |reading| reading.reads),
+                row(
+                    &WRITES,
+                    FEW_REQUESTS,
+                    Operation::Write,
+                    |totals| totals.requests,
+                    |reading| reading.writes,
+                ),
+            ]
+        })
+        .flatten()
+        .collect()
+}

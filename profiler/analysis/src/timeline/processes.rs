@@ -1,0 +1,58 @@
+//! A process, and everything that belongs to it.
+
+use std::collections::BTreeMap;
+
+use capture::{Label, Operation, ProcessTotals, Progress, SocketTotals, ThreadTotals};
+
+use super::{DeviceId, FileIo, Point};
+
+#[derive(Debug, Default, PartialEq)]
+pub struct Process {
+    /// Missing if the capture was cut before the first totals.
+    pub totals: Option<ProcessTotals>,
+    pub label: Option<Label>,
+    /// By start time and thread id.
+    pub threads: BTreeMap<(u64, u32), ThreadTotals>,
+    /// By thread id.
+    pub io: BTreeMap<u32, FileIo>,
+    /// By cookie.
+    pub sockets: BTreeMap<u64, SocketTotals>,
+    /// Bytes that connections received past the calls that are counted, by cookie.
+    pub bypassed: BTreeMap<u64, u64>,
+    /// Bytes that the process submitted to each device itself.
+    pub credits: BTreeMap<(DeviceId, Operation), u64>,
+    /// Bytes of the process's files that others moved to or from each device: its share of them.
+    pub file_credits: BTreeMap<(DeviceId, Operation), u64>,
+    /// Page cache of files, in whole folios, again after each writeback.
+    pub dirtied_bytes: u64,
+    /// Page cache of no file, likewise: what the file system keeps about files.
+    pub dirtied_metadata_bytes: u64,
+    /// In time order; counts never go back.
+    pub progress: Vec<Point>,
+}
+
+impl Process {
+    /// Its label, or command name and process id.
+    pub fn name(&self) -> String {
+        match (&self.label, &self.totals) {
+            (Some(label), _) => label.label.clone(),
+            (None, Some(totals)) => format!("{}-{}", totals.comm, totals.pid),
+            (None, None) => "unknown".to_owned(),
+        }
+    }
+
+    pub fn role(&self) -> Option<&str> {
+        self.label.as_ref().map(|label| label.role.as_str())
+    }
+
+    /// Bytes of a device that are its own: submitted by itself, or its share of its files.
+    pub fn credited_bytes(&self, device: DeviceId, operation: Operation) -> u64 {
+        let of = |credits: &BTreeMap<_, u64>| credits.get(&(device, operation)).copied().unwrap_or(0);
+        of(&self.credits) + of(&self.file_credits)
+    }
+
+    pub(super) fn advance(&mut self, progress: &Progress) {
+        let next = Point { at_ns: progress.at_ns, rx_bytes: progress.rx_bytes, tx_bytes: progress.tx_bytes };
+        self.progress.push(self.progress.last().map_or(next, |last| last.then(next)));
+    }
+}

@@ -1,0 +1,342 @@
+//! Where threads spent their time, and what they read and wrote.
+
+use std::ops::AddAssign;
+
+use serde::Serialize;
+
+use capture::{ThreadIo, ThreadState, ThreadTotals};
+
+/// Thread states over lifetimes, of one thread or of several added up. ns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ThreadTime {
+    pub threads: u64,
+    pub lifetime_ns: u64,
+    /// Of the thread itself.
+    pub cpu_ns: u64,
+    /// Estimates inside `cpu_ns`, from samples; missing without any.
+    pub cpu_user_ns: Option<u64>,
+    pub cpu_kernel_ns: Option<u64>,
+    /// Half the width of the estimates' 95 % confidence interval: 1.96 standard errors of a proportion.
+    pub cpu_split_error_ns: Option<u64>,
+    pub user_samples: u64,
+    pub kernel_samples: u64,
+    /// On the CPU, but a softirq or an interrupt ran there.
+    pub softirq_ns: u64,
+    pub hardirq_ns: u64,
+    pub runqueue_ns: u64,
+    /// Runnable, and the CPU quota of its cgroup was used up.
+    pub throttled_ns: u64,
+    pub wait_network_ns: u64,
+    pub wait_disk_ns: u64,
+    pub wait_lock_ns: u64,
+    pub wait_timer_ns: u64,
+    /// Asleep until another task woke it.
+    pub wait_thread_ns: u64,
+    /// Asleep inside direct reclaim.
+    pub wait_memory_ns: u64,
+    /// Asleep from before the recording, or never woken in it.
+    pub wait_idle_ns: u64,
+    /// Asleep, and what for is not known.
+    pub wait_other_ns: u64,
+    /// How far the states' sum is from the lifetime; of several threads, the differences' sizes added up.
+    pub difference_ns: u64,
+}
+
+/// The states' sum may differ by this part of the lifetime.
+const TOLERANCE: u64 = 1000;
+
+impl ThreadTime {
+    /// A state that had not ended at the thread's last totals lasts until the capture's end. Of a capture that
+    /// was cut short (`None`) nothing is known beyond the thread's last totals, and its lifetime ends there.
+    pub fn of(thread: &ThreadTotals, capture_end_ns: Option<u64>) -> Self {
+        let end_ns = match thread.state {
+            ThreadState::Exited => thread.state_since_ns,
+            _ => capture_end_ns.unwrap_or(thread.at_ns),
+        };
+        let open_ns = end_ns.saturating_sub(thread.state_since_ns);
+        let waits = &thread.waits;
+        let mut time = Self {
+            threads: 1,
+            lifetime_ns: end_ns.saturating_sub(thread.since_ns),
+            cpu_ns: thread.cpu_ns,
+            cpu_user_ns: None,
+            cpu_kernel_ns: None,
+            cpu_split_error_ns: None,
+            user_samples: thread.user_samples.into(),
+            kernel_samples: thread.kernel_samples.into(),
+            softirq_ns: 0,
+            hardirq_ns: 0,
+            runqueue_ns: thread.runqueue_ns,
+            throttled_ns: thread.throttled_ns,
+            wait_network_ns: waits.network_ns,
+            wait_disk_ns: waits.disk_ns,
+            wait_lock_ns: 0,
+            wait_timer_ns: waits.timer_ns,
+            wait_thread_ns: waits.thread_ns,
+            wait_memory_ns: waits.memory_ns,
+            wait_idle_ns: waits.idle_ns,
+            wait_other_ns: waits.other_ns + waits.unseen_ns,
+            difference_ns: 0,
+        };
+        match thread.state {
+            ThreadState::Cpu => time.cpu_ns += open_ns,
+            ThreadState::Runqueue => time.runqueue_ns += open_ns,
+            ThreadState::Throttled => time.throttled_ns += open_ns,
+            ThreadState::Blocked | ThreadState::Idle => time.wait_idle_ns += open_ns,
+            ThreadState::Exited => {}
+        }
+        // Interrupts of the stay on the CPU that the recording found the thread in count from before it.
+        time.softirq_ns = thread.softirq_ns.min(time.cpu_ns);
+        time.hardirq_ns = thread.hardirq_ns.min(time.cpu_ns - time.softirq_ns);
+        time.cpu_ns -= time.softirq_ns + time.hardirq_ns;
+        time.split();
+        time.difference_ns = time.states_ns().abs_diff(time.lifetime_ns);
+        time
+    }
+
+    /// Time asleep until another thread released a lock is no longer time asleep until another thread woke it.
+    pub fn set_lock_ns(&mut self, lock_ns: u64) {
+        self.wait_lock_ns = lock_ns.min(self.wait_thread_ns);
+        self.wait_thread_ns -= self.wait_lock_ns;
+    }
+
+    /// Estimates user and kernel time from the samples.
+    fn split(&mut self) {
+        let samples = self.user_samples + self.kernel_samples;
+        if samples == 0 {
+            return;
+        }
+        let user = self.user_samples as f64 / samples as f64;
+        let user_ns = (self.cpu_ns as f64 * user).round() as u64;
+        let error = 1.96 * (user * (1.0 - user) / samples as f64).sqrt();
+        self.cpu_user_ns = Some(user_ns);
+        self.cpu_kernel_ns = Some(self.cpu_ns - user_ns);
+        self.cpu_split_error_ns = Some((self.cpu_ns as f64 * error).round() as u64);
+    }
+
+    /// With what interrupted it.
+    pub fn on_cpu_ns(&self) -> u64 {
+        self.cpu_ns + self.softirq_ns + self.hardirq_ns
+    }
+
+    pub fn states_ns(&self) -> u64 {
+        let device_ns = self.wait_network_ns + self.wait_disk_ns + self.wait_lock_ns + self.wait_timer_ns;
+        let asleep_ns =
+            device_ns + self.wait_thread_ns + self.wait_memory_ns + self.wait_idle_ns + self.wait_other_ns;
+        self.on_cpu_ns() + self.runqueue_ns + self.throttled_ns + asleep_ns
+    }
+
+    /// Whether the states sum to the lifetime within 0.1 %.
+    pub fn adds_up(&self) -> bool {
+        u128::from(self.difference_ns) * u128::from(TOLERANCE) <= u128::from(self.lifetime_ns)
+    }
+}
+
+impl AddAssign for ThreadTime {
+    fn add_assign(&mut self, other: Self) {
+        self.threads += other.threads;
+        self.lifetime_ns += other.lifetime_ns;
+        self.cpu_ns += other.cpu_ns;
+        self.user_samples += other.user_samples;
+        self.kernel_samples += other.kernel_samples;
+        self.softirq_ns += other.softirq_ns;
+        self.hardirq_ns += other.hardirq_ns;
+        self.runqueue_ns += other.runqueue_ns;
+        self.throttled_ns += other.throttled_ns;
+        self.wait_network_ns += other.wait_network_ns;
+        self.wait_disk_ns += other.wait_disk_ns;
+        self.wait_lock_ns += other.wait_lock_ns;
+        self.wait_timer_ns += other.wait_timer_ns;
+        self.wait_thread_ns += other.wait_thread_ns;
+        self.wait_memory_ns += other.wait_memory_ns;
+        self.wait_idle_ns += other.wait_idle_ns;
+        self.wait_other_ns += other.wait_other_ns;
+        self.difference_ns += other.difference_ns;
+        self.split();
+    }
+}
+
+/// The accounting of one thread id: where it stood at first, and where last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileIo {
+    baseline: Chars,
+    last: Chars,
+}
+
+/// `rchar` and `wchar`: bytes of `read()` and `write()`, on sockets too; `read_bytes` and `write_bytes`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Chars {
+    read: u64,
+    write: u64,
+    from_devices: u64,
+    to_devices: u64,
+}
+
+impl FileIo {
+    pub fn read_bytes(&self) -> u64 {
+        self.last.read.saturating_sub(self.baseline.read)
+    }
+
+    pub fn written_bytes(&self) -> u64 {
+        self.last.write.saturating_sub(self.baseline.write)
+    }
+
+    /// What it had devices read, by the kernel's accounting.
+    pub fn device_read_bytes(&self) -> u64 {
+        self.last.from_devices.saturating_sub(self.baseline.from_devices)
+    }
+
+    /// What it dirtied of files, and wrote to devices directly, by the kernel's accounting.
+    pub fn device_written_bytes(&self) -> u64 {
+        self.last.to_devices.saturating_sub(self.baseline.to_devices)
+    }
+
+    pub(super) fn add(&mut self, io: &ThreadIo) {
+        let chars = Chars {
+            read: io.read_chars,
+            write: io.write_chars,
+            from_devices: io.read_bytes,
+            to_devices: io.write_bytes,
+        };
+        if io.baseline {
+            self.baseline = chars;
+        }
+        // The kernel's counters never go back, so a smaller value is an older one.
+        let Chars { read, write, from_devices, to_devices } = self.last;
+        self.last = Chars {
+            read: chars.read.max(read),
+            write: chars.write.max(write),
+            from_devices: chars.from_devices.max(from_devices),
+            to_devices: chars.to_devices.max(to_devices),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use capture::{ProcessSerial, Waits};
+
+    /// The thread is known from 1000 to 9000, the capture ends at 10000; totals are cpu, runqueue, blocked, idle.
+    #[track_caller]
+    fn check(what: &str, totals: [u64; 4], open: (ThreadState, u64), expected: &str) {
+        check_time(what, ThreadTime::of(&thread(totals, open), Some(10_000)), expected);
+    }
+
+    #[track_caller]
+    fn check_time(what: &str, time: ThreadTime, expected: &str) {
+        let got = format!(
+            "life {} cpu {} runqueue {} idle {} other {} {}",
+            time.lifetime_ns,
+            time.cpu_ns,
+            time.runqueue_ns,
+            time.wait_idle_ns,
+            time.wait_other_ns,
+            if time.adds_up() { "adds up".to_owned() } else { format!("off by {}", time.difference_ns) },
+        );
+        assert_eq!(got, expected, "{what}");
+    }
+
+    fn thread(totals: [u64; 4], open: (ThreadState, u64)) -> ThreadTotals {
+        ThreadTotals {
+            at_ns: 9_000,
+            process: ProcessSerial(1),
+            tid: 7,
+            start_ns: 500,
+            comm: "worker".to_owned(),
+            since_ns: 1_000,
+            cpu_ns: totals[0],
+            runqueue_ns: totals[1],
+            throttled_ns: 0,
+            softirq_ns: 0,
+            hardirq_ns: 0,
+            user_samples: 0,
+            kernel_samples: 0,
+            waits: Waits { other_ns: totals[2], idle_ns: totals[3], ..Waits::default() },
+            switches: 0,
+            state: open.0,
+            state_since_ns: open.1,
+        }
+    }
+
+    #[test]
+    fn states_sum_to_the_lifetime() {
+        use ThreadState::{Blocked, Cpu, Exited, Idle, Runqueue};
+        check(
+            "asleep from before until the end",
+            [0, 0, 0, 0],
+            (Idle, 1_000),
+            "life 9000 cpu 0 runqueue 0 idle 9000 other 0 adds up",
+        );
+        check(
+            "running at the end",
+            [100, 200, 300, 400],
+            (Cpu, 2_000),
+            "life 9000 cpu 8100 runqueue 200 idle 400 other 300 adds up",
+        );
+        check(
+            "runnable at the end",
+            [100, 200, 300, 400],
+            (Runqueue, 2_000),
+            "life 9000 cpu 100 runqueue 8200 idle 400 other 300 adds up",
+        );
+        check(
+            "asleep at the end and never woken",
+            [100, 200, 300, 400],
+            (Blocked, 2_000),
+            "life 9000 cpu 100 runqueue 200 idle 8400 other 300 adds up",
+        );
+        check(
+            "exited",
+            [100, 200, 300, 400],
+            (Exited, 2_000),
+            "life 1000 cpu 100 runqueue 200 idle 400 other 300 adds up",
+        );
+        check(
+            "exactly 0.1 % off",
+            [100, 200, 300, 391],
+            (Blocked, 2_000),
+            "life 9000 cpu 100 runqueue 200 idle 8391 other 300 adds up",
+        );
+        check(
+            "more than 0.1 % off",
+            [100, 200, 300, 410],
+            (Blocked, 2_000),
+            "life 9000 cpu 100 runqueue 200 idle 8410 other 300 off by 10",
+        );
+    }
+
+    #[test]
+    fn a_cut_capture_knows_a_thread_up_to_its_last_totals() {
+        let running = thread([100, 200, 300, 400], (ThreadState::Cpu, 2_000));
+        let expected = "life 8000 cpu 7100 runqueue 200 idle 400 other 300 adds up";
+        check_time("running", ThreadTime::of(&running, None), expected);
+    }
+
+    #[track_caller]
+    fn check_io(what: &str, records: &[(bool, u64, u64)], read_bytes: u64, written_bytes: u64) {
+        let mut io = FileIo::default();
+        for &(baseline, read_chars, write_chars) in records {
+            io.add(&ThreadIo {
+                at_ns: 0,
+                process: ProcessSerial(1),
+                tid: 7,
+                read_chars,
+                write_chars,
+                read_bytes: 0,
+                write_bytes: 0,
+                baseline,
+            });
+        }
+        assert_eq!((io.read_bytes(), io.written_bytes()), (read_bytes, written_bytes), "{what}");
+    }
+
+    #[test]
+    fn file_bytes_count_from_the_baseline() {
+        check_io("nothing known", &[], 0, 0);
+        check_io("began in the capture", &[(false, 10, 20), (false, 30, 50)], 30, 50);
+        check_io("began before", &[(true, 10, 20), (false, 30, 50)], 20, 30);
+        check_io("only its baseline", &[(true, 10, 20)], 0, 0);
+        check_io("the baseline comes last", &[(false, 30, 50), (true, 10, 20)], 20, 30);
+    }
+}

@@ -1,0 +1,133 @@
+//! Events as the probes wrote them, and the records that they become when a capture is read.
+
+mod holding;
+mod kernel_workers;
+pub mod spans;
+mod traffic;
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    slice,
+};
+
+use abi::{
+    arrival::Arrival,
+    event::{self, Kind},
+    holding::Holding,
+    payload::Payload,
+    progress::Progress,
+    sockets::AF_INET,
+    span::{Span, SpanByStranger},
+};
+
+use crate::{ProcessSerial, Record};
+
+/// The first event of some; `None` if its kind is not known or it is not whole.
+pub fn first(events: &[u8]) -> Option<&[u8]> {
+    let kind = u32::from_ne_bytes(*events.first_chunk()?);
+    KINDS.iter().find(|(known, _)| *known as u32 == kind).and_then(|(_, len)| events.get(..*len))
+}
+
+const KINDS: [(Kind, usize); 6] = [
+    len::<Span>(),
+    len::<SpanByStranger>(),
+    len::<Payload>(),
+    len::<Arrival>(),
+    len::<Progress>(),
+    len::<Holding>(),
+];
+
+const fn len<T: event::Event>() -> (Kind, usize) {
+    (T::KIND, size_of::<T>())
+}
+
+/// An event as the probes write it.
+pub fn bytes<T: event::Event>(event: &T) -> &[u8] {
+    // SAFETY: plain integers without padding.
+    unsafe { slice::from_raw_parts((&raw const *event).cast(), size_of::<T>()) }
+}
+
+/// Thread id, user stack and kernel stack of a stay off the CPU that has stacks.
+pub fn stacks(event: &[u8]) -> Option<(u32, i32, i32)> {
+    let span: Span = raw(event).or_else(|| raw(event).map(|by: SpanByStranger| by.span))?;
+    (span.user_stack >= 0 || span.kernel_stack >= 0).then_some((span.tid, span.user_stack, span.kernel_stack))
+}
+
+/// Makes records of the events of one capture.
+#[derive(Default)]
+pub struct Reader {
+    /// The command names of wakers that are no targets, as records have told them.
+    strangers: HashMap<u32, [u8; 16]>,
+    /// What the last event tells besides.
+    second: Option<Record>,
+}
+
+impl Reader {
+    /// What the last event tells besides its first record.
+    pub fn second(&mut self) -> Option<Record> {
+        self.second.take()
+    }
+
+    /// The record of an event, as [`first`] gives it.
+    pub fn record(&mut self, event: &[u8]) -> Option<Record> {
+        if let Some(span) = raw::<Span>(event) {
+            return Some(Record::Span(spans::span(&span, None)));
+        }
+        if let Some(SpanByStranger { span, stranger }) = raw(event) {
+            let record = Record::Span(spans::span(&span, Some(stranger)));
+            let tid = span.waker.tid;
+            // The idle task has no id.
+            if tid == 0 || self.strangers.insert(tid, stranger) == Some(stranger) {
+                return Some(record);
+            }
+            self.second = Some(record);
+            return Some(Record::Stranger(spans::stranger(tid, &stranger)));
+        }
+        if let Some(payload) = raw::<Payload>(event) {
+            self.second = traffic::arrived(&payload).map(Record::Arrival);
+            return Some(Record::Payload(traffic::payload(&payload)));
+        }
+        raw(event)
+            .map(|arrival| Record::Arrival(traffic::arrival(&arrival)))
+            .or_else(|| raw(event).map(|raw| Record::Progress(progress(&raw))))
+            .or_else(|| raw(event).map(|raw| Record::Holding(holding::holding(&raw))))
+    }
+}
+
+/// The event, if it is of this kind.
+fn raw<T: event::Event>(event: &[u8]) -> Option<T> {
+    let is_one = event.len() == size_of::<T>()
+        && event.first_chunk().is_some_and(|kind| u32::from_ne_bytes(*kind) == T::KIND as u32);
+    // SAFETY: of that size, and any bit pattern is an event; it may stand anywhere.
+    is_one.then(|| unsafe { event.as_ptr().cast::<T>().read_unaligned() })
+}
+
+fn progress(raw: &Progress) -> crate::Progress {
+    crate::Progress {
+        at_ns: raw.at_ns,
+        process: ProcessSerial(raw.process),
+        cookie: raw.cookie,
+        tid: raw.tid,
+        rx_bytes: raw.peer_rx_bytes,
+        tx_bytes: raw.peer_tx_bytes,
+    }
+}
+
+/// The end of a socket: addresses are in network byte order. An IPv4 peer of an IPv6 socket is shown as what it is.
+pub fn address(family: u16, bytes: &[u8; 16], port: u16) -> SocketAddr {
+    let ip = if family == AF_INET {
+        IpAddr::from(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]))
+    } else {
+        IpAddr::from(Ipv6Addr::from(*bytes)).to_canonical()
+    };
+    SocketAddr::new(ip, port)
+}
+
+/// What the probes keep as 0 where there is nothing.
+pub fn nonzero(value: u64) -> Option<u64> {
+    (value != 0).then_some(value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Spans as the probes write them.
+
+use abi::{
+    context,
+    sched::{StateWord, Thread, ThreadState},
+    span::{self, IOWAIT, PREEMPTED, RECLAIM, THROTTLED},
+};
+
+use super::nonzero;
+use crate::{
+    ProcessSerial, Stranger, comm_text,
+    events::kernel_workers,
+    records::span::{Doing, Futex, Softirq, Span, Stacks, TaskKind, Wake},
+};
+
+/// `FUTEX` and the calls of x86-64 whose first argument is a file descriptor that a thread may wait for.
+const FUTEX: i32 = 202;
+const ON_FD: &[i32] = &[
+    0,   // read
+    1,   // write
+    16,  // ioctl
+    17,  // pread64
+    18,  // pwrite64
+    19,  // readv
+    20,  // writev
+    40,  // sendfile
+    42,  // connect
+    43,  // accept
+    44,  // sendto
+    45,  // recvfrom
+    46,  // sendmsg
+    47,  // recvmsg
+    72,  // fcntl
+    73,  // flock
+    74,  // fsync
+    75,  // fdatasync
+    77,  // ftruncate
+    217, // getdents64
+    232, // epoll_wait
+    275, // splice
+    277, // sync_file_range
+    278, // vmsplice
+    281, // epoll_pwait
+    285, // fallocate
+    288, // accept4
+    295, // preadv
+    296, // pwritev
+    299, // recvmmsg
+    306, // syncfs
+    307, // sendmmsg
+    326, // copy_file_range
+    327, // preadv2
+    328, // pwritev2
+    426, // io_uring_enter
+    441, // epoll_pwait2
+];
+
+/// With the command name of a waker that is no target.
+pub fn span(raw: &span::Span, stranger: Option<[u8; 16]>) -> Span {
+    let has = |flag| raw.flags & flag != 0;
+    Span {
+        process: ProcessSerial(raw.process),
+        tid: raw.tid,
+        off_ns: raw.off_ns,
+        woken_ns: nonzero(raw.woken_ns),
+        on_ns: nonzero(raw.on_ns),
+        preempted: has(PREEMPTED),
+        throttled: has(THROTTLED),
+        iowait: has(IOWAIT),
+        reclaim: has(RECLAIM),
+        doing: doing(raw.syscall, raw.arguments),
+        wake: if raw.woken_ns == 0 { Wake::Unknown } else { wake(&raw.waker, &stranger.unwrap_or_default()) },
+        stacks: Stacks { user: raw.user_stack.try_into().ok(), kernel: raw.kernel_stack.try_into().ok() },
+    }
+}
+
+/// The stay off the CPU that had not ended when the probes were detached; None for a thread that ran. What it was
+/// doing is not known: the registers are read when a thread runs again.
+pub fn open(raw: &Thread) -> Option<Span> {
+    let state = StateWord(raw.word).state();
+    let throttled = state == ThreadState::Throttled;
+    let asleep = matches!(state, ThreadState::Blocked | ThreadState::Unseen);
+    if matches!(state, ThreadState::Cpu | ThreadState::Dead) {
+        return None;
+    }
+    let woken_ns = if asleep { None } else { nonzero(raw.woken_ns) };
+    Some(Span {
+        process: ProcessSerial(raw.process),
+        tid: raw.key.tid,
+        off_ns: raw.off_ns,
+        woken_ns,
+        on_ns: None,
+        preempted: !asleep && !throttled && woken_ns.is_none(),
+        throttled,
+        iowait: false,
+        reclaim: false,
+        doing: Doing::default(),
+        wake: woken_ns.map_or(Wake::Unknown, |_| wake(&raw.waker, &raw.stranger)),
+        stacks: Stacks { user: raw.user_stack.try_into().ok(), kernel: raw.kernel_stack.try_into().ok() },
+    })
+}
+
+pub fn stranger(tid: u32, comm: &[u8; 16]) -> Stranger {
+    Stranger { tid, comm: comm_text(comm) }
+}
+
+fn doing(syscall: i32, [first, second]: [u64; 2]) -> Doing {
+    let futex = (syscall == FUTEX).then_some(Futex { address: first, operation: second as i32 });
+    Doing {
+        syscall: (syscall >= 0).then_some(syscall),
+        fd: ON_FD.contains(&syscall).then_some(first as i32),
+        futex,
+    }
+}
+
+fn wake(raw: &span::Waker, stranger: &[u8; 16]) -> Wake {
+    match raw.context {
+        context::TASK => Wake::Task {
+            tid: raw.tid,
+            process: nonzero(raw.process).map(ProcessSerial),
+            kind: match raw.process {
+                0 => stranger_kind(raw, stranger),
+                _ => TaskKind::Target,
+            },
+        },
+        context::HRTIMER => Wake::HrTimer,
+        context::HARDIRQ => Wake::HardIrq { disk: false },
+        context::SOFTIRQ_TIMER => Wake::Softirq(Softirq::Timer),
+        context::SOFTIRQ_NET_TX => Wake::Softirq(Softirq::NetTx),
+        context::SOFTIRQ_NET_RX => Wake::Softirq(Softirq::NetRx),
+        context::SOFTIRQ_HRTIMER => Wake::Softirq(Softirq::HrTimer),
+        code if code & !context::DISK == context::SOFTIRQ_BLOCK => Wake::Softirq(Softirq::Block),
+        code if code & context::DISK != 0 => Wake::HardIrq { disk: true },
+        _ => Wake::Softirq(Softirq::Other),
+    }
+}
+
+fn stranger_kind(raw: &span::Waker, comm: &[u8; 16]) -> TaskKind {
+    let worker = (raw.kernel != 0).then(|| kernel_workers::by_name(&comm_text(comm))).flatten();
+    worker.map_or(TaskKind::Other, TaskKind::Kernel)
+}

@@ -1,0 +1,137 @@
+use abi::{
+    arrival::Arrival,
+    event::Event,
+    holding::Holding,
+    payload::{Payload, RECEIVED, SENT},
+    progress::Progress,
+    sockets::{IPPROTO_TCP, IPPROTO_UDP},
+    span::{Span, SpanByStranger, Waker},
+};
+
+use super::{Reader, bytes, first, stacks};
+use crate::{Record, dump};
+
+#[test]
+fn an_event_begins_where_the_one_before_ended() {
+    let events = [
+        bytes(&Span { kind: Span::KIND as u32, tid: 7, ..Span::default() }).to_vec(),
+        bytes(&Arrival { kind: Arrival::KIND as u32, ..Arrival::default() }).to_vec(),
+        bytes(&by_stranger(7, b"kworker")).to_vec(),
+        bytes(&Holding { kind: Holding::KIND as u32, ..Holding::default() }).to_vec(),
+        bytes(&Progress { kind: Progress::KIND as u32, ..Progress::default() }).to_vec(),
+        bytes(&Payload { kind: Payload::KIND as u32, ..Payload::default() }).to_vec(),
+    ];
+    let all = events.concat();
+    let mut rest = all.as_slice();
+    for event in &events {
+        assert_eq!(first(rest), Some(event.as_slice()));
+        rest = &rest[event.len()..];
+    }
+    assert!(rest.is_empty());
+}
+
+#[test]
+fn what_is_no_whole_event_is_none() {
+    let arrival = Arrival { kind: Arrival::KIND as u32, ..Arrival::default() };
+    let whole = bytes(&arrival);
+    for len in 0..whole.len() {
+        assert_eq!(first(&whole[..len]), None, "{len} bytes");
+    }
+    assert_eq!(first(&[0; 128]), None, "no kind");
+    assert_eq!(first(&[255; 128]), None, "an unknown kind");
+    assert!(Reader::default().record(&whole[..8]).is_none());
+}
+
+/// Kinds of records that each event becomes, and the thread id of strangers.
+#[track_caller]
+fn check(events: &[&[u8]], expected: &str) {
+    let mut reader = Reader::default();
+    let mut told = Vec::new();
+    for event in events {
+        let mut record = reader.record(event);
+        assert!(record.is_some());
+        while let Some(is) = record {
+            told.push(match &is {
+                Record::Stranger(stranger) => format!("{}={}", stranger.tid, stranger.comm),
+                other => dump::kind(other).to_owned(),
+            });
+            record = reader.second();
+        }
+        told.push("|".to_owned());
+    }
+    assert_eq!(told.join(" "), expected);
+}
+
+#[test]
+fn a_strangers_name_is_told_once_and_again_when_it_changes() {
+    let [a, again, b, renamed, idle] = [
+        by_stranger(7, b"bash"),
+        by_stranger(7, b"bash"),
+        by_stranger(8, b"bash"),
+        by_stranger(7, b"sleep"),
+        by_stranger(0, b"swapper/0"),
+    ];
+    check(
+        &[bytes(&a), bytes(&again), bytes(&b), bytes(&renamed), bytes(&idle)],
+        "7=bash span | span | 8=bash span | 7=sleep span | span |",
+    );
+}
+
+#[test]
+fn a_receive_tells_an_arrival_too_where_something_has_arrived() {
+    let payload = |way, protocol, arrived, arrived_ns| Payload {
+        kind: Payload::KIND as u32,
+        way,
+        protocol,
+        sequence: 5,
+        arrived,
+        arrived_ns,
+        ..Payload::default()
+    };
+    let [left, taken, sent, datagram, unseen] = [
+        payload(RECEIVED, IPPROTO_TCP, 9, 0),
+        payload(RECEIVED, IPPROTO_TCP, 5, 0),
+        payload(SENT, IPPROTO_TCP, 9, 0),
+        payload(RECEIVED, IPPROTO_UDP, 0, 77),
+        payload(RECEIVED, IPPROTO_UDP, 0, 0),
+    ];
+    check(
+        &[bytes(&left), bytes(&taken), bytes(&sent), bytes(&datagram), bytes(&unseen)],
+        "payload arrival | payload | payload | payload arrival | payload |",
+    );
+}
+
+#[test]
+fn stacks_are_those_of_stays_that_have_some() {
+    let span = |user_stack, kernel_stack| Span {
+        kind: Span::KIND as u32,
+        tid: 7,
+        user_stack,
+        kernel_stack,
+        ..Span::default()
+    };
+    assert_eq!(stacks(bytes(&span(-1, -1))), None);
+    assert_eq!(stacks(bytes(&span(-1, 0))), Some((7, -1, 0)));
+    let by_stranger = SpanByStranger { span: span(3, 4), ..by_stranger(7, b"bash") };
+    let kind = SpanByStranger::KIND as u32;
+    let by_stranger = SpanByStranger { span: Span { kind, ..by_stranger.span }, ..by_stranger };
+    assert_eq!(stacks(bytes(&by_stranger)), Some((7, 3, 4)));
+    let payload = Payload { kind: Payload::KIND as u32, ..Payload::default() };
+    assert_eq!(stacks(bytes(&payload)), None);
+}
+
+/// A stay that a task which is no target has ended.
+fn by_stranger(tid: u32, name: &[u8]) -> SpanByStranger {
+    let mut stranger = [0; 16];
+    stranger[..name.len()].copy_from_slice(name);
+    let kind = SpanByStranger::KIND as u32;
+    let span = Span {
+        kind,
+        user_stack: -1,
+        kernel_stack: -1,
+        woken_ns: 1,
+        waker: Waker { tid, ..Waker::default() },
+        ..Span::default()
+    };
+    SpanByStranger { span, stranger }
+}

@@ -1,0 +1,13 @@
+//! Names of probe families that a reader of captures asks for.
+
+/// The family without which control groups have the members that they have at the start.
+pub const GROUPS: &str = "control groups";
+
+/// The family without which nothing is known of time.
+pub const SCHEDULING: &str = "scheduling";
+
+/// The family without which the cause of a wait is not known.
+pub const CONTEXTS: &str = "wake-up context";
+
+/// The family without which nothing that went through the page cache has an owner.
+pub const OWNERS: &str = "owners";

@@ -1,0 +1,132 @@
+//! Spans: one record per stay off the CPU of a target thread, as the probe writes it.
+//!
+//! A span says what the kernel showed and nothing more: what the stay was *for* is worked out in
+//! `attribution::cause`. Times are monotonic ns. Records may come in any order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ProcessSerial;
+
+/// A thread left the CPU, was woken, and ran again.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub process: ProcessSerial,
+    pub tid: u32,
+    /// When it left. At or before the thread's `since_ns`: it was asleep when the recording found it.
+    pub off_ns: u64,
+    /// When it was woken; before `off_ns` where the waker was faster than the switch. None: preempted,
+    /// throttled, or not woken before the recording ended.
+    pub woken_ns: Option<u64>,
+    /// When it ran again. None: still off the CPU at the end.
+    pub on_ns: Option<u64>,
+    /// It was runnable when it left.
+    pub preempted: bool,
+    /// The CPU quota of its cgroup was used up.
+    pub throttled: bool,
+    /// `task_struct.in_iowait`.
+    pub iowait: bool,
+    /// Inside direct reclaim.
+    pub reclaim: bool,
+    pub doing: Doing,
+    pub wake: Wake,
+    /// Of stays of 1 ms and more, some.
+    pub stacks: Stacks,
+}
+
+impl Span {
+    /// Whether the thread slept, rather than waited for a CPU only.
+    pub fn blocks(&self) -> bool {
+        // Unthrottling is no wake-up.
+        let unthrottled = self.throttled && self.woken_ns.is_none();
+        !(self.preempted || unthrottled)
+    }
+
+    /// Asleep when the recording ended.
+    pub fn never_woken(&self) -> bool {
+        self.blocks() && self.woken_ns.is_none() && self.on_ns.is_none()
+    }
+}
+
+/// Ids of [`Stack`](crate::Stack) records.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stacks {
+    pub user: Option<u32>,
+    pub kernel: Option<u32>,
+}
+
+/// What the thread was doing when it left, from its saved registers.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doing {
+    /// None: a page fault.
+    pub syscall: Option<i32>,
+    /// The first argument of a call that takes a file descriptor.
+    pub fd: Option<i32>,
+    pub futex: Option<Futex>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Futex {
+    pub address: u64,
+    /// The `op` argument as passed, with its flags.
+    pub operation: i32,
+}
+
+/// The innermost context that the wake-up came from. In interrupt context the current task is a bystander,
+/// and is not recorded.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Wake {
+    Softirq(Softirq),
+    HardIrq {
+        disk: bool,
+    },
+    HrTimer,
+    Task {
+        tid: u32,
+        /// Where the waker is a target.
+        process: Option<ProcessSerial>,
+        kind: TaskKind,
+    },
+    /// No wake-up was seen.
+    #[default]
+    Unknown,
+}
+
+/// Softirq vectors that tell what a wait was for.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Softirq {
+    NetRx,
+    NetTx,
+    Block,
+    Timer,
+    HrTimer,
+    Other,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    Target,
+    Kernel(KernelWorker),
+    /// A process that is not profiled, or a kernel thread that says nothing about the wait.
+    Other,
+}
+
+/// Kernel threads that act for a device.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum KernelWorker {
+    /// `jbd2/*`.
+    Journal,
+    /// `loop*`.
+    LoopDevice,
+    /// `kthrotld`.
+    Throttle,
+    /// A kworker in writeback, or one of a file system.
+    Writeback,
+    /// `napi/*`.
+    Napi,
+    /// `iou-sqp-*`: every completion passes through it, so that the cause is lost.
+    IoUringPoll,
+}

@@ -1,0 +1,4 @@
+//! For tests: a small recording, and hostile input.
+
+pub mod fuzz;
+pub mod sample;

@@ -1,0 +1,68 @@
+//! What a run transfers: one random file with its checksum, and for BitTorrent its torrent.
+
+pub mod checksum;
+pub mod payload;
+mod sample;
+pub mod stream;
+pub mod torrent;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+
+use super::observer::Role;
+use crate::bench::plan::Configuration;
+use crate::bench::swarm::node;
+use torrent::Torrent;
+
+pub use sample::Sample;
+
+const FILE_NAME: &str = "payload.bin";
+const TORRENT_NAME: &str = "payload.torrent";
+
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    pub file: PathBuf,
+    pub file_size_bytes: u64,
+    /// As in a capture: `xxh128:` and what `xxh128sum` prints.
+    pub checksum: String,
+    /// For systems that meet at a tracker.
+    pub torrent: Option<Torrent>,
+}
+
+/// Makes a file that clients upload to nodes.
+pub fn make(configuration: &Configuration, run_folder: &Path, stop: &AtomicBool) -> Result<Dataset> {
+    write(&[run_folder.join(FILE_NAME)], configuration, stop)
+}
+
+/// Makes the file in the folder of every seeder, and its torrent.
+pub fn make_with_torrent(
+    configuration: &Configuration,
+    run_folder: &Path,
+    announce_url: String,
+    stop: &AtomicBool,
+) -> Result<Dataset> {
+    let mut copies = Vec::new();
+    for plan in configuration.node_plans().iter().filter(|plan| plan.role == Role::Seeder) {
+        let data = node::data(run_folder, &plan.label);
+        fs::create_dir_all(&data).with_context(|| format!("make the folder {}", data.display()))?;
+        copies.push(data.join(FILE_NAME));
+    }
+    let dataset = write(&copies, configuration, stop)?;
+    let torrent = torrent::make(&dataset.file, announce_url, &run_folder.join(TORRENT_NAME), stop)?;
+    Ok(Dataset { torrent: Some(torrent), ..dataset })
+}
+
+/// Where a node that downloads the file puts it.
+pub fn received_file(run_folder: &Path, label: &str) -> PathBuf {
+    node::data(run_folder, label).join(FILE_NAME)
+}
+
+fn write(copies: &[PathBuf], configuration: &Configuration, stop: &AtomicBool) -> Result<Dataset> {
+    let file = copies.first().context("the configuration has no seeder")?.clone();
+    let file_size_bytes = configuration.file_size_bytes;
+    let checksum = payload::make(copies, file_size_bytes, u64::from(configuration.repetition), stop)?;
+    Ok(Dataset { file, file_size_bytes, checksum, torrent: None })
+}

@@ -1,0 +1,102 @@
+//! What is to be measured: one cell of the benchmark matrix, and the nodes that it takes.
+//!
+//! Plain values only. Nothing here touches the host.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::disk::DiskLimit;
+use super::link::Link;
+use crate::bench::observer::Role;
+
+/// One cell of the matrix, and which of its repetitions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configuration {
+    pub system: System,
+    /// Seeders and leechers together.
+    pub nodes: u32,
+    pub seeders: u32,
+    pub file_size_bytes: u64,
+    /// Counts from 1. Each repetition transfers data of its own.
+    pub repetition: u32,
+    /// Without it, the nodes' links are as fast as the host makes them.
+    pub link: Option<Link>,
+    /// Without it, the nodes share what the scratch disk has.
+    pub disk: Option<DiskLimit>,
+}
+
+/// A storage system that the benchmark can drive.
+#[derive(Serialize, Deserialize, ValueEnum, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
+pub enum System {
+    /// With the client's defaults, among them uTP
+    Transmission,
+    /// With the client's defaults, among them uTP
+    Deluge,
+    /// Without uTP: all payload goes over TCP
+    DelugeTcp,
+    Codex,
+}
+
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Transmission => "transmission",
+            Self::Deluge => "deluge",
+            Self::DelugeTcp => "deluge-tcp",
+            Self::Codex => "codex",
+        })
+    }
+}
+
+/// Role and name of a node, as reports show it: `leecher-1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodePlan {
+    pub role: Role,
+    pub label: String,
+}
+
+impl Configuration {
+    /// Every node, seeders first; each role counts from 1.
+    pub fn node_plans(&self) -> Vec<NodePlan> {
+        let seeders = (1..=self.seeders)
+            .map(|number| NodePlan { role: Role::Seeder, label: format!("seeder-{number}") });
+        let leechers = (1..=self.nodes - self.seeders)
+            .map(|number| NodePlan { role: Role::Leecher, label: format!("leecher-{number}") });
+        seeders.chain(leechers).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(nodes: u32, seeders: u32, labels: &str) {
+        let configuration = Configuration {
+            system: System::Transmission,
+            nodes,
+            seeders,
+            file_size_bytes: 1,
+            repetition: 1,
+            link: None,
+            disk: None,
+        };
+        let plans = configuration.node_plans();
+        let found: Vec<_> = plans.iter().map(|plan| plan.label.as_str()).collect();
+        assert_eq!(found.join(" "), labels);
+        assert!(plans.iter().all(|plan| plan.label.starts_with(match plan.role {
+            Role::Seeder => "seeder",
+            Role::Leecher => "leecher",
+        })));
+    }
+
+    #[test]
+    fn node_plans_count_each_role_from_one() {
+        check(2, 1, "seeder-1 leecher-1");
+        check(4, 2, "seeder-1 seeder-2 leecher-1 leecher-2");
+        check(4, 1, "seeder-1 leecher-1 leecher-2 leecher-3");
+    }
+}

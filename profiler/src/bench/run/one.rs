@@ -1,0 +1,160 @@
+//! One run: made, recorded, verified and removed.
+//!
+//! The order matters: the nodes are targets before they transfer anything, and the probes are detached before
+//! the files are read again for their checksums.
+
+use std::{path::Path, sync::atomic::AtomicBool};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    bench::{
+        self,
+        observer::NodeProcess,
+        plan::{Configuration, System},
+        results::NodeRecord,
+        swarm::{Swarm, tap::Packets},
+    },
+    collect::{
+        probes::{Settings, families::ProbeSet},
+        recording::{self, Recording, Subject, stride_bytes},
+    },
+    display::Display,
+};
+use capture::{Checksum, Label, Polling, Record, Run, Writer};
+
+use super::{
+    observers::{Rehearsal, Witness},
+    upload,
+};
+
+/// What is known of a run, also if it fails.
+#[derive(Default)]
+pub struct Known {
+    pub nodes: Vec<NodeRecord>,
+    /// The packet capture, if one was asked for and ended in order.
+    pub packets: Option<Packets>,
+}
+
+/// Runs a configuration once and records it into `capture`. What is known of it is put into `known` as soon as it is.
+pub fn run(
+    configuration: &Configuration,
+    options: &bench::swarm::Options,
+    probes: ProbeSet,
+    capture: &Path,
+    display: &Display,
+    stop: &AtomicBool,
+    known: &mut Known,
+) -> Result<()> {
+    let mut swarm = bench::swarm::prepare(configuration, options, &mut Rehearsal(display), stop)?;
+    known.nodes.extend(swarm.nodes().map(|node| record_of(configuration.system, node)));
+    upload::offer(&mut swarm, configuration, probes, capture, display, stop)?;
+    display.step("attaching the probes");
+    let recording =
+        recording::start(capture, &settings(configuration, &swarm, probes), &subject(configuration))?;
+    for node in swarm.nodes() {
+        register(&recording, configuration.system, node)?;
+    }
+    let transfers = swarm.transfer(&mut Witness { recording: &recording, display }, stop);
+    // While the probes see it: connections that are still open have no end to be compared by.
+    let ended = match &transfers {
+        Ok(_) => {
+            if options.pcap.is_some() {
+                display.step("closing the nodes' connections");
+            }
+            swarm.end_packets(stop)
+        }
+        Err(_) => Ok(None),
+    };
+    display.step("detaching the probes");
+    let mut detached = recording.detach()?;
+    let transfers = match transfers {
+        Ok(transfers) => transfers,
+        Err(error) => {
+            detached.complete(&format!("the benchmark failed: {error:#}"))?;
+            return Err(error);
+        }
+    };
+    known.packets = match ended {
+        Ok(packets) => packets,
+        Err(error) => {
+            let error = error.context("end the packet capture");
+            detached.complete(&format!("the benchmark failed: {error:#}"))?;
+            return Err(error);
+        }
+    };
+    for transfer in &transfers {
+        record_polling(&mut detached.out, transfer)?;
+    }
+
+    display.step("comparing checksums");
+    let checks = swarm.verify(stop)?;
+    for check in &checks {
+        detached.out.push(&Record::Checksum(Checksum {
+            label: check.label.clone(),
+            sent: swarm.checksum().to_owned(),
+            received: check.checksum.clone(),
+        }))?;
+    }
+    detached.complete("the transfers were complete")?;
+    if let Some(check) = checks.iter().find(|check| !check.is_equal) {
+        bail!("{} received another file than was sent: its checksum differs", check.label);
+    }
+    display.step("removing nodes and networks");
+    swarm.finish()
+}
+
+fn record_of(system: System, node: &NodeProcess) -> NodeRecord {
+    NodeRecord {
+        label: node.label.clone(),
+        role: node.role.to_string(),
+        address: node.address,
+        program: format!("{system} {}", node.version),
+    }
+}
+
+pub fn settings(configuration: &Configuration, swarm: &Swarm, probes: ProbeSet) -> Settings {
+    let mut control_ports: Vec<u16> =
+        swarm.nodes().flat_map(|node| node.control_ports.iter().copied()).collect();
+    control_ports.extend(swarm.tracker_address().map(|address| address.port()));
+    control_ports.sort_unstable();
+    control_ports.dedup();
+    Settings {
+        stride_bytes: stride_bytes(Some(configuration.file_size_bytes)),
+        control_ports,
+        probes,
+        ..Settings::default()
+    }
+}
+
+pub fn subject(configuration: &Configuration) -> Subject {
+    Subject {
+        targets: "the nodes of the benchmark".to_owned(),
+        size_bytes: Some(configuration.file_size_bytes),
+        run: Some(Run {
+            system: configuration.system.to_string(),
+            nodes: configuration.nodes,
+            seeders: configuration.seeders,
+            file_size_bytes: configuration.file_size_bytes,
+            repetition: configuration.repetition,
+        }),
+    }
+}
+
+pub fn register(recording: &Recording, system: System, node: &NodeProcess) -> Result<()> {
+    let process = recording.register(node.pid).with_context(|| format!("profile {}", node.label))?;
+    recording.push(Record::Label(Label {
+        process,
+        label: node.label.clone(),
+        role: node.role.to_string(),
+        program: Some(format!("{system} {}", node.version)),
+    }))
+}
+
+pub fn record_polling(out: &mut Writer, transfer: &bench::follow::watch::Transfer) -> Result<()> {
+    out.push(&Record::Polling(Polling {
+        label: transfer.label.clone(),
+        polls: transfer.polling.polls,
+        cpu_ns: transfer.polling.cpu_ns,
+    }))
+}

@@ -1,0 +1,228 @@
+//! The daemon's loop: empties the ring buffers, sweeps the maps, and writes the capture, on one thread.
+
+mod rings;
+mod stacks;
+mod sweep;
+mod totals;
+
+use std::{
+    num::NonZeroU64,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::Receiver,
+    },
+    thread,
+};
+
+use anyhow::{Context as _, Result};
+use aya::{Ebpf, programs::Program};
+use indicatif::HumanBytes;
+
+use crate::{
+    clock::{now_ns, process_cpu_ns, wall_ns},
+    collect::{
+        cost::{self, Windows},
+        crosscheck,
+        probes::families,
+        targets::Targets,
+    },
+    display::tell,
+};
+use capture::{Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer, witness::Moment};
+use rings::{DRAIN_INTERVAL, Rings};
+use stacks::Stacks;
+use sweep::Sweep;
+
+/// What a killed recording loses at most.
+const FRAME_INTERVAL_NS: u64 = 250_000_000;
+const SWEEP_INTERVAL_NS: u64 = 1_000_000_000;
+
+/// Reading a thread's I/O accounting takes some 10 µs, and hosts have thousands of threads.
+const THREAD_IO_INTERVAL_NS: u64 = 5_000_000_000;
+
+/// What takes longer than two seconds to pack.
+const TOLD_BYTES: u64 = 400 << 20;
+
+/// What the loop shares with the threads that steer it.
+pub struct Shared {
+    pub targets: Mutex<Targets>,
+    pub stop: AtomicBool,
+    pub capture_bytes: AtomicU64,
+}
+
+/// A capture in which everything the kernel counted stands, and that may still take records of other kinds.
+pub struct Detached {
+    pub out: Writer,
+    /// When the counters stood still.
+    end_ns: u64,
+}
+
+/// Runs until `shared.stop`, then detaches the probes and writes their last counts. `inbox` carries what others
+/// have to record.
+pub fn run(
+    mut ebpf: Ebpf,
+    shared: &Arc<Shared>,
+    inbox: &Receiver<Record>,
+    mut out: Writer,
+) -> Result<Detached> {
+    let mut rings = Rings::new(&mut ebpf)?;
+    let mut stacks = Stacks::new(&mut ebpf)?;
+    let mut sweep = Sweep::new(&mut ebpf)?;
+    let map_bytes = cost::map_bytes(&ebpf)?;
+    let cpu_before_ns = process_cpu_ns();
+    let mut windows = Windows::default();
+    let mut due = Due::default();
+
+    while !shared.stop.load(Ordering::Acquire) {
+        thread::sleep(DRAIN_INTERVAL);
+        rings.drain(&mut stacks, &mut out)?;
+        if let Some(before) = rings.losses_grew(&sweep)? {
+            out.push(&Record::Losses(before))?;
+            write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
+        }
+        sweep.make_room(&mut out)?;
+        take_messages(inbox, &mut out)?;
+        write_moved_in(&mut shared.targets.lock().expect("no holder panicked"), &mut out)?;
+        if let Some(window) = windows.tick(&ebpf)? {
+            out.push(&Record::ProbeWindow(window))?;
+        }
+        let now = now_ns();
+        if due.sweep.passed(now, SWEEP_INTERVAL_NS) {
+            let mut targets = shared.targets.lock().expect("no holder panicked");
+            sweep.write(&mut targets, &mut out)?;
+            if due.thread_io.passed(now, THREAD_IO_INTERVAL_NS) {
+                sweep.write_thread_io(&targets, &mut out)?;
+                sweep.write_witnesses(&targets, Moment::During, &mut out)?;
+            }
+            drop(targets);
+            write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
+            out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
+        }
+        if due.frame.passed(now, FRAME_INTERVAL_NS) {
+            // Soon, because processes may be short-lived; and several together, because each time costs a look at the
+            // programs and libraries of their processes.
+            stacks.write(&mut out)?;
+            out.finish_frame()?;
+            shared.capture_bytes.store(out.written_bytes(), Ordering::Relaxed);
+        }
+    }
+
+    if let Some(window) = windows.close(&ebpf)? {
+        out.push(&Record::ProbeWindow(window))?;
+    }
+    let mut targets = shared.targets.lock().expect("no holder panicked");
+    sweep.write_witnesses(&targets, Moment::BeforeEnd, &mut out)?;
+    let live_threads =
+        |moment| crosscheck::live_threads(targets.processes().map(|(_, process)| process), moment);
+    let mut around_end = crosscheck::host(Moment::BeforeEnd);
+    around_end.extend(live_threads(Moment::BeforeEnd));
+    let open = sweep::open::look(&targets);
+    let reentries = cost::reentries(&ebpf)?;
+    detach(&mut ebpf)?;
+    // Counters stand still from here on.
+    let end_ns = now_ns();
+    // Threads first: they run on, and what a long sweep adds would be part of the known error.
+    let standings = sweep.look_at_running();
+    around_end.extend(live_threads(Moment::AfterEnd));
+    around_end.extend(crosscheck::host(Moment::AfterEnd));
+    rings.drain_last(&mut stacks, &mut out)?;
+    write_moved_in(&mut targets, &mut out)?;
+    rings::write_pending(&ebpf, &mut out)?;
+    sweep.write(&mut targets, &mut out)?;
+    sweep.write_open(open, &mut out)?;
+    sweep.write_live_threads(&targets, end_ns, &standings, &mut stacks, &mut out)?;
+    sweep.write_witnesses(&targets, Moment::AfterEnd, &mut out)?;
+    around_end.iter().try_for_each(|witness| out.push(witness))?;
+    drop(targets);
+    stacks.write(&mut out)?;
+    write_losses(&sweep, reentries, &rings, &stacks, &mut out)?;
+    out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
+    // Nobody is disturbed by what comes now: nothing is recorded any more.
+    stacks.write_names(&mut out)?;
+    out.push(&Record::Clock(clock()))?;
+    take_messages(inbox, &mut out)?;
+    out.finish_frame()?;
+    Ok(Detached { out, end_ns })
+}
+
+impl Detached {
+    /// Ends the capture, and packs it.
+    pub fn complete(mut self, reason: &str) -> Result<()> {
+        self.out.push(&Record::End(End { at_ns: self.end_ns, reason: reason.to_owned() }))?;
+        self.out.finish_frame()?;
+        if self.out.written_bytes() > TOLD_BYTES {
+            tell(&format!("packing {} of capture", HumanBytes(self.out.written_bytes())));
+        }
+        if let Err(error) = capture::pack(self.out.path()) {
+            tell(&format!("warning: {error:#}; it is complete, and stays as large as it is"));
+        }
+        Ok(())
+    }
+}
+
+/// The same moment on both clocks.
+pub fn clock() -> Clock {
+    Clock { monotonic_ns: now_ns(), wall_ns: wall_ns() }
+}
+
+/// Writes what others have sent.
+fn take_messages(inbox: &Receiver<Record>, out: &mut Writer) -> Result<()> {
+    inbox.try_iter().try_for_each(|message| out.push(&message))
+}
+
+/// Writes where the I/O accounting of processes stood that were moved into a control group just now.
+fn write_moved_in(targets: &mut Targets, out: &mut Writer) -> Result<()> {
+    targets.moved_in().into_iter().try_for_each(|io| out.push(&Record::ThreadIo(io)))
+}
+
+fn write_losses(
+    sweep: &Sweep,
+    reentries: u64,
+    rings: &Rings,
+    stacks: &Stacks,
+    out: &mut Writer,
+) -> Result<()> {
+    let mut losses = sweep.losses(reentries)?;
+    losses.counts.insert(UNDECODABLE.to_owned(), rings.undecodable);
+    losses.counts.insert(STACK_TRUNCATED.to_owned(), stacks.truncated);
+    out.push(&Record::Losses(losses))
+}
+
+/// Detaches family by family, in the order in which programs are listed: a wake-up that is no longer seen after
+/// `sched_switch` is gone makes no difference, while the reverse would look like a lost one.
+fn detach(ebpf: &mut Ebpf) -> Result<()> {
+    for program in families::programs() {
+        let unloaded = match ebpf.program_mut(program.name) {
+            Some(loaded) if loaded.fd().is_err() => Ok(()),
+            Some(Program::BtfTracePoint(loaded)) => loaded.unload(),
+            Some(Program::FExit(loaded)) => loaded.unload(),
+            Some(Program::PerfEvent(loaded)) => loaded.unload(),
+            _ => Ok(()),
+        };
+        unloaded.with_context(|| format!("detach {}", program.name))?;
+    }
+    Ok(())
+}
+
+/// When each of the slower jobs was done last.
+#[derive(Default)]
+struct Due {
+    sweep: Timer,
+    thread_io: Timer,
+    frame: Timer,
+}
+
+#[derive(Default)]
+struct Timer(Option<NonZeroU64>);
+
+impl Timer {
+    fn passed(&mut self, now: u64, interval_ns: u64) -> bool {
+        let last = self.0.get_or_insert(NonZeroU64::new(now).unwrap_or(NonZeroU64::MIN)).get();
+        let passed = now - last >= interval_ns;
+        if passed {
+            self.0 = NonZeroU64::new(now);
+        }
+        passed
+    }
+}

@@ -1,0 +1,263 @@
+//! Copies the counters out of the maps and into the capture: what changed since the last sweep, and at the end
+//! everything that /proc still has to add.
+
+mod bypass;
+mod inodes;
+mod last_switch;
+pub mod open;
+mod sockets;
+mod threads;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+use abi::{
+    disk::{Credit, CreditKey, DeviceIo, DeviceKey},
+    loss::Loss,
+    sched::{StateWord, Thread, ThreadKey, ThreadState},
+    target::Process,
+};
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf,
+    maps::{MapData, PerCpuArray},
+};
+use procfs::process::Process as ProcProcess;
+
+use crate::collect::maps::Table;
+use crate::{
+    clock::now_ns,
+    collect::{
+        crosscheck::{self, Namespaces},
+        drain::{stacks::Stacks, totals},
+        targets::{Targets, io_record, thread_io},
+    },
+};
+use capture::{
+    Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadTotals, Waits, Writer, comm_text, witness::Moment,
+};
+
+use inodes::Inodes;
+use last_switch::Standing;
+use sockets::Sockets;
+use threads::Threads;
+
+/// The maps that hold counters, and what of them is in the capture already.
+pub struct Sweep {
+    threads: Threads,
+    sockets: Sockets,
+    devices: Table<DeviceKey, DeviceIo>,
+    credits: Table<CreditKey, Credit>,
+    inodes: Inodes,
+    namespaces: Namespaces,
+    losses: PerCpuArray<MapData, u64>,
+    written_processes: HashMap<u64, (u64, u64)>,
+}
+
+impl Sweep {
+    /// Takes the maps out of the object; the probes keep theirs.
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self {
+            threads: Threads::new(ebpf)?,
+            sockets: Sockets::new(ebpf)?,
+            devices: Table::take(ebpf, "DEVICES")?,
+            credits: Table::take(ebpf, "CREDITS")?,
+            inodes: Inodes::new(ebpf)?,
+            namespaces: Namespaces::with_own(),
+            losses: take_counter(ebpf, "LOSSES")?,
+            written_processes: HashMap::new(),
+        })
+    }
+
+    /// Writes what changed, and forgets what has ended.
+    pub fn write(&mut self, targets: &mut Targets, out: &mut Writer) -> Result<()> {
+        let exiting: Vec<(u32, Process)> = targets.processes().filter(|(_, p)| p.exited_ns != 0).collect();
+        self.namespaces.hold(targets.processes().map(|(_, process)| process));
+        self.write_processes(targets, out)?;
+        let alive = self.threads.write(targets, out)?;
+        // The kernel tells of an exit before it closes files and frees memory, which may take seconds: a process
+        // has made its last count when its last thread has left its CPU for good.
+        let ended: Vec<_> =
+            exiting.into_iter().filter(|(_, p)| !alive.contains(&p.serial) || !exists(p.tgid)).collect();
+        self.sockets.write(out, &ended)?;
+        self.write_disks(out)?;
+        self.inodes.write_if_due(out)?;
+        for (slot, process) in &ended {
+            if let Some(last) = crosscheck::ended(process) {
+                out.push(&last)?;
+            }
+            targets.release(*slot, process)?;
+            self.written_processes.remove(&process.serial);
+        }
+        Ok(())
+    }
+
+    /// What /proc says of threads that are on their CPUs, as far as the probes know. To be called as soon as these are
+    /// detached: the threads run on.
+    pub fn look_at_running(&self) -> HashMap<ThreadKey, Standing> {
+        last_switch::look(&self.threads.alive())
+    }
+
+    /// Adds the last counts of files, and what /proc knows of the threads that live: their I/O accounting, their
+    /// names, and those that never ran. For the end, when the probes are detached: `end_ns` is when, and `standings`
+    /// what [`look_at_running`](Self::look_at_running) saw then.
+    pub fn write_live_threads(
+        &mut self,
+        targets: &Targets,
+        end_ns: u64,
+        standings: &HashMap<ThreadKey, Standing>,
+        stacks: &mut Stacks,
+        out: &mut Writer,
+    ) -> Result<()> {
+        self.inodes.write(out)?;
+        let mut seen: HashMap<u32, Thread> =
+            self.threads.alive().into_iter().map(|thread| (thread.key.tid, thread)).collect();
+        for thread in seen.values_mut() {
+            if let Some(standing) = standings.get(&thread.key)
+                && let Some(off) = last_switch::off_its_cpu(thread, *standing, end_ns)
+            {
+                *thread = off;
+                self.threads.switches_unseen += 1;
+            }
+        }
+        for (_, process) in targets.processes().filter(|(_, p)| p.exited_ns == 0) {
+            for task in
+                ProcProcess::new(process.tgid as i32).and_then(|p| p.tasks()).into_iter().flatten().flatten()
+            {
+                // A thread that ends at this moment has no stat any more, and no time that is missing.
+                let Ok(stat) = task.stat() else { continue };
+                let mut totals = match seen.get(&(task.tid as u32)) {
+                    Some(thread) => totals::thread(end_ns, thread),
+                    // A leader that has exited stays in /proc as long as other threads live.
+                    None if matches!(stat.state, 'Z' | 'X') => continue,
+                    None => never_ran(end_ns, &process, &stat),
+                };
+                let word = seen.get(&(task.tid as u32)).map(|thread| StateWord(thread.word).state());
+                totals.state = match (word, stat.state) {
+                    // It has not left its CPU once since the recording began.
+                    (None | Some(ThreadState::Unseen), 'R') => capture::ThreadState::Cpu,
+                    // The wake-up before the switch was not for this sleep.
+                    (Some(ThreadState::Raced), 'S' | 'D' | 'T') => capture::ThreadState::Blocked,
+                    _ => totals.state,
+                };
+                totals.comm = stat.comm;
+                if let Some(thread) = seen.get(&(task.tid as u32))
+                    && totals.state != capture::ThreadState::Cpu
+                    && let Some(span) = capture::events::spans::open(thread)
+                {
+                    stacks.note(thread.key.tid, thread.user_stack, thread.kernel_stack);
+                    out.push(&Record::Span(span))?;
+                }
+                out.push(&Record::ThreadTotals(totals))?;
+            }
+        }
+        self.write_thread_io(targets, out)
+    }
+
+    /// The I/O accounting of the threads that live.
+    pub fn write_thread_io(&self, targets: &Targets, out: &mut Writer) -> Result<()> {
+        for (_, process) in targets.processes().filter(|(_, p)| p.exited_ns == 0) {
+            for (tid, io) in thread_io(process.tgid) {
+                let record = io_record(now_ns(), ProcessSerial(process.serial), tid, &io, false);
+                out.push(&Record::ThreadIo(record))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the kernel itself says of the targets that live, and of their network namespaces.
+    pub fn write_witnesses(&mut self, targets: &Targets, moment: Moment, out: &mut Writer) -> Result<()> {
+        let alive: Vec<_> =
+            targets.processes().map(|(_, process)| process).filter(|p| p.exited_ns == 0).collect();
+        for process in &alive {
+            let serial = ProcessSerial(process.serial);
+            if let Some(totals) = crosscheck::process(process.tgid, serial, moment) {
+                out.push(&totals)?;
+            }
+        }
+        let carried = self.namespaces.read(&alive, moment);
+        carried.iter().try_for_each(|interface| out.push(interface))
+    }
+
+    /// Everything lost so far by class; `reentries` is what the kernel skipped of our programs.
+    pub fn losses(&self, reentries: u64) -> Result<Losses> {
+        let mut counts = BTreeMap::from([(PROBE_REENTRY.to_owned(), reentries)]);
+        for &class in Loss::ALL {
+            counts.insert(class.name().to_owned(), self.lost(class)?);
+        }
+        *counts.entry(Loss::SwitchUnseen.name().to_owned()).or_default() += self.threads.switches_unseen;
+        Ok(Losses { at_ns: now_ns(), counts })
+    }
+
+    /// Sweeps the sockets, if so many came since the last time that their tables could be full before the next.
+    pub fn make_room(&mut self, out: &mut Writer) -> Result<()> {
+        self.sockets.make_room(out)
+    }
+
+    /// Writes what connections that are open have received past the calls that are counted.
+    pub fn write_open(&self, open: Vec<open::Open>, out: &mut Writer) -> Result<()> {
+        self.sockets.write_open(open, out)
+    }
+
+    /// How much of one class was lost so far.
+    pub fn lost(&self, class: Loss) -> Result<u64> {
+        Ok(self.losses.get(&(class as u32), 0).context("read LOSSES")?.iter().sum())
+    }
+
+    fn write_processes(&mut self, targets: &Targets, out: &mut Writer) -> Result<()> {
+        for (_, process) in targets.processes() {
+            let moved =
+                process.tcp_rx_bytes + process.tcp_tx_bytes + process.udp_rx_bytes + process.udp_tx_bytes;
+            let now = (moved, process.exited_ns);
+            if self.written_processes.insert(process.serial, now) != Some(now) {
+                out.push(&Record::ProcessTotals(totals::process(now_ns(), &process)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_disks(&mut self, out: &mut Writer) -> Result<()> {
+        for (key, io) in self.devices.read()? {
+            out.push(&Record::DeviceTotals(totals::device(now_ns(), &key, &io)))?;
+        }
+        for (key, credit) in self.credits.read()? {
+            out.push(&Record::CreditTotals(totals::credit(now_ns(), &key, &credit)))?;
+        }
+        Ok(())
+    }
+}
+
+fn take_counter(ebpf: &mut Ebpf, name: &str) -> Result<PerCpuArray<MapData, u64>> {
+    Ok(ebpf.take_map(name).with_context(|| format!("the object has no {name}"))?.try_into()?)
+}
+
+fn exists(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
+}
+
+/// A thread without a single event: it slept through the whole recording, or never left its CPU.
+fn never_ran(end_ns: u64, process: &Process, stat: &procfs::process::Stat) -> ThreadTotals {
+    let tick_ns = 1_000_000_000 / procfs::ticks_per_second();
+    let since_ns = process.since_ns.max(stat.starttime * tick_ns);
+    ThreadTotals {
+        at_ns: end_ns,
+        process: ProcessSerial(process.serial),
+        tid: stat.pid as u32,
+        start_ns: stat.starttime * tick_ns,
+        comm: comm_text(&process.comm),
+        since_ns,
+        cpu_ns: 0,
+        runqueue_ns: 0,
+        throttled_ns: 0,
+        softirq_ns: 0,
+        hardirq_ns: 0,
+        user_samples: 0,
+        kernel_samples: 0,
+        waits: Waits::default(),
+        switches: 0,
+        state: capture::ThreadState::Idle,
+        state_since_ns: since_ns,
+    }
+}

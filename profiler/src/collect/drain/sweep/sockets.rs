@@ -1,0 +1,143 @@
+//! Sockets: what each process moved over them, their ends, and which of them the probes' tables can forget.
+
+use std::collections::HashMap;
+
+use abi::{
+    sockets::{IPPROTO_UDP, SOCKET_USE_SLOTS, Socket, SocketBytes, SocketKey, SocketUse},
+    target::Process,
+};
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf,
+    maps::{MapData, PerCpuArray, Queue},
+};
+
+use crate::{
+    clock::now_ns,
+    collect::{drain::totals, maps::MappedArray},
+};
+use capture::{Record, Writer};
+
+use super::{bypass, open::Open, take_counter};
+use crate::collect::maps::Table;
+
+/// The maps of sockets, and what of them is in the capture already.
+pub struct Sockets {
+    ends: Table<u64, Socket>,
+    uses: MappedArray,
+    use_of: Table<SocketKey, u32>,
+    free_uses: Queue<MapData, u32>,
+    established: Table<u64, u64>,
+    described: PerCpuArray<MapData, u64>,
+    /// Of `described`, at the last sweep that made room.
+    swept: u64,
+    written: HashMap<SocketKey, (u64, u64)>,
+}
+
+impl Sockets {
+    /// Takes the maps out of the object; the probes keep theirs.
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self {
+            ends: Table::take(ebpf, "SOCKETS")?,
+            uses: MappedArray::new(ebpf, "SOCKET_USES", size_of::<SocketUse>())?,
+            use_of: Table::take(ebpf, "USE_OF")?,
+            free_uses: ebpf.take_map("FREE_USES").context("the object has no FREE_USES")?.try_into()?,
+            established: Table::take(ebpf, "ESTABLISHED")?,
+            described: take_counter(ebpf, "NEW_SOCKETS")?,
+            swept: 0,
+            written: HashMap::new(),
+        })
+    }
+
+    /// Writes what changed, and forgets what has ended; `ended` are processes that made their last call.
+    pub fn write(&mut self, out: &mut Writer, ended: &[(u32, Process)]) -> Result<()> {
+        // Ends first: once a socket is closed, its bytes are final.
+        let ends: HashMap<u64, Socket> = self.ends.read()?.into_iter().collect();
+        // Received bytes of each socket that was used, over all processes.
+        let mut used = HashMap::<u64, u64>::new();
+        let mut users = HashMap::<u64, u32>::new();
+        let mut gone = Vec::new();
+        for (slot, SocketUse { key, bytes, .. }) in uses(&self.uses) {
+            *used.entry(key.cookie).or_default() += bytes.rx_bytes;
+            *users.entry(key.cookie).or_default() += 1;
+            let socket = ends.get(&key.cookie);
+            let closed_ns = socket.map_or(0, |socket| socket.closed_ns);
+            let now = (bytes.rx_bytes + bytes.tx_bytes, closed_ns);
+            if self.written.get(&key) != Some(&now) {
+                out.push(&Record::SocketTotals(totals::socket(now_ns(), &key, &bytes, socket)))?;
+            }
+            // A connection may outlive its process, and is kept until the kernel closes it. UDP has no such moment.
+            let is_udp = socket.is_none_or(|socket| socket.protocol == IPPROTO_UDP);
+            if closed_ns != 0 || is_udp && ended.iter().any(|(_, process)| process.serial == key.process) {
+                gone.push((slot, key));
+            } else {
+                self.written.insert(key, now);
+            }
+        }
+        for (cookie, socket) in ends.iter().filter(|(_, socket)| socket.closed_ns != 0) {
+            bypass::write_closed(*cookie, socket, used.get(cookie).copied().unwrap_or(0), out)?;
+            if used.contains_key(cookie) {
+                continue;
+            }
+            // A connection that nothing was sent over: begin and end are all there is.
+            let key = SocketKey { cookie: *cookie, process: socket.process };
+            let totals = totals::socket(now_ns(), &key, &SocketBytes::default(), Some(socket));
+            out.push(&Record::SocketTotals(totals))?;
+            self.ends.remove(cookie)?;
+        }
+        for (slot, key) in gone {
+            self.written.remove(&key);
+            self.give_back(slot, &key)?;
+            // Others that inherited the socket go on with its ends.
+            if let Some(left) = users.get_mut(&key.cookie) {
+                *left -= 1;
+                if *left == 0 && ends.contains_key(&key.cookie) {
+                    self.ends.remove(&key.cookie)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sweeps, if so many sockets came since the last time that the tables could be full before the next.
+    pub fn make_room(&mut self, out: &mut Writer) -> Result<()> {
+        /// A quarter of the tables.
+        const NEW_SOCKETS: u64 = SOCKET_USE_SLOTS as u64 / 4;
+        let described: u64 = self.described.get(&0, 0).context("read NEW_SOCKETS")?.iter().sum();
+        if described - self.swept < NEW_SOCKETS {
+            return Ok(());
+        }
+        self.swept = described;
+        self.write(out, &[])
+    }
+
+    /// Writes what connections that were open at the end have received past the calls that are counted.
+    pub fn write_open(&self, open: Vec<Open>, out: &mut Writer) -> Result<()> {
+        let mut counted = HashMap::<u64, u64>::new();
+        for (_, SocketUse { key, bytes, .. }) in uses(&self.uses) {
+            *counted.entry(key.cookie).or_default() += bytes.rx_bytes;
+        }
+        bypass::write_open(open, &self.ends, &self.established, &counted, out)
+    }
+
+    /// Makes room for another use. Whoever made the calls has ended, or the socket has: nobody counts here any more.
+    fn give_back(&mut self, slot: u32, key: &SocketKey) -> Result<()> {
+        self.use_of.remove(key)?;
+        // SAFETY: in bounds; the probes leave alone what has no key.
+        unsafe { self.uses.at(slot).cast::<SocketUse>().write_volatile(SocketUse::default()) };
+        self.free_uses.push(slot, 0).context("give back the place of a socket")
+    }
+}
+
+/// Every element that is somebody's.
+fn uses(elements: &MappedArray) -> impl Iterator<Item = (u32, SocketUse)> + '_ {
+    (1..SOCKET_USE_SLOTS).filter_map(|slot| {
+        let element = elements.at(slot).cast::<SocketUse>();
+        // SAFETY: in bounds; every field is a plain integer, and one that changes meanwhile is read before or
+        // after. The cookie alone first: nearly all elements are free.
+        unsafe {
+            let is_free = (&raw const (*element).key.cookie).read_volatile() == 0;
+            (!is_free).then(|| (slot, element.read_volatile()))
+        }
+    })
+}

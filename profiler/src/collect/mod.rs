@@ -1,0 +1,14 @@
+//! All that touches the kernel, and needs privileges.
+//!
+//! [`targets`] are the processes that are profiled, [`probes`] are attached as far as this kernel allows,
+//! [`recording`] owns both and the thread that [`drain`]s them into a capture; [`cost`] measures all that,
+//! [`crosscheck`] reads what the kernel says of the same, [`environment`] what the host is.
+
+pub mod cost;
+pub mod crosscheck;
+pub mod drain;
+pub mod environment;
+pub mod maps;
+pub mod probes;
+pub mod recording;
+pub mod targets;

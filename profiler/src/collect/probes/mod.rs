@@ -1,0 +1,184 @@
+//! Loads the probes and attaches them, family by family. Whether a hook works is found out by trying; what
+//! does not is named, with the kernel's reason, and the rest goes on.
+
+pub mod btf;
+pub mod families;
+mod hook;
+mod rings;
+
+use std::{num::NonZeroU32, ops::Range};
+
+use abi::{
+    sched::THREAD_SLOTS,
+    sockets::SOCKET_USE_SLOTS,
+    target::{CONTROL_PORTS, PID_LIMIT, PROCESS_SLOTS, SLOTS_PER_ELEMENT},
+};
+use anyhow::{Context as _, Result, bail};
+use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::Program};
+
+use self::hook::Known;
+use capture::EMPTY_PROGRAM;
+use families::{
+    FAMILIES, Family,
+    details::{self, DETAILS},
+};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler-ebpf"));
+
+/// What the probes are told before they are loaded.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Peer payload between two progress records.
+    pub stride_bytes: u64,
+    /// Local or remote ports whose traffic is no peer traffic.
+    pub control_ports: Vec<u16>,
+    /// Of all CPUs together: a power of two. `None` is enough for most.
+    pub ring_buffer_bytes: Option<NonZeroU32>,
+    pub probes: families::ProbeSet,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            // Of a transfer of unknown size. Movement is recorded every 500 µs anyway: at 2 GB/s that is as often.
+            stride_bytes: 1 << 20,
+            control_ports: Vec::new(),
+            ring_buffer_bytes: None,
+            probes: families::ProbeSet::All,
+        }
+    }
+}
+
+/// Attached probes. Dropping it detaches them all.
+pub struct Probes {
+    pub ebpf: Ebpf,
+    pub families: Vec<capture::Family>,
+}
+
+/// Attaches what this kernel allows. An error means that nothing can be recorded, and nothing is left attached.
+pub fn attach(settings: &Settings) -> Result<Probes> {
+    if settings.control_ports.len() > CONTROL_PORTS {
+        bail!("{} control ports were given; the probes know {CONTROL_PORTS}", settings.control_ports.len());
+    }
+    check_privileges()?;
+    check_pid_namespace()?;
+    let types = btf::open()?;
+    let (offsets, missing) = btf::offsets(&types);
+    let in_iowait_bit = btf::bit(&types, "task_struct", "in_iowait")?;
+    let nonagle_bit = btf::bit(&types, "tcp_sock", "nonagle")?;
+    let mut control_ports = [0; CONTROL_PORTS];
+    control_ports[..settings.control_ports.len()].copy_from_slice(&settings.control_ports);
+
+    let pages_pinned = btf::enumerator(&types, "BIO_PAGE_PINNED").map_or(0, |bit| 1u16 << bit);
+    // Without it the one program that asks is not attached: see `MessageIterType`, which is as old (5.14).
+    let iter_kvec = btf::enumerator(&types, "ITER_KVEC").unwrap_or(u32::MAX);
+    let folio_large_bit = btf::enumerator(&types, "PG_head").context("this kernel has no PG_head")?;
+
+    let rings = rings::layout(settings.ring_buffer_bytes)?;
+    let kernel = Btf::from_sys_fs().with_context(|| format!("read {}", btf::VMLINUX))?;
+    let mut ebpf = EbpfLoader::new()
+        .btf(Some(&kernel))
+        .override_global("OFFSETS", &offsets, true)
+        .override_global("STRIDE_BYTES", &settings.stride_bytes, true)
+        .override_global("COUNTERS_ALONE", &u32::from(settings.probes == families::ProbeSet::Counters), true)
+        .override_global("CONTROL_PORTS", &control_ports, true)
+        .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
+        .override_global("NONAGLE_BIT", &nonagle_bit, true)
+        .override_global("ITER_KVEC", &iter_kvec, true)
+        .override_global("PAGES_PINNED", &pages_pinned, true)
+        .override_global("FOLIO_LARGE_BIT", &folio_large_bit, true)
+        .map_max_entries("SLOT_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))
+        .map_max_entries("THREAD_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))
+        .override_global("BLOCKS_PER_RING", &rings.blocks_per_ring, true)
+        .map_max_entries("RING_BLOCKS", rings.blocks_per_ring * rings.cpus)
+        .map_max_entries("RING_ENDS", rings.cpus)
+        .load(OBJECT)
+        .context("load the probes' maps into the kernel")?;
+    // Slot 0 means "no target", "no thread" and "no use".
+    fill(&mut ebpf, "FREE_SLOTS", 1..PROCESS_SLOTS)?;
+    fill(&mut ebpf, "FREE_THREADS", 1..THREAD_SLOTS)?;
+    fill(&mut ebpf, "FREE_USES", 1..SOCKET_USE_SLOTS)?;
+
+    let known = Known { points: families::attach_points(OBJECT)?, types, kernel, missing };
+    let mut attached = FAMILIES
+        .iter()
+        .map(|family| {
+            if settings.probes.have(family.is_counter) {
+                attach_family(&mut ebpf, family, &known)
+            } else {
+                Ok(capture::Family::left_out(family.name))
+            }
+        })
+        .collect::<Result<Vec<capture::Family>>>()?;
+    if attached.iter().all(|family| family.hooks.is_empty()) {
+        bail!("no probe family can be attached: `profiler doctor` says why");
+    }
+    attached.extend(DETAILS.iter().map(|detail| {
+        if !settings.probes.have(detail.is_counter) {
+            return capture::Family::left_out(detail.name);
+        }
+        let found = details::find(detail, &known.types, &known.missing);
+        capture::Family {
+            name: detail.name.to_owned(),
+            hooks: found.iter().cloned().collect(),
+            missing: found.err(),
+        }
+    }));
+    // Not attached: see `cost.rs`. Without it the report says that nothing is known of the statistics' own time.
+    if let Some(Program::SocketFilter(empty)) = ebpf.program_mut(EMPTY_PROGRAM) {
+        let _ = empty.load();
+    }
+    Ok(Probes { ebpf, families: attached })
+}
+
+/// Ids of processes and threads stay below this on the running host.
+pub fn pid_max() -> Result<u32> {
+    let path = "/proc/sys/kernel/pid_max";
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {path}"))?;
+    let max: u32 = text.trim().parse().with_context(|| format!("{path} holds {text:?}"))?;
+    Ok(max.min(PID_LIMIT))
+}
+
+/// Attaches what can be attached of a family. An error only where nothing works without it.
+fn attach_family(ebpf: &mut Ebpf, family: &Family, known: &Known) -> Result<capture::Family> {
+    let mut hooks = Vec::new();
+    let mut reasons = Vec::new();
+    for program in family.programs {
+        hook::attach(ebpf, program, known, &mut hooks, &mut reasons);
+    }
+    if family.required && !reasons.is_empty() {
+        bail!("the probes that nothing works without cannot be attached: {}", reasons.join("; "));
+    }
+    let missing = (!reasons.is_empty()).then(|| reasons.join("; "));
+    Ok(capture::Family { name: family.name.to_owned(), hooks, missing })
+}
+
+/// Asks the kernel, with a map of one element, whether this process may use BPF at all.
+fn check_privileges() -> Result<()> {
+    // Queues are never open to the unprivileged, whatever `kernel.unprivileged_bpf_disabled` says.
+    Queue::<_, u32>::create(1, 0).map(drop).context(
+        "this process may not use BPF: run it as root (`sudo profiler …`, or `cargo xtask run -- …`), or give it \
+         CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE",
+    )
+}
+
+/// The probes see the host's process ids: those of another namespace would name other processes.
+fn check_pid_namespace() -> Result<()> {
+    /// `PROC_PID_INIT_INO`: the inode of the host's namespace on every kernel.
+    const HOST: &str = "pid:[4026531836]";
+    let own = std::fs::read_link("/proc/self/ns/pid").context("read /proc/self/ns/pid")?;
+    if own.as_os_str() != HOST {
+        bail!(
+            "the profiler runs in a PID namespace ({}), where process ids are not the host's: start it on the host, \
+             or in a container with the host's PID namespace (`--pid=host`, `hostPID: true`)",
+            own.display()
+        );
+    }
+    Ok(())
+}
+
+fn fill(ebpf: &mut Ebpf, queue: &str, mut slots: Range<u32>) -> Result<()> {
+    let map = ebpf.map_mut(queue).with_context(|| format!("the object has no {queue}"))?;
+    let mut free = Queue::<_, u32>::try_from(map)?;
+    slots.try_for_each(|slot| free.push(slot, 0)).with_context(|| format!("fill {queue}"))
+}

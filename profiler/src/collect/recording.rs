@@ -1,0 +1,213 @@
+//! A recording: attached probes, the daemon's thread, and the capture that it writes.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{self, Sender},
+    },
+    thread::JoinHandle,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use crate::{
+    clock::now_ns,
+    collect::{
+        cost::dispatch,
+        crosscheck,
+        drain::{self, Detached, Shared},
+        environment,
+        probes::{self, Settings},
+        targets::{Registered, Targets, groups::Group},
+    },
+    display::tell,
+    memory,
+};
+use capture::{ProcessSerial, Record, Run, Start, Writer, witness::Moment};
+
+/// What is recorded, beyond the probes' settings.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// What is followed, in words.
+    pub targets: String,
+    pub size_bytes: Option<u64>,
+    pub run: Option<Run>,
+}
+
+/// A recording that is under way. Dropping it detaches the probes and leaves a capture that says it was cut.
+pub struct Recording {
+    inbox: Sender<Record>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Result<Detached>>>,
+}
+
+/// How a recording stands, for those who wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    pub processes_alive: u32,
+    pub rx_bytes: u64,
+    pub tx_bytes: u64,
+    pub capture_bytes: u64,
+}
+
+/// Attaches the probes and begins the capture. On an error nothing is left attached, and no file is left.
+pub fn start(path: &Path, settings: &Settings, subject: &Subject) -> Result<Recording> {
+    let mut out = Writer::create(path)?;
+    begin(&mut out, path, settings, subject)
+        .inspect_err(|_| {
+            // The file was created above, and holds nothing yet.
+            let _ = std::fs::remove_file(path);
+        })
+        .and_then(|(ebpf, shared)| {
+            let (inbox, messages) = mpsc::channel();
+            let worker = Arc::clone(&shared);
+            let thread = std::thread::Builder::new()
+                .name("drain".to_owned())
+                .spawn(move || drain::run(ebpf, &worker, &messages, out))
+                .context("start the thread that writes the capture")?;
+            Ok(Recording { inbox, shared, thread: Some(thread) })
+        })
+}
+
+impl Recording {
+    /// Makes a running process and its children targets; gives the process's serial.
+    pub fn register(&self, pid: u32) -> Result<ProcessSerial> {
+        let registered = self.targets().register(pid)?;
+        let serial = registered.first().context("a process was registered")?.serial;
+        self.push_baselines(registered)?;
+        Ok(serial)
+    }
+
+    /// Makes every process of that command name a target, also those that are executed later. Gives how many
+    /// there are already.
+    pub fn register_command(&self, name: &str) -> Result<usize> {
+        let registered = self.targets().register_command(name)?;
+        let found = registered.len();
+        self.push_baselines(registered)?;
+        Ok(found)
+    }
+
+    /// Makes every process of a control group a target, and those that come into it later. Gives how many there are
+    /// already. May be repeated, for a group that is removed and made again.
+    pub fn register_group(&self, group: &Group) -> Result<usize> {
+        let registered = self.targets().register_group(group)?;
+        let found = registered.len();
+        self.push_baselines(registered)?;
+        Ok(found)
+    }
+
+    /// The serial of a process that is a target.
+    pub fn serial(&self, pid: u32) -> Result<ProcessSerial> {
+        self.targets().serial(pid).with_context(|| format!("process {pid} has ended, or is no target"))
+    }
+
+    /// Puts a record into the capture.
+    pub fn push(&self, record: Record) -> Result<()> {
+        // The thread that receives ends early only on an error, which `detach` tells.
+        self.inbox.send(record).ok().context("the recording has stopped")
+    }
+
+    /// Puts the last totals of a process into the capture: one that has ended, and whose parent has not waited for it.
+    pub fn note_end(&self, pid: u32) -> Result<()> {
+        let serial = self.targets().serial(pid);
+        let ended = serial.and_then(|serial| crosscheck::process(pid, serial, Moment::AfterEnd));
+        ended.map_or(Ok(()), |record| self.push(record))
+    }
+
+    pub fn status(&self) -> Status {
+        let mut status =
+            Status { capture_bytes: self.shared.capture_bytes.load(Ordering::Relaxed), ..Status::default() };
+        for (_, process) in self.targets().processes() {
+            status.processes_alive += u32::from(process.exited_ns == 0);
+            status.rx_bytes += process.tcp_rx_bytes + process.udp_rx_bytes;
+            status.tx_bytes += process.tcp_tx_bytes + process.udp_tx_bytes;
+        }
+        status
+    }
+
+    /// Whether the capture can still be written.
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Detaches the probes. The capture then waits for what is known only afterwards, and for its end.
+    pub fn detach(mut self) -> Result<Detached> {
+        self.stop()
+    }
+
+    fn stop(&mut self) -> Result<Detached> {
+        let thread = self.thread.take().context("the recording was stopped before")?;
+        self.shared.stop.store(true, Ordering::Release);
+        thread.join().map_err(|_| anyhow!("the thread that writes the capture panicked"))?
+    }
+
+    fn push_baselines(&self, registered: Vec<Registered>) -> Result<()> {
+        registered.into_iter().flat_map(|one| one.baseline).try_for_each(|record| self.push(record))
+    }
+
+    fn targets(&self) -> std::sync::MutexGuard<'_, Targets> {
+        self.shared.targets.lock().expect("no holder panicked")
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            // An error has been told already, or is being told.
+            let _ = self.stop();
+        }
+    }
+}
+
+/// Everything before the first event: the capture's head, the probes, the table of targets.
+fn begin(
+    out: &mut Writer,
+    path: &Path,
+    settings: &Settings,
+    subject: &Subject,
+) -> Result<(aya::Ebpf, Arc<Shared>)> {
+    let mut witnesses = crosscheck::host(Moment::BeforeStart);
+    let bare = dispatch::bare();
+    let mut probes = probes::attach(settings)?;
+    let dispatch = bare.and_then(|bare| bare.probed(&probes.ebpf));
+    witnesses.extend(crosscheck::host(Moment::AfterStart));
+    // The kernel's types, which are needed for attaching only, leave 30 to 80 MiB of small pieces.
+    memory::give_back();
+    let start = Start {
+        id: format!("{:016x}", rand::random::<u64>()),
+        at_ns: now_ns(),
+        profiler: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: environment::boot_id()?,
+        targets: subject.targets.clone(),
+        size_bytes: subject.size_bytes,
+        stride_bytes: settings.stride_bytes,
+        run: subject.run.clone(),
+    };
+    out.push(&Record::Start(start))?;
+    out.push(&Record::Clock(drain::clock()))?;
+    out.push(&Record::Environment(environment::read()?))?;
+    for family in probes.families.drain(..) {
+        out.push(&Record::Family(family))?;
+    }
+    match dispatch {
+        Ok(dispatch) => out.push(&Record::ProbeDispatch(dispatch))?,
+        Err(error) => tell(&format!("warning: what it costs to reach a probe is not known: {error:#}")),
+    }
+    witnesses.iter().try_for_each(|witness| out.push(witness))?;
+    out.finish_frame().with_context(|| format!("begin {}", path.display()))?;
+    let targets = Targets::new(&mut probes.ebpf)?;
+    let shared = Shared {
+        targets: Mutex::new(targets),
+        stop: AtomicBool::new(false),
+        capture_bytes: AtomicU64::new(out.written_bytes()),
+    };
+    Ok((probes.ebpf, Arc::new(shared)))
+}
+
+/// A transfer has about a thousand progress records; the smallest stride is one large call.
+pub fn stride_bytes(size_bytes: Option<u64>) -> u64 {
+    const SMALLEST: u64 = 64 << 10;
+    size_bytes.map_or(Settings::default().stride_bytes, |size| (size / 1000).max(SMALLEST))
+}

@@ -1,0 +1,138 @@
+//! Control groups: which one is meant, and who is in it. Both versions; the probes tell who comes in later.
+
+mod hierarchies;
+mod unit;
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use abi::groups::GroupKey;
+use anyhow::{Context as _, Result, bail};
+use procfs::process::Process;
+
+pub use hierarchies::{Hierarchy, mounted};
+pub use unit::of_unit;
+
+/// A control group's folder, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub folder: PathBuf,
+    hierarchy: u32,
+}
+
+/// The group that a path names: a folder below a mount of control groups, or the path inside the hierarchy, as in
+/// `/proc/PID/cgroup`. Several if hierarchies have the same path and the same processes in it.
+pub fn named(path: &Path, hierarchies: &[Hierarchy]) -> Result<Vec<Group>> {
+    let (path_shown, mounts) = (path.display(), listed(hierarchies.iter().map(|found| &found.mounted_on)));
+    // Version 1 has links in place of controllers that share a hierarchy.
+    let folder = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let holds_it = |hierarchy: &&Hierarchy| folder.starts_with(&hierarchy.mounted_on);
+    if let Some(hierarchy) = hierarchies.iter().find(holds_it) {
+        if !folder.is_dir() {
+            bail!("there is no control group {path_shown}");
+        }
+        return Ok(vec![Group { folder, hierarchy: hierarchy.id }]);
+    }
+    let found = inside(path, hierarchies.iter());
+    if found.is_empty() {
+        bail!(
+            "there is no control group {path_shown}: give its folder, or its path in a hierarchy as in \
+             /proc/PID/cgroup (mounted are: {mounts})"
+        );
+    }
+    same_members(path, found)
+}
+
+fn listed<'p>(paths: impl Iterator<Item = &'p PathBuf>) -> String {
+    let paths: Vec<_> = paths.map(|path| path.display().to_string()).collect();
+    if paths.is_empty() { "none".to_owned() } else { paths.join(", ") }
+}
+
+/// The folders of a path in hierarchies.
+fn inside<'h>(path: &Path, hierarchies: impl Iterator<Item = &'h Hierarchy>) -> Vec<Group> {
+    let relative = path.strip_prefix("/").unwrap_or(path);
+    let group = |hierarchy: &Hierarchy| {
+        let folder = fs::canonicalize(hierarchy.mounted_on.join(relative)).ok()?;
+        let is_inside = folder.is_dir() && folder.starts_with(&hierarchy.mounted_on);
+        is_inside.then_some(Group { folder, hierarchy: hierarchy.id })
+    };
+    hierarchies.filter_map(group).collect()
+}
+
+/// Groups of several hierarchies are one choice only if the same processes are in them.
+fn same_members(path: &Path, groups: Vec<Group>) -> Result<Vec<Group>> {
+    let members = groups.iter().map(Group::members).collect::<Result<Vec<_>>>()?;
+    if members.windows(2).any(|pair| pair[0] != pair[1]) {
+        bail!(
+            "the control group {} is in several hierarchies, and not with the same processes: name the folder of one: {}",
+            path.display(),
+            listed(groups.iter().map(|group| &group.folder))
+        );
+    }
+    Ok(groups)
+}
+
+impl Group {
+    /// What the probes know it by; nothing if it was removed. One that is made again gets another key.
+    pub fn key(&self) -> Result<Option<GroupKey>> {
+        let metadata = unless_gone(fs::metadata(&self.folder))
+            .with_context(|| format!("look for the control group {}", self.folder.display()))?;
+        Ok(metadata.map(|found| GroupKey { id: found.ino(), hierarchy: self.hierarchy, _pad: 0 }))
+    }
+
+    /// The processes in it and in the groups below it, without threads of the kernel. A process counts as soon as one
+    /// of its threads is there.
+    pub fn members(&self) -> Result<BTreeSet<u32>> {
+        let mut members = BTreeSet::new();
+        let mut folders = vec![self.folder.clone()];
+        while let Some(folder) = folders.pop() {
+            let found = unless_gone(processes(&folder))
+                .with_context(|| format!("read who is in {}", folder.display()))?;
+            members.extend(found.into_iter().flatten());
+            let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+            folders.extend(
+                entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|e| e.path()),
+            );
+        }
+        Ok(members)
+    }
+}
+
+fn processes(group: &Path) -> io::Result<Vec<u32>> {
+    let (ids, of_threads) = match fs::read_to_string(group.join("cgroup.procs")) {
+        // A threaded group of version 2.
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+            (fs::read_to_string(group.join("cgroup.threads"))?, true)
+        }
+        other => (other?, false),
+    };
+    let ids = ids.lines().filter_map(|line| line.parse().ok()).filter(|&id| is_user(id));
+    Ok(if of_threads { ids.filter_map(process_of).collect() } else { ids.collect() })
+}
+
+/// Groups come and go while they are looked at.
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Whether it is a process, and no thread of the kernel.
+fn is_user(pid: u32) -> bool {
+    /// Of `task_struct.flags`.
+    const PF_KTHREAD: u32 = 0x0020_0000;
+    let stat = Process::new(pid as i32).and_then(|process| process.stat());
+    stat.is_ok_and(|stat| stat.flags & PF_KTHREAD == 0)
+}
+
+fn process_of(tid: u32) -> Option<u32> {
+    Some(Process::new(tid as i32).ok()?.status().ok()?.tgid as u32)
+}
+
+#[cfg(test)]
+mod tests;

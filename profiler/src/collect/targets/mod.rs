@@ -1,0 +1,299 @@
+//! Chooses what is profiled: registers processes that run already, and the commands to wait for. Their
+//! children are followed by the probes.
+
+pub mod child;
+pub mod groups;
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU16, AtomicU64, Ordering},
+};
+
+use abi::{
+    groups::{GROUPS, GroupKey},
+    target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
+};
+use anyhow::{Context as _, Result, bail};
+use aya::{
+    Ebpf,
+    maps::{MapData, Queue},
+};
+use procfs::process::Process as ProcProcess;
+
+use self::groups::Group;
+use crate::{
+    clock::now_ns,
+    collect::{
+        crosscheck,
+        maps::{MappedArray, Table},
+        probes::pid_max,
+    },
+};
+use capture::{ProcessSerial, Record, ThreadIo, witness::Moment};
+
+/// The table of targets that the probes look into, mapped into this process's memory.
+pub struct Targets {
+    slot_of: MappedArray,
+    processes: MappedArray,
+    last_serial: MappedArray,
+    free_slots: Queue<MapData, u32>,
+    commands: Table<[u8; 16], u32>,
+    groups: Table<GroupKey, u32>,
+    /// The groups by their folders, as they were seen last.
+    followed: std::collections::HashMap<PathBuf, GroupKey>,
+    /// The last process that was looked at for having been moved in.
+    looked_at: u64,
+}
+
+/// What registering a process that already ran found.
+pub struct Registered {
+    pub serial: ProcessSerial,
+    /// Where its threads' I/O accounting and the witnesses stood.
+    pub baseline: Vec<Record>,
+}
+
+impl Targets {
+    /// Takes the maps out of the object; the probes keep theirs.
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self {
+            slot_of: MappedArray::new(ebpf, "SLOT_OF", size_of::<[u16; SLOTS_PER_ELEMENT as usize]>())?,
+            processes: MappedArray::new(ebpf, "PROCESSES", size_of::<Process>())?,
+            last_serial: MappedArray::new(ebpf, "LAST_SERIAL", size_of::<u64>())?,
+            free_slots: ebpf.take_map("FREE_SLOTS").context("the object has no FREE_SLOTS")?.try_into()?,
+            commands: Table::take(ebpf, "COMMANDS")?,
+            groups: Table::take(ebpf, "GROUPS")?,
+            followed: std::collections::HashMap::new(),
+            looked_at: 0,
+        })
+    }
+
+    /// Makes a running process a target from now on, and the children that it already has.
+    pub fn register(&mut self, pid: u32) -> Result<Vec<Registered>> {
+        if pid < pid_max()?
+            && let Some(serial) = self.serial(pid)
+        {
+            return Ok(vec![Registered { serial, baseline: Vec::new() }]);
+        }
+        let mut registered = vec![self.register_one(pid, 0)?];
+        // From here on the probes follow new children; those that are there already are found in /proc.
+        let mut parents = vec![pid];
+        while let Some(parent) = parents.pop() {
+            for child in children(parent) {
+                // The profiler may be a child of what it profiles. It is a target only if it is named itself.
+                if child == std::process::id() {
+                    continue;
+                }
+                // Gone again, or adopted by the probes in the meantime.
+                if !self.is_target(child)
+                    && let Ok(one) = self.register_one(child, parent)
+                {
+                    registered.push(one);
+                }
+                parents.push(child);
+            }
+        }
+        Ok(registered)
+    }
+
+    /// Makes every process with this command name a target: those that run, and those that will be executed.
+    pub fn register_command(&mut self, name: &str) -> Result<Vec<Registered>> {
+        let comm = comm_bytes(name);
+        self.commands.insert(comm, 1).with_context(|| format!("wait for the command {name}"))?;
+        let mut registered = Vec::new();
+        for process in procfs::process::all_processes().context("list the processes in /proc")?.flatten() {
+            let pid = process.pid as u32;
+            if process.stat().is_ok_and(|stat| comm_bytes(&stat.comm) == comm)
+                && !self.is_target(pid)
+                && let Ok(found) = self.register(pid)
+            {
+                registered.extend(found);
+            }
+        }
+        Ok(registered)
+    }
+
+    /// Makes every process a target that is in a control group or below it, and those that come into it later. May be
+    /// repeated: nothing happens then, unless the group was made again in the meantime.
+    pub fn register_group(&mut self, group: &Group) -> Result<Vec<Registered>> {
+        let Some(key) = group.key()? else { return Ok(Vec::new()) };
+        match self.followed.insert(group.folder.clone(), key) {
+            Some(before) if before == key => return Ok(Vec::new()),
+            Some(before) => self.groups.remove(&before).context("forget a control group that was removed")?,
+            None => {}
+        }
+        // First, so that no process comes in unseen.
+        self.groups.insert(key, 1).with_context(|| {
+            let folder = group.folder.display();
+            format!("follow the control group {folder}: the probes know {} of them", GROUPS)
+        })?;
+        let mut registered = Vec::new();
+        for pid in group.members()? {
+            if pid != std::process::id()
+                && !self.is_target(pid)
+                && let Ok(found) = self.register(pid)
+            {
+                registered.extend(found);
+            }
+        }
+        Ok(registered)
+    }
+
+    /// Where the threads of processes stood that have come into a control group since the last call.
+    pub fn moved_in(&mut self) -> Vec<ThreadIo> {
+        // SAFETY: one element of 8 bytes, aligned, shared with the probes' atomic instructions.
+        let last = unsafe { AtomicU64::from_ptr(self.last_serial.at(0).cast()) }.load(Ordering::Acquire);
+        let before = std::mem::replace(&mut self.looked_at, last);
+        if before == last {
+            return Vec::new();
+        }
+        let is_new =
+            |process: &Process| process.moved_in != 0 && (before + 1..=last).contains(&process.serial);
+        let new = self.processes().map(|(_, process)| process).filter(is_new);
+        new.flat_map(|process| {
+            thread_io(process.tgid).map(move |(tid, io)| {
+                io_record(process.since_ns, ProcessSerial(process.serial), tid, &io, true)
+            })
+        })
+        .collect()
+    }
+
+    /// The serial of a process that is a target.
+    pub fn serial(&self, pid: u32) -> Option<ProcessSerial> {
+        match self.slot(pid).load(Ordering::Acquire) {
+            0 => None,
+            slot => Some(ProcessSerial(self.process(u32::from(slot)).serial)),
+        }
+    }
+
+    /// Every slot that is in use, with what its process moved so far.
+    pub fn processes(&self) -> impl Iterator<Item = (u32, Process)> + '_ {
+        // The serial alone first: nearly all slots are free, and a slot is three cache lines.
+        let in_use = |&slot: &u32| self.serial_of(slot) != 0;
+        (1..PROCESS_SLOTS).filter(in_use).map(|slot| (slot, self.process(slot)))
+    }
+
+    /// Gives back the slot of a process that has ended and was recorded.
+    pub fn release(&mut self, slot: u32, process: &Process) -> Result<()> {
+        // Only if the id still means this process: it may have been reused.
+        let _ = self.slot(process.tgid).compare_exchange(slot as u16, 0, Ordering::AcqRel, Ordering::Relaxed);
+        self.put(slot, Process::default());
+        self.free_slots.push(slot, 0).context("give back a process slot")
+    }
+
+    fn register_one(&mut self, pid: u32, parent: u32) -> Result<Registered> {
+        if pid >= pid_max()? {
+            bail!("there is no process {pid}: process ids stay below kernel.pid_max");
+        }
+        let status = ProcProcess::new(pid as i32)
+            .and_then(|process| process.status())
+            .with_context(|| format!("there is no process {pid} that could be profiled"))?;
+        if status.tgid != pid as i32 {
+            bail!("{pid} is a thread of process {}: profile the process", status.tgid);
+        }
+        if status.state.starts_with(['Z', 'X']) {
+            bail!("process {pid} has ended already");
+        }
+        let slot = self.free_slots.pop(0).map_err(|_| {
+            anyhow::anyhow!("{} processes are profiled already, no more fit", PROCESS_SLOTS - 1)
+        })?;
+        // SAFETY: one element of 8 bytes, aligned, shared with the probes' atomic instructions.
+        let serial =
+            unsafe { AtomicU64::from_ptr(self.last_serial.at(0).cast()) }.fetch_add(1, Ordering::AcqRel) + 1;
+        let name = ProcessSerial(serial);
+        let mut baseline = crosscheck::interfaces(pid, Moment::BeforeStart);
+        baseline.extend(crosscheck::process(pid, name, Moment::BeforeStart));
+        baseline.extend(crosscheck::threads(pid, name, Moment::BeforeStart));
+        let since_ns = now_ns();
+        self.put(
+            slot,
+            Process {
+                serial,
+                since_ns,
+                tgid: pid,
+                parent_tgid: parent,
+                comm: comm_bytes(&status.name),
+                ..Process::default()
+            },
+        );
+        // The probes may have adopted it meanwhile.
+        let free = self.slot(pid).compare_exchange(0, slot as u16, Ordering::AcqRel, Ordering::Acquire);
+        if let Err(theirs) = free {
+            self.put(slot, Process::default());
+            self.free_slots.push(slot, 0).context("give back a process slot")?;
+            let serial = ProcessSerial(self.process(theirs.into()).serial);
+            return Ok(Registered { serial, baseline: Vec::new() });
+        }
+        baseline.extend(
+            thread_io(pid).map(|(tid, io)| Record::ThreadIo(io_record(since_ns, name, tid, &io, true))),
+        );
+        baseline.extend(crosscheck::process(pid, name, Moment::AfterStart));
+        baseline.extend(crosscheck::threads(pid, name, Moment::AfterStart));
+        Ok(Registered { serial: name, baseline })
+    }
+
+    fn is_target(&self, pid: u32) -> bool {
+        self.serial(pid).is_some()
+    }
+
+    fn slot(&self, pid: u32) -> &AtomicU16 {
+        // In bounds, or a panic that says so.
+        self.slot_of.at(pid / SLOTS_PER_ELEMENT);
+        // SAFETY: in bounds; four slots of two bytes an element, aligned.
+        unsafe { AtomicU16::from_ptr(self.slot_of.at(0).cast::<u16>().add(pid as usize)) }
+    }
+
+    fn serial_of(&self, slot: u32) -> u64 {
+        let process = self.processes.at(slot).cast::<Process>();
+        // SAFETY: in bounds; an aligned integer.
+        unsafe { (&raw const (*process).serial).read_volatile() }
+    }
+
+    fn process(&self, slot: u32) -> Process {
+        // SAFETY: in bounds; every field is a plain integer, and one that changes meanwhile is read before or after.
+        unsafe { self.processes.at(slot).cast::<Process>().read_volatile() }
+    }
+
+    fn put(&mut self, slot: u32, process: Process) {
+        // SAFETY: in bounds; no probe writes to a slot that no thread group id leads to.
+        unsafe { self.processes.at(slot).cast::<Process>().write_volatile(process) }
+    }
+}
+
+/// The I/O accounting of each thread of a process; nothing for what is gone or must not be read.
+pub fn thread_io(pid: u32) -> impl Iterator<Item = (u32, procfs::process::Io)> {
+    let tasks = ProcProcess::new(pid as i32).and_then(|process| process.tasks());
+    tasks.into_iter().flatten().flatten().filter_map(|task| Some((task.tid as u32, task.io().ok()?)))
+}
+
+/// A thread's accounting as a record of the capture.
+pub fn io_record(
+    at_ns: u64,
+    process: ProcessSerial,
+    tid: u32,
+    io: &procfs::process::Io,
+    baseline: bool,
+) -> ThreadIo {
+    ThreadIo {
+        at_ns,
+        process,
+        tid,
+        read_chars: io.rchar,
+        write_chars: io.wchar,
+        read_bytes: io.read_bytes,
+        write_bytes: io.write_bytes,
+        baseline,
+    }
+}
+
+/// A command name as the kernel keeps it: 15 bytes and a zero.
+pub fn comm_bytes(name: &str) -> [u8; 16] {
+    let mut comm = [0; 16];
+    let kept = name.len().min(15);
+    comm[..kept].copy_from_slice(&name.as_bytes()[..kept]);
+    comm
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let tasks = ProcProcess::new(pid as i32).and_then(|process| process.tasks());
+    tasks.into_iter().flatten().flatten().flat_map(|task| task.children().unwrap_or_default()).collect()
+}

@@ -1,0 +1,54 @@
+//! What was typed, one file for each subcommand.
+
+mod bench;
+mod completions;
+mod doctor;
+mod dump;
+mod record;
+mod report;
+mod signals;
+mod transfer;
+mod verify;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::bench::{arguments, run::unprofiled};
+
+/// Says where the time of a storage transfer goes: network, disk or CPU, from the kernel's own counts.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Doctor(doctor::Arguments),
+    Record(record::Arguments),
+    Report(report::Arguments),
+    Dump(dump::Arguments),
+    Verify(verify::Arguments),
+    Bench(arguments::Arguments),
+    #[command(hide = true)]
+    Transfer(unprofiled::Arguments),
+    Completions(completions::Arguments),
+}
+
+impl Cli {
+    pub fn run(&self) -> Result<ExitCode> {
+        match &self.command {
+            Command::Doctor(args) => doctor::run(args),
+            Command::Record(args) => record::run(args),
+            Command::Report(args) => report::run(args),
+            Command::Dump(args) => dump::run(args),
+            Command::Verify(args) => verify::run(args),
+            Command::Bench(args) => bench::run(args),
+            Command::Transfer(args) => transfer::run(args),
+            Command::Completions(args) => completions::run(args),
+        }
+    }
+}

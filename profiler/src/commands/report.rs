@@ -1,0 +1,35 @@
+//! `profiler report`: what a capture says.
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::export::{self, Format};
+
+/// Print the report of captures; needs no root
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  profiler report run.capture --format json | jq '.transfers[].milestones'"
+)]
+pub struct Arguments {
+    #[arg(required = true, value_name = "CAPTURE")]
+    pub captures: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+pub fn run(args: &Arguments) -> Result<ExitCode> {
+    args.captures.iter().try_for_each(|capture| print(capture, args.format))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the report of a capture.
+pub fn print(capture: &Path, format: Format) -> Result<()> {
+    let report = analysis::report::of_capture(capture)?;
+    Ok(io::stdout().write_all(export::render(&report, format).as_bytes())?)
+}

@@ -1,0 +1,177 @@
+//! Tables of where time went: shares, the network's detail, the longest pieces of the active path.
+
+use comfy_table::Table;
+
+use analysis::report::{Budget, Piece, ProcessReport, StackReport, TransferReport};
+
+use super::cells::{clean, lines, or_dash, table};
+
+/// Processes that are shown: those that lived longest.
+const PROCESSES: usize = 12;
+
+/// Pieces that are shown of a transfer, or of all processes.
+const LONGEST: usize = 10;
+
+/// The phases of a transfer with their shares, the network's detail, and the longest pieces of all of them.
+pub fn phases(transfer: &TransferReport) -> String {
+    let rows: Vec<Row> = transfer
+        .phases
+        .iter()
+        .map(|phase| Row {
+            name: format!("{} to {}", phase.from, phase.to),
+            wall_s: phase.wall_s,
+            budget: phase.budget.as_ref(),
+        })
+        .collect();
+    sections("phase, by the kernel", &rows)
+}
+
+/// What the first thread of each process waited for.
+pub fn paths(processes: &[ProcessReport]) -> String {
+    let mut active: Vec<&ProcessReport> =
+        processes.iter().filter(|process| process.did_something()).collect();
+    let short = active.len().saturating_sub(PROCESSES);
+    active.sort_by_key(|process| std::cmp::Reverse(process.time.map_or(0, |time| time.lifetime_ns)));
+    active.truncate(PROCESSES);
+    let rows: Vec<Row> = active
+        .into_iter()
+        .filter_map(|process| {
+            let path = process.path.as_ref()?;
+            let name = format!("{} {}", process.name(), process.pid);
+            Some(Row { name, wall_s: path.wall_s, budget: Some(&path.budget) })
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let more = if short == 0 { String::new() } else { format!(" ({short} more in the JSON report)") };
+    format!("Where the time of each process's first thread went{more}\n{}", sections("process", &rows))
+}
+
+struct Row<'r> {
+    name: String,
+    wall_s: f64,
+    budget: Option<&'r Budget>,
+}
+
+fn sections(head: &str, rows: &[Row]) -> String {
+    let pieces = longest(rows);
+    let tables = [shares(head, rows), detail(head, rows), longest_table(&pieces), stacks(&pieces)];
+    let tables: Vec<String> = tables.iter().map(lines).filter(|text| !text.is_empty()).collect();
+    tables.join("\n")
+}
+
+fn shares(head: &str, rows: &[Row]) -> Table {
+    let names = ["network", "disk", "cpu", "cpu wait", "lock", "timer", "memory", "other"];
+    let head: Vec<&str> = [head, "s"].into_iter().chain(names).chain(["bottleneck"]).collect();
+    let mut table = table(&head, 1..10);
+    for row in rows {
+        let shares = match row.budget {
+            Some(budget) => budget.shares.named().map(|(_, share)| percent(share)),
+            None => names.map(|_| "-".to_owned()),
+        };
+        let bottleneck = row.budget.and_then(|budget| budget.bottleneck);
+        let last = or_dash(bottleneck, str::to_owned);
+        let first = [clean(&row.name), format!("{:.4}", row.wall_s)];
+        table.add_row(first.into_iter().chain(shares).chain([last]));
+    }
+    table
+}
+
+/// Only the parts that are there.
+fn detail(head: &str, rows: &[Row]) -> Table {
+    let budgets = || rows.iter().filter_map(|row| row.budget);
+    let parts = || budgets().flat_map(|budget| budget.network_detail.named());
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in parts().filter(|(_, share)| *share >= SHOWN) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let titles: Vec<String> = names.iter().map(|name| name.replace('_', " ")).collect();
+    let of_network = format!("{head}: network");
+    let head: Vec<&str> =
+        [of_network.as_str()].into_iter().chain(titles.iter().map(String::as_str)).collect();
+    let mut table = table(&head, 1..head.len());
+    if names.is_empty() {
+        return table;
+    }
+    for row in rows {
+        let Some(budget) = row.budget.filter(|budget| budget.shares.network >= SHOWN) else { continue };
+        let all = budget.network_detail.named();
+        let share =
+            |name: &&str| all.iter().find(|(other, _)| other == name).map_or(0.0, |(_, share)| *share);
+        let shares = names.iter().map(|name| percent(share(name)));
+        table.add_row([clean(&row.name)].into_iter().chain(shares));
+    }
+    table
+}
+
+fn longest<'r>(rows: &[Row<'r>]) -> Vec<&'r Piece> {
+    let mut pieces: Vec<&Piece> =
+        rows.iter().filter_map(|row| row.budget).flat_map(|budget| &budget.longest).collect();
+    pieces.sort_by(|a, b| (b.to_s - b.from_s).total_cmp(&(a.to_s - a.from_s)));
+    // The path of one process leads through others.
+    pieces.dedup_by_key(|piece| (piece.thread.tid, piece.to_s.to_bits(), piece.share));
+    pieces.truncate(LONGEST);
+    pieces
+}
+
+fn longest_table(pieces: &[&Piece]) -> Table {
+    let head = ["longest, from s", "ms", "process", "thread", "what for", "in", "woken by"];
+    let mut table = table(&head, [0, 1]);
+    for piece in pieces {
+        let fd = piece.fd.map_or_else(String::new, |fd| format!("({fd})"));
+        table.add_row([
+            format!("{:.4}", piece.from_s),
+            format!("{:.3}", 1e3 * (piece.to_s - piece.from_s)),
+            clean(&piece.thread.process),
+            clean(&format!("{} {}", piece.thread.comm, piece.thread.tid)),
+            what_for(piece),
+            or_dash(piece.call.as_ref(), |call| format!("{call}{fd}")),
+            or_dash(piece.waker.as_ref(), |waker| clean(waker)),
+        ]);
+    }
+    table
+}
+
+/// The different stacks of the longest pieces, each named by the first of them.
+fn stacks(pieces: &[&Piece]) -> Table {
+    let mut table = table(&["stack at", "innermost frame first"], [0]);
+    let mut shown: Vec<String> = Vec::new();
+    for piece in pieces {
+        let frames = |stack: &Option<StackReport>| {
+            let frames = stack.iter().flat_map(|stack| stack.frames.iter().take(FRAMES));
+            frames.map(|frame| clean(frame)).collect::<Vec<_>>().join(" < ")
+        };
+        let (kernel, user) = (frames(&piece.kernel_stack), frames(&piece.user_stack));
+        let text = [kernel, user].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" | ");
+        if text.is_empty() || shown.contains(&text) || shown.len() == STACKS {
+            continue;
+        }
+        table.add_row([format!("{:.4}", piece.from_s), text.clone()]);
+        shown.push(text);
+    }
+    table
+}
+
+/// Stacks that are shown, and frames of each of their halves; the JSON has all.
+const STACKS: usize = 3;
+const FRAMES: usize = 12;
+
+fn what_for(piece: &Piece) -> String {
+    let holder = piece.holder.as_ref().map(|holder| {
+        let did = holder.did.named().into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        let did = did.map_or_else(String::new, |(name, share)| format!(", {name} {} %", percent(share)));
+        format!("lock of {} {}{did}", clean(&holder.thread.comm), holder.thread.tid)
+    });
+    let detail = piece.detail.map_or_else(String::new, |detail| format!(", {detail}"));
+    holder.unwrap_or_else(|| format!("{}{detail}", piece.share).replace('_', " "))
+}
+
+/// What rounds to less is not shown.
+const SHOWN: f64 = 0.0005;
+
+fn percent(share: f64) -> String {
+    format!("{:.1}", 100.0 * share)
+}

@@ -1,0 +1,304 @@
+//! The report's tables, each with its title; empty if there is nothing to show.
+
+use comfy_table::{Cell, Table};
+
+use analysis::{
+    report::{DeviceReport, ProcessReport, Program, TransferReport},
+    timeline::ThreadTime,
+};
+use capture::{Direction, Protocol};
+
+use super::{
+    budgets,
+    cells::{both, clean, exact, human, lines, name, or_dash, rate, seconds, signed, table},
+};
+
+pub fn transfer(transfer: &TransferReport) -> String {
+    let verb = match transfer.direction {
+        Direction::Download => "download",
+        Direction::Upload => "upload",
+        Direction::Intake => "upload into the node",
+    };
+    let since = match transfer.requested {
+        "recorded" => "its request",
+        _ => "the process's start (the request was not recorded)",
+    };
+    let mut rows = table(
+        &[
+            "milestone",
+            "application s",
+            "late by <=",
+            "kernel s",
+            "late by <=",
+            "difference s",
+            "kernel bytes then",
+            "",
+        ],
+        1..8,
+    );
+    for milestone in &transfer.milestones {
+        let ahead = milestone.app_s.zip(milestone.kernel_s).map(|(app_s, kernel_s)| app_s - kernel_s);
+        rows.add_row([
+            title(milestone.name),
+            or_dash(milestone.app_s, |s| format!("{s:.4}")),
+            or_dash(milestone.app_resolution_s, |s| format!("{s:.4}")),
+            or_dash(milestone.kernel_s, |s| format!("{s:.4}")),
+            or_dash(milestone.kernel_resolution_s, |s| format!("{s:.4}")),
+            or_dash(ahead, |s| format!("{s:+.4}")),
+            or_dash(milestone.kernel_bytes, exact),
+            or_dash(milestone.kernel_bytes, human),
+        ]);
+    }
+    format!(
+        "Transfer {}: {verb} of {}, seconds since {since}\n{}\n{}\n{}",
+        clean(&transfer.label),
+        both(transfer.file_size_bytes),
+        lines(&rows),
+        budgets::phases(transfer),
+        lines(&throughput(transfer)),
+    )
+}
+
+pub fn network(processes: &[ProcessReport]) -> String {
+    let mut rows =
+        table(&["process", "pid", "traffic", "received", "", "sent", "", "retransmits"], [1, 3, 4, 5, 6, 7]);
+    for process in processes.iter().filter(|process| process.network.moved()) {
+        let network = &process.network;
+        let retransmits = exact(network.tcp_retransmits);
+        let kinds = [
+            ("TCP", network.tcp_rx_bytes, network.tcp_tx_bytes, retransmits.as_str()),
+            ("UDP", network.udp_rx_bytes, network.udp_tx_bytes, ""),
+            ("without control", network.peer_rx_bytes, network.peer_tx_bytes, ""),
+        ];
+        for (kind, rx_bytes, tx_bytes, retransmits) in kinds.into_iter().filter(|kind| kind.1 + kind.2 > 0) {
+            rows.add_row(vec![
+                name(process.name()),
+                process.pid.into(),
+                kind.into(),
+                exact(rx_bytes).into(),
+                human(rx_bytes).into(),
+                exact(tx_bytes).into(),
+                human(tx_bytes).into(),
+                retransmits.into(),
+            ]);
+        }
+    }
+    titled("Network, payload bytes", &rows)
+}
+
+pub fn peers(processes: &[ProcessReport]) -> String {
+    let mut rows =
+        table(&["process", "peer", "", "received", "", "sent", "", "sockets", "retransmits"], 3..9);
+    for process in processes {
+        for peer in &process.peers {
+            let protocol = match peer.protocol {
+                Some(Protocol::Tcp) => "TCP",
+                Some(Protocol::Udp) => "UDP",
+                None => "?",
+            };
+            rows.add_row(vec![
+                name(process.name()),
+                peer.peer.as_str().into(),
+                if peer.control { format!("{protocol} control") } else { protocol.to_owned() }.into(),
+                exact(peer.rx_bytes).into(),
+                human(peer.rx_bytes).into(),
+                exact(peer.tx_bytes).into(),
+                human(peer.tx_bytes).into(),
+                exact(peer.connections).into(),
+                exact(peer.retransmits).into(),
+            ]);
+        }
+    }
+    titled("Peers, payload bytes", &rows)
+}
+
+/// What was asked for, what became dirty, and what devices moved, side by side.
+pub fn disk(processes: &[ProcessReport]) -> String {
+    let head =
+        ["process", "pid", "", "by calls, sockets too", "dirtied", "on devices", "", "of it written back"];
+    let mut rows = table(&head, [1, 3, 4, 5, 6, 7]);
+    for process in processes.iter().filter(|process| process.disk.moved()) {
+        let disk = &process.disk;
+        let directions = [
+            ("read", disk.file_read_bytes, None, disk.device_read_bytes, None),
+            (
+                "written",
+                disk.file_written_bytes,
+                disk.dirtied_bytes,
+                disk.device_written_bytes,
+                disk.writeback_bytes,
+            ),
+        ];
+        for (direction, asked_for, dirtied, moved, written_back) in directions {
+            if asked_for + dirtied.unwrap_or(0) + moved == 0 {
+                continue;
+            }
+            rows.add_row(vec![
+                name(process.name()),
+                process.pid.into(),
+                direction.into(),
+                exact(asked_for).into(),
+                or_dash(dirtied, exact).into(),
+                exact(moved).into(),
+                human(moved).into(),
+                or_dash(written_back, exact).into(),
+            ]);
+        }
+    }
+    titled("Files and disks, bytes", &rows)
+}
+
+/// A row for each process, and one for each of its threads that ran. States that nobody was in are left out.
+pub fn time(processes: &[ProcessReport]) -> String {
+    let active = processes.iter().filter(|process| process.did_something());
+    let active: Vec<(&ProcessReport, ThreadTime)> =
+        active.filter_map(|process| Some((process, process.time?))).collect();
+    let shown: Vec<State> = STATES
+        .into_iter()
+        .filter(|(_, ns)| active.iter().any(|(_, time)| seconds(ns(time)) != seconds(0)))
+        .collect();
+    let head: Vec<&str> =
+        ["process", "thread", "user %"].into_iter().chain(shown.iter().map(|(name, _)| *name)).collect();
+    let mut rows = table(&head, 2..head.len());
+    let row = |process: Cell, thread: String, time: &ThreadTime| -> Vec<Cell> {
+        let user = time.cpu_user_ns.map(|ns| 100.0 * ns as f64 / time.cpu_ns.max(1) as f64);
+        let states = shown.iter().map(|(_, ns)| seconds(ns(time)).into());
+        [process, thread.into(), or_dash(user, |user| format!("{user:.0}")).into()]
+            .into_iter()
+            .chain(states)
+            .collect()
+    };
+    for (process, time) in active {
+        rows.add_row(row(name(process.name()), format!("all {}", time.threads), &time));
+        let ran = process.threads.iter().filter(|thread| thread.time.cpu_ns > 0 && process.threads.len() > 1);
+        for thread in ran {
+            rows.add_row(row(Cell::new(""), format!("{} {}", clean(&thread.comm), thread.tid), &thread.time));
+        }
+    }
+    titled("Time of threads, s: on the CPU, waiting for one, asleep until what woke them", &rows)
+}
+
+/// A thread state and its ns.
+type State = (&'static str, fn(&ThreadTime) -> u64);
+
+const STATES: [State; 13] = [
+    ("on CPU", |time| time.cpu_ns),
+    ("softirq", |time| time.softirq_ns),
+    ("hardirq", |time| time.hardirq_ns),
+    ("run queue", |time| time.runqueue_ns),
+    ("throttled", |time| time.throttled_ns),
+    ("network", |time| time.wait_network_ns),
+    ("disk", |time| time.wait_disk_ns),
+    ("lock", |time| time.wait_lock_ns),
+    ("timer", |time| time.wait_timer_ns),
+    ("thread", |time| time.wait_thread_ns),
+    ("memory", |time| time.wait_memory_ns),
+    ("other", |time| time.wait_other_ns),
+    ("idle", |time| time.wait_idle_ns),
+];
+
+pub fn devices(devices: &[DeviceReport]) -> String {
+    let head =
+        ["device", "", "bytes", "", "requests", "queue us", "service us", "credited", "uncredited", "errors"];
+    let mut rows = table(&head, 2..10);
+    for device in devices {
+        let directions = [
+            (
+                "read",
+                device.read_bytes,
+                device.read_requests,
+                device.read_mean_queue_us,
+                device.read_mean_service_us,
+                device.credited_read_bytes,
+                device.uncredited_read_bytes,
+            ),
+            (
+                "written",
+                device.written_bytes,
+                device.write_requests,
+                device.write_mean_queue_us,
+                device.write_mean_service_us,
+                device.credited_written_bytes,
+                device.uncredited_written_bytes,
+            ),
+        ];
+        let moved = directions.iter().filter(|row| row.1 + row.2 + row.5 > 0);
+        for (i, (direction, bytes, requests, queue_us, service_us, credited, rest)) in moved.enumerate() {
+            let once = |text: String| if i == 0 { text } else { String::new() };
+            rows.add_row(vec![
+                name(&device.name),
+                (*direction).into(),
+                exact(*bytes).into(),
+                human(*bytes).into(),
+                exact(*requests).into(),
+                or_dash(*queue_us, |us| format!("{us:.1}")).into(),
+                or_dash(*service_us, |us| format!("{us:.1}")).into(),
+                exact(*credited).into(),
+                signed(*rest).into(),
+                once(exact(device.errors)).into(),
+            ]);
+        }
+    }
+    titled("Devices, whole host, each by itself; times are means", &rows)
+}
+
+pub fn programs(programs: &[Program]) -> String {
+    let mut rows = table(&["program", "runs", "ns per run"], [1, 2]);
+    for program in programs.iter().filter(|program| program.runs > 0) {
+        rows.add_row([
+            clean(&program.program),
+            exact(program.runs),
+            or_dash(program.ns_per_run, |ns| format!("{ns:.0}")),
+        ]);
+    }
+    if rows.row_count() == 0 { String::new() } else { format!("\n{}", lines(&rows)) }
+}
+
+fn throughput(transfer: &TransferReport) -> Table {
+    let throughput = &transfer.throughput;
+    let mut rows = table(&["throughput", "", ""], [1, 2]);
+    for (whose, bytes_per_s, bytes) in [
+        ("application", throughput.app_bytes_per_s, transfer.file_size_bytes),
+        ("kernel", throughput.kernel_bytes_per_s, throughput.final_bytes),
+    ] {
+        rows.add_row([whose.to_owned(), or_dash(bytes_per_s, rate), format!("{} bytes", exact(bytes))]);
+    }
+    let ratio = or_dash(throughput.overhead_ratio, |ratio| format!("{ratio:.4}"));
+    rows.add_row(["kernel / file size".to_owned(), ratio, String::new()]);
+    if let Some(written) = throughput.device_written_bytes {
+        let ratio = or_dash(throughput.write_amplification, |ratio| format!("{ratio:.4}"));
+        rows.add_row(["device writes / file size".to_owned(), ratio, format!("{} bytes", exact(written))]);
+    }
+    if let Some(bytes @ 1..) = throughput.still_dirty_bytes {
+        rows.add_row(["dirty at the end".to_owned(), String::new(), format!("{} bytes", exact(bytes))]);
+    }
+    if let Some(polling) = &transfer.polling {
+        let cpu = format!("{:.3} s of CPU to ask", polling.cpu_s);
+        rows.add_row(["application asked".to_owned(), format!("{} times", exact(polling.polls)), cpu]);
+    }
+    if let Some(checksum) = &transfer.checksum {
+        let verdict = if checksum.matched { "matched" } else { "DIFFERS" };
+        rows.add_row(["checksum received".to_owned(), verdict.to_owned(), short(&checksum.received)]);
+    }
+    rows
+}
+
+/// The name of a checksum and enough digits to tell it by; the JSON has all of them.
+fn short(checksum: &str) -> String {
+    clean(checksum).chars().take(21).collect()
+}
+
+fn title(milestone: capture::MilestoneName) -> String {
+    use capture::MilestoneName::{FirstByte, P50, P90, P100};
+    match milestone {
+        FirstByte => "first byte",
+        P50 => "50 %",
+        P90 => "90 %",
+        P100 => "100 %",
+    }
+    .to_owned()
+}
+
+fn titled(title: &str, rows: &Table) -> String {
+    if rows.row_count() == 0 { String::new() } else { format!("{title}\n{}", lines(rows)) }
+}

@@ -1,0 +1,51 @@
+//! What the kernel's own counts say of ours.
+
+use analysis::report::{Comparison, Relation};
+
+use super::cells::{clean, exact, lines, signed, table};
+
+/// A row for each count and witness; things that agree are added up.
+pub fn witnesses(rows: &[Comparison]) -> String {
+    let head = ["count", "of", "ours", "", "witness", "difference", "known error", ""];
+    let mut shown = table(&head, [2, 4, 5, 6]);
+    let mut kinds: Vec<(&str, &str, Relation)> = Vec::new();
+    for row in rows {
+        if !kinds.contains(&(row.what, row.witness, row.relation)) {
+            kinds.push((row.what, row.witness, row.relation));
+        }
+    }
+    for (what, witness, relation) in kinds {
+        let same: Vec<_> = rows
+            .iter()
+            .filter(|row| (row.what, row.witness, row.relation) == (what, witness, relation))
+            .collect();
+        let (agree, disagree): (Vec<_>, Vec<_>) = same.into_iter().partition(|row| row.agrees);
+        let groups = [agree].into_iter().chain(disagree.into_iter().map(|row| vec![row]));
+        for group in groups.filter(|group| !group.is_empty()) {
+            let sum = |of: fn(&Comparison) -> u64| exact(group.iter().map(|row| of(row)).sum());
+            let of = match group[..] {
+                [row] => clean(&row.of),
+                _ => format!("{} of them", group.len()),
+            };
+            shown.add_row([
+                if group[0].unit == "bytes" { what.to_owned() } else { format!("{what}, {}", group[0].unit) },
+                of,
+                sum(|row| row.ours),
+                sign(relation).to_owned(),
+                sum(|row| row.theirs),
+                signed(group.iter().map(|row| row.difference).sum()),
+                sum(|row| row.tolerance),
+                if group[0].agrees { "agrees" } else { "DISAGREES" }.to_owned(),
+            ]);
+        }
+    }
+    lines(&shown)
+}
+
+fn sign(relation: Relation) -> &'static str {
+    match relation {
+        Relation::Equal => "=",
+        Relation::AtLeast => ">=",
+        Relation::AtMost => "<=",
+    }
+}
