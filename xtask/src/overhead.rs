@@ -89,7 +89,8 @@ pub fn run(args: &Args) -> Result<()> {
             results.probes.push(probes::measure(load, &profiler, &scratch.path)?);
         }
     }
-    let report = results::write(&folder, &results, &rows)?;
+    let report = markdown::render(&results);
+    results::write(&folder, &results, &rows, &report)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&results)?);
     } else {
@@ -129,7 +130,7 @@ fn rounds(
                 rows.push(row.with_context(|| format!("round {}: {load}, {tool}", round + 1))?);
                 results.rounds = rows.len() / (tools.len() * loads.len());
                 results.summaries = summary::summaries(&rows);
-                results::write(folder, results, &rows)?;
+                results::write(folder, results, &rows, &markdown::render(results))?;
             }
         }
     }

@@ -16,6 +16,7 @@ mod dataset;
 mod drivers;
 mod follow;
 pub mod hosts;
+mod node;
 mod observer;
 pub mod plan;
 pub mod results;

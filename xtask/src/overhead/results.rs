@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
-use super::{load::Load, markdown, probes::Probes, run::Row, summary::Summary, tool::Tool};
+use super::{load::Load, probes::Probes, run::Row, summary::Summary, tool::Tool};
 use crate::{command, workspace};
 
 #[derive(Serialize)]
@@ -72,16 +72,14 @@ pub fn folder(typed: Option<&Path>) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Writes all files, and gives the report. Each file is there as it was before or as it is now, whenever this is
+/// Writes all files. Each file is there as it was before or as it is now, whenever this is
 /// interrupted.
-pub fn write(folder: &Path, results: &Results, rows: &[Row]) -> Result<String> {
+pub fn write(folder: &Path, results: &Results, rows: &[Row], report: &str) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
     let put = |name: &str, bytes: &[u8]| replace(&folder.join(name), bytes);
-    let report = markdown::render(results);
     put("report.md", report.as_bytes())?;
     put("overhead.json", &serde_json::to_vec_pretty(results)?)?;
-    put("rounds.csv", &csv(rows)?)?;
-    Ok(report)
+    put("rounds.csv", &csv(rows)?)
 }
 
 fn replace(file: &Path, bytes: &[u8]) -> Result<()> {

@@ -10,6 +10,7 @@ pub mod cause;
 pub mod futex;
 pub mod observed;
 pub mod pairs;
+mod part;
 pub mod path;
 pub mod peers;
 pub mod phase;

@@ -8,15 +8,14 @@
 //! thread once, so that a walk looks at no span twice; a chain of waiters that is circular, too deep, or
 //! leads to a thread that is not there ends in `other`.
 
-use crate::{
-    attribution::observed::threads::{Stay, ThreadIndex},
-    attribution::{
-        Evidence,
-        cause::Cause,
-        peers::{self, Part, PartOf, Scope, Wait},
-        progress::Verdict,
-        shares::Share,
-    },
+use crate::attribution::{
+    Evidence,
+    cause::Cause,
+    observed::threads::{Stay, ThreadIndex},
+    part::{Part, PartOf},
+    peers::{self, Scope, Wait},
+    progress::Verdict,
+    shares::Share,
 };
 
 /// More threads in a row than any chain of hand-overs that was seen.

@@ -11,7 +11,8 @@
 
 use crate::attribution::{
     Evidence,
-    observed::{payload::Sent, sequences::is_before, threads::ThreadIndex, traffic::Traffic},
+    observed::{payload::Sent, sequences::is_before, traffic::Traffic},
+    part::{Part, PartOf, part},
     shares::Network,
     transit,
 };
@@ -37,25 +38,6 @@ pub enum Scope {
     /// The peer's, whose `socket` we wait for.
     Peer {
         us: ProcessSerial,
-        socket: u64,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Part {
-    pub from_ns: u64,
-    pub to_ns: u64,
-    pub of: PartOf,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum PartOf {
-    Network(Network),
-    /// The bytes were there, and we were not woken yet.
-    Ours,
-    /// What this thread did until it sent on this socket.
-    Peer {
-        thread: ThreadIndex,
         socket: u64,
     },
 }
@@ -131,8 +113,4 @@ fn carrier<'t>(
         Some(byte) => traffic.carrier(evidence.pairs.peer(receive.cookie)?, byte, receive.at_ns),
         None => traffic.last_datagram(receive.cookie, arrived_ns),
     }
-}
-
-pub(super) fn part(from_ns: u64, to_ns: u64, of: Network) -> Part {
-    Part { from_ns, to_ns, of: PartOf::Network(of) }
 }

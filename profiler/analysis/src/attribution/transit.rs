@@ -6,7 +6,7 @@
 
 use crate::attribution::{
     observed::{sequences::is_before, traffic::Traffic},
-    peers::{Part, part},
+    part::{Part, part},
     shares::Network,
 };
 use capture::traffic::{HeldBy, Holding, Payload};

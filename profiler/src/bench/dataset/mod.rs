@@ -2,6 +2,7 @@
 
 pub mod checksum;
 pub mod payload;
+pub mod places;
 mod sample;
 pub mod stream;
 pub mod torrent;
@@ -14,7 +15,6 @@ use anyhow::{Context, Result};
 
 use super::observer::Role;
 use crate::bench::plan::Configuration;
-use crate::bench::swarm::node;
 use torrent::Torrent;
 
 pub use sample::Sample;
@@ -46,7 +46,7 @@ pub fn make_with_torrent(
 ) -> Result<Dataset> {
     let mut copies = Vec::new();
     for plan in configuration.node_plans().iter().filter(|plan| plan.role == Role::Seeder) {
-        let data = node::data(run_folder, &plan.label);
+        let data = places::data(run_folder, &plan.label);
         fs::create_dir_all(&data).with_context(|| format!("make the folder {}", data.display()))?;
         copies.push(data.join(FILE_NAME));
     }
@@ -57,7 +57,7 @@ pub fn make_with_torrent(
 
 /// Where a node that downloads the file puts it.
 pub fn received_file(run_folder: &Path, label: &str) -> PathBuf {
-    node::data(run_folder, label).join(FILE_NAME)
+    places::data(run_folder, label).join(FILE_NAME)
 }
 
 fn write(copies: &[PathBuf], configuration: &Configuration, stop: &AtomicBool) -> Result<Dataset> {

@@ -11,8 +11,8 @@ use super::poll::Rhythm;
 use super::task::{Event, Job};
 use super::watch::{Transfer, Watch};
 use crate::bench::hosts::child::Daemon;
+use crate::bench::node::Node;
 use crate::bench::observer::Observer;
-use crate::bench::swarm::node::Node;
 use crate::bench::wait;
 
 /// How long news wait to be heard. They carry their own times, so nobody has to be woken for each: that cost 0.4 % of

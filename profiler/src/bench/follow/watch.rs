@@ -10,8 +10,8 @@ use super::milestones::{self};
 use super::poll::Rhythm;
 use super::task::{self, Event, Finished, Job, Outcome, Polling, Task};
 use crate::bench::dataset::Sample;
+use crate::bench::node::Node;
 use crate::bench::observer::{AppMilestone, Observer, TransferRequest};
-use crate::bench::swarm::node::Node;
 use capture::Direction;
 
 /// One transfer, as seen by the thread that runs them all.

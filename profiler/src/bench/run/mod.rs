@@ -4,6 +4,7 @@ mod attempt;
 mod deadline;
 mod observers;
 mod one;
+mod recorder;
 mod room;
 pub mod unprofiled;
 mod upload;

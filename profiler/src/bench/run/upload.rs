@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use super::{
     observers::{Rehearsal, Witness},
-    one::{record_polling, register, settings, subject},
+    recorder::{record_polling, register, settings, subject},
 };
 use crate::{
     bench::{observer::NodeProcess, plan::Configuration, results::folder, swarm::Swarm},

@@ -2,7 +2,6 @@
 
 pub mod ceilings;
 mod leftovers;
-pub mod node;
 pub mod programs;
 pub mod scratch;
 pub mod tap;
@@ -28,12 +27,12 @@ use crate::bench::follow::transfer::Actors;
 use crate::bench::follow::watch::Transfer;
 use crate::bench::hosts::child::Daemon;
 use crate::bench::hosts::throttle::Throttle;
+use crate::bench::node::{self, Node};
 use crate::bench::plan::{Configuration, STALL_TIMEOUT};
 use crate::bench::{
     dataset::{checksum, payload},
     follow::transfer,
 };
-use node::Node;
 use scratch::Run;
 use tap::{Packets, Tap};
 

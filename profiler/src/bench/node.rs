@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::bench::dataset::Dataset;
 use crate::bench::dataset::stream;
+use crate::bench::dataset::{Dataset, places};
 use crate::bench::drivers::{Control, Driver, Place};
 use crate::bench::hosts::Host;
 use crate::bench::hosts::child::Daemon;
@@ -36,16 +36,6 @@ pub struct Node {
     _throttle: Option<Throttle>,
 }
 
-/// Where a node keeps its settings and its log.
-pub fn home(run_folder: &Path, label: &str) -> PathBuf {
-    run_folder.join(label)
-}
-
-/// Where a node keeps the payload.
-pub fn data(run_folder: &Path, label: &str) -> PathBuf {
-    home(run_folder, label).join("data")
-}
-
 /// Starts a client on a host, with its disk limited or not, and waits until it answers. `contact` is that of the first node, if nodes meet
 /// there and this is another.
 pub fn start(
@@ -57,8 +47,8 @@ pub fn start(
     stop: &AtomicBool,
 ) -> Result<Node> {
     let NodePlan { role, label } = plan;
-    let home = home(run_folder, &label);
-    let data = data(run_folder, &label);
+    let home = places::home(run_folder, &label);
+    let data = places::data(run_folder, &label);
     fs::create_dir_all(&data).with_context(|| format!("make the folder {}", data.display()))?;
     let place = Place { home: &home, data: &data, address: host.address, contact };
     let arguments = driver.configure(&place)?;
