@@ -108,7 +108,7 @@ pub static THREAD_PLACES: HashMap<ThreadKey, u32> = HashMap::with_max_entries(TH
 #[map]
 pub static FREE_THREADS: Queue<u32> = Queue::with_max_entries(THREAD_SLOTS, 0);
 
-/// Stacks of long stays off the CPU. A stack that falls on another's place is not kept.
+/// Stacks of long off-CPU intervals. A stack that falls on another's place is not kept.
 #[map]
 pub static STACKS: StackTrace = StackTrace::with_max_entries(4096, 0);
 

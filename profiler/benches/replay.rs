@@ -50,7 +50,7 @@ fn replay(c: &mut Criterion) {
     group.finish();
 }
 
-/// A capture as it stands when its recording is over: stays of threads off the CPU, and what they sent between.
+/// A capture as it stands when its recording is over: off-CPU intervals of threads, and what they sent between.
 fn pack(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let [plain, packed] = ["plain", "packed"].map(|name| folder.path().join(name));
@@ -87,7 +87,7 @@ fn pack(c: &mut Criterion) {
                 at_ns: off_ns - rng.random_range(100..400),
                 bytes: rng.random_range(1..5) * 1_228,
                 protocol: IPPROTO_UDP,
-                way: SENT,
+                direction: SENT,
                 destination: Destination { family: 2, port: 6881, ip: [rng.random_range(1..8), 0], _pad: 0 },
                 ..Payload::default()
             };

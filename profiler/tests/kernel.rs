@@ -14,6 +14,8 @@ mod calls;
 mod cost;
 #[path = "kernel/counters.rs"]
 mod counters;
+#[path = "kernel/cross_checks.rs"]
+mod cross_checks;
 #[path = "kernel/deluge.rs"]
 mod deluge;
 #[path = "kernel/disk.rs"]
@@ -56,7 +58,5 @@ mod time;
 mod traffic;
 #[path = "kernel/verify.rs"]
 mod verify;
-#[path = "kernel/witnesses.rs"]
-mod witnesses;
 #[path = "kernel/xfs.rs"]
 mod xfs;

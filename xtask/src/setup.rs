@@ -28,12 +28,12 @@ use anyhow::Result;
 pub use qemu::Qemu;
 pub use tell::Tell;
 
-use self::way::Way;
+use self::way::Direction;
 use crate::workspace;
 
 pub fn setup(tell: Tell) -> Result<()> {
-    let way = Way::of_this_machine();
-    if let Way::Debian { passed_over: Some(reason) } = &way {
+    let way = Direction::of_this_machine();
+    if let Direction::Debian { passed_over: Some(reason) } = &way {
         tell.found("nightly", format_args!("not used: {reason}"));
     }
 

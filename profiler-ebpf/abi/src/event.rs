@@ -9,8 +9,8 @@ pub enum Kind {
     Span = 2,
     Payload = 3,
     Arrival = 4,
-    Holding = 5,
-    SpanByStranger = 6,
+    SendQueue = 5,
+    SpanByOutsider = 6,
 }
 
 /// A record that can be told from others.

@@ -38,7 +38,7 @@ fields! {
     TaskWchar = "task_struct", "ioac.wchar", 8;
     TaskReadBytes = "task_struct", "ioac.read_bytes", 8;
     TaskWriteBytes = "task_struct", "ioac.write_bytes", 8;
-    /// Since 6.18; before, [`Field::QueueThrottled`]. Without both a stay because of a quota is run queue time.
+    /// Since 6.18; before, [`Field::QueueThrottled`]. Without both, off-CPU time because of a quota is run queue time.
     TaskThrottled = "task_struct", "throttled", 1;
     TaskGroupLeader = "task_struct", "group_leader", 8;
     TaskCgroups = "task_struct", "cgroups", 8;

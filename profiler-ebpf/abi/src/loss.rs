@@ -32,7 +32,7 @@ losses! {
     DeviceTableFull = "device_table_full", "a disk or a disk's user found no place in its table: its I/O is missing";
     RequestTableFull = "request_table_full", "a disk request found no place in its table: its bytes are counted, its times are not";
     CompletionUnseen = "completion_unseen", "a disk request was issued again before its completion was seen: its bytes and times are missing from the device, credits are not affected";
-    StackTableFull = "stack_table_full", "a stack found no place in its table, or another one in its place: a long stay off the CPU has none";
+    StackTableFull = "stack_table_full", "a stack found no place in its table, or another one in its place: a long off-CPU interval has none";
     SwitchUnseen = "switch_unseen", "a thread left its CPU or came to it unseen: the kernel's own count of its CPU time tells when";
     WakeUnseen = "wake_unseen", "a thread ran again without a wake-up that was seen: what it slept for is not known, and its run queue time counts as sleep";
     InodeTableFull = "inode_table_full", "a file found no place in its table: what devices moved of it is credited to nobody";

@@ -26,7 +26,7 @@ pub struct Payload {
     pub empty_calls: u32,
     pub protocol: u16,
     /// [`RECEIVED`] or [`SENT`].
-    pub way: u16,
+    pub direction: u16,
     /// UDP: where the datagrams were sent.
     pub destination: Destination,
     /// UDP: when the first datagram arrived after the receive before these, monotonic ns; 0 where none was seen.

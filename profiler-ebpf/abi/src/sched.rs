@@ -18,7 +18,7 @@ pub struct ThreadKey {
 // SAFETY: plain integers, padding is explicit.
 unsafe impl Plain for ThreadKey {}
 
-/// One element of `THREADS`: whole cache lines, because two CPUs write to neighbours. Every stay off the CPU finds the
+/// One element of `THREADS`: whole cache lines, because two CPUs write to neighbours. Every off-CPU interval finds the
 /// lines cold: what it touches comes first.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,7 +33,7 @@ pub struct Thread {
     pub exec_ns: u64,
     /// When it last left the CPU.
     pub off_ns: u64,
-    /// The last wake-up: of this stay off the CPU, or of the next one if it was seen while the thread was still
+    /// The last wake-up: of this off-CPU interval, or of the next one if it was seen while the thread was still
     /// on its CPU (see `probes/sched.rs`); 0 if there was none.
     pub woken_ns: u64,
 
@@ -43,13 +43,13 @@ pub struct Thread {
     /// Parts of `cpu_ns`: what softirqs and interrupts took while the thread was on its CPU.
     pub softirq_ns: u64,
     pub hardirq_ns: u64,
-    /// Of the stay off the CPU that it is in; see [`Span::user_stack`](super::span::Span::user_stack).
+    /// Of the off-CPU interval that it is in; see [`Span::user_stack`](super::span::Span::user_stack).
     pub user_stack: i32,
     pub kernel_stack: i32,
     /// [`Pending`](super::payload::Pending)'s, while the thread waits for a CPU.
     pub empty_calls: u32,
     pub received: u16,
-    /// 1: its last stay off the CPU was a long one, or it had none yet.
+    /// 1: its last off-CPU interval was a long one, or it had none yet.
     pub was_long: u16,
 
     /// Asleep, and woken within the recording: by [`Wait`](super::context::Wait).

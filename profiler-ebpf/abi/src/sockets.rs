@@ -69,9 +69,9 @@ pub struct Socket {
     pub tcp_bytes_acked: u64,
     pub tcp_bytes_retransmitted: u64,
     /// TCP: what readers had taken of the stream before the first call that is counted.
-    pub taken_before_bytes: u64,
+    pub read_before_bytes: u64,
     /// TCP: what readers had taken of the stream when it was released, by whatever call.
-    pub taken_bytes: u64,
+    pub read_bytes: u64,
     /// The process that used the socket first.
     pub process: u64,
     pub netns: u32,

@@ -1,4 +1,4 @@
-//! Spans: one record per stay of a target's thread off the CPU, written when it runs again.
+//! Spans: one record per off-CPU interval of a target's thread, written when it runs again.
 
 use super::{
     context::TASK,
@@ -23,14 +23,14 @@ pub struct Span {
     /// The call's first two arguments.
     pub arguments: [u64; 2],
     pub waker: Waker,
-    /// Ids of `STACKS`, negative without: taken as the thread left the CPU, of stays of [`LONG_NS`] and more.
+    /// Ids of `STACKS`, negative without: taken as the thread left the CPU, of off-CPU intervals of [`LONG_NS`] and more.
     pub user_stack: i32,
     pub kernel_stack: i32,
 }
 
 const _: () = assert!(size_of::<Span>() == 88);
 
-/// Stays that carry stacks, where the previous one of their thread was as long: how long this one lasts is not known
+/// Off-CPU intervals that carry stacks, where the previous one of their thread was as long: how long this one lasts is not known
 /// as it begins.
 pub const LONG_NS: u64 = 1_000_000;
 
@@ -42,18 +42,18 @@ unsafe impl Event for Span {
 /// A span whose waker is a task that is no target.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SpanByStranger {
+pub struct SpanByOutsider {
     /// With this record's kind.
     pub span: Span,
     /// The command name of the waker.
     pub stranger: [u8; 16],
 }
 
-const _: () = assert!(size_of::<SpanByStranger>() == 104);
+const _: () = assert!(size_of::<SpanByOutsider>() == 104);
 
 // SAFETY: plain integers without padding, `kind` first.
-unsafe impl Event for SpanByStranger {
-    const KIND: Kind = Kind::SpanByStranger;
+unsafe impl Event for SpanByOutsider {
+    const KIND: Kind = Kind::SpanByOutsider;
 }
 
 /// Bits of [`Span::flags`]: it was runnable when it left.
@@ -83,7 +83,7 @@ pub struct Waker {
 impl Waker {
     /// Whether it is a task that is no target; the idle task, too, whose id is 0.
     #[inline(always)]
-    pub const fn is_stranger(&self) -> bool {
+    pub const fn is_outsider(&self) -> bool {
         self.context == TASK && self.process == 0
     }
 }
@@ -96,9 +96,9 @@ mod tests {
     #[test]
     fn the_idle_task_is_a_stranger_too() {
         let idle = Waker::default();
-        assert!(idle.is_stranger());
-        assert!(Waker { tid: 7, ..idle }.is_stranger());
-        assert!(!Waker { tid: 7, process: 1, ..idle }.is_stranger(), "a target");
-        assert!(!Waker { context: SOFTIRQ_NET_RX, ..idle }.is_stranger(), "an interrupt");
+        assert!(idle.is_outsider());
+        assert!(Waker { tid: 7, ..idle }.is_outsider());
+        assert!(!Waker { tid: 7, process: 1, ..idle }.is_outsider(), "a target");
+        assert!(!Waker { context: SOFTIRQ_NET_RX, ..idle }.is_outsider(), "an interrupt");
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::{load, read_bytes},
     maps::{ESTABLISHED, NEW_SOCKET, NEW_SOCKETS, NO_EXIST, SOCKETS},
-    probes::{taken::taken, traffic},
+    probes::{bytes_read::bytes_read, traffic},
     target,
 };
 
@@ -133,7 +133,7 @@ unsafe fn note_totals(sk: *const u8, socket: *mut Socket) {
         grow(&raw mut (*socket).tcp_bytes_sent, load(tcp, Field::TcpBytesSent));
         grow(&raw mut (*socket).tcp_bytes_acked, load(tcp, Field::TcpBytesAcked));
         grow(&raw mut (*socket).tcp_bytes_retransmitted, load(tcp, Field::TcpBytesRetransmitted));
-        grow(&raw mut (*socket).taken_bytes, taken(sk));
+        grow(&raw mut (*socket).read_bytes, bytes_read(sk));
     }
 }
 
@@ -153,7 +153,7 @@ pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64, 
             socket.established_ns = *at;
             let _ = ESTABLISHED.remove(cookie);
         } else if protocol == IPPROTO_TCP {
-            socket.taken_before_bytes = taken(sk).saturating_sub(received);
+            socket.read_before_bytes = bytes_read(sk).saturating_sub(received);
         }
         let net: *const u8 = load(sk, Field::SockNet);
         socket.netns = load(net, Field::NetInum);

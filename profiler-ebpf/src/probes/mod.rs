@@ -2,6 +2,7 @@
 
 mod arrival;
 mod bio;
+mod bytes_read;
 mod connections;
 mod context;
 mod destination;
@@ -9,18 +10,17 @@ mod direct;
 mod disk;
 mod empty;
 mod groups;
-mod holding;
 mod owners;
 mod payload;
 mod processes;
 mod samples;
 mod sched;
+mod send_queue;
 mod socket_calls;
+mod socket_uses;
 mod sockets;
 mod span;
 mod stacks;
-mod taken;
 mod threads;
 mod traffic;
-mod uses;
 mod wait;

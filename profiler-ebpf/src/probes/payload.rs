@@ -33,7 +33,7 @@ pub struct Call {
     pub family: u16,
     pub protocol: u16,
     /// `RECEIVED` or `SENT`.
-    pub way: u16,
+    pub direction: u16,
     pub bytes: u64,
     pub at_ns: u64,
     /// See [`Payload::arrived_ns`].
@@ -50,11 +50,11 @@ pub unsafe fn moved(call: &Call) {
     // SAFETY: this CPU's own element, which nothing else uses while a probe runs in task context; the caller's sk
     // is a struct sock.
     unsafe {
-        let slot = match call.way {
+        let slot = match call.direction {
             SENT => &raw mut (*pending).sends,
             _ => &raw mut (*pending).receives,
         };
-        let destination = match (call.protocol, call.way) {
+        let destination = match (call.protocol, call.direction) {
             (IPPROTO_UDP, SENT) => destination::of(call.sk, call.family, call.task),
             _ => unknown(),
         };
@@ -67,7 +67,7 @@ pub unsafe fn moved(call: &Call) {
                 cookie: call.cookie,
                 since_ns: call.at_ns,
                 protocol: call.protocol,
-                way: call.way,
+                direction: call.direction,
                 empty_calls: (*pending).empty_calls,
                 destination,
                 arrived_ns: call.arrived_ns,
@@ -77,7 +77,7 @@ pub unsafe fn moved(call: &Call) {
         (*slot).bytes += call.bytes;
         (*slot).at_ns = call.at_ns;
         if !call.tcp.is_null() {
-            (*slot).sequence = match call.way {
+            (*slot).sequence = match call.direction {
                 SENT => load(call.tcp, Field::TcpWriteSeq),
                 _ => load(call.tcp, Field::TcpCopiedSeq),
             };

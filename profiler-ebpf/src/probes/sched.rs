@@ -1,4 +1,4 @@
-//! Time of threads: on the CPU, runnable, asleep; a span for each stay off the CPU.
+//! Time of threads: on the CPU, runnable, asleep; a span for each off-CPU interval.
 //!
 //! A waker on another CPU can be seen before the sleeper's own `sched_switch`: the kernel fires `sched_waking`
 //! as soon as the sleeper is off the run queue, and `sched_switch` a little later (6.18). Such a wake-up is
@@ -208,7 +208,7 @@ unsafe fn left_unseen(thread: *mut Thread, task: *const u8, off_ns: u64) {
     }
 }
 
-/// Its stay off the CPU ended.
+/// Its off-CPU interval ended.
 #[inline(always)]
 unsafe fn run_again(thread: *mut Thread, task: *const u8, now: u64, registers: Registers) {
     // SAFETY: the caller's thread is a live map value, its task a task_struct.

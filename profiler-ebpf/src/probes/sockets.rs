@@ -25,9 +25,9 @@ use crate::{
     emit::{emit, now_ns},
     kernel::{cookie, load},
     probes::{
-        arrival, holding,
+        arrival,
         payload::{self, Call},
-        traffic, uses,
+        send_queue, socket_uses, traffic,
     },
     target,
 };
@@ -109,9 +109,9 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
             payload::received();
         }
         let key = SocketKey { cookie, process: serial };
-        let used = uses::known(&key).ok_or(false).or_else(|_| {
+        let used = socket_uses::known(&key).ok_or(false).or_else(|_| {
             let received = if direction == Direction::Rx { bytes } else { 0 };
-            uses::find(sk, &key, protocol, received)
+            socket_uses::find(sk, &key, protocol, received)
         });
         let control = match used {
             Ok(used) => add(used, direction, bytes, now),
@@ -125,7 +125,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         if counters::alone() {
             return;
         }
-        let way = if direction == Direction::Rx { RECEIVED } else { SENT };
+        let moved = if direction == Direction::Rx { RECEIVED } else { SENT };
         let tcp: *const u8 = match protocol {
             IPPROTO_TCP => bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast(),
             _ => null(),
@@ -134,7 +134,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         match (protocol, direction) {
             (IPPROTO_TCP, Direction::Tx) if !tcp.is_null() => {
                 if let Some(traffic) = traffic::of(sk) {
-                    holding::sent(sk, tcp, traffic, now);
+                    send_queue::sent(sk, tcp, traffic, now);
                 }
             }
             (IPPROTO_UDP, Direction::Rx) => {
@@ -153,7 +153,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
             process: serial,
             family,
             protocol,
-            way,
+            direction: moved,
             bytes,
             at_ns: now,
             arrived_ns,

@@ -1,10 +1,10 @@
-//! The record of one stay off the CPU, with what the thread was doing.
+//! The record of one off-CPU interval, with what the thread was doing.
 
 use abi::{
     event::Event as _,
     fields::Field,
     sched::Thread,
-    span::{IOWAIT, LONG_NS, RECLAIM, Span, SpanByStranger},
+    span::{IOWAIT, LONG_NS, RECLAIM, Span, SpanByOutsider},
 };
 use aya_ebpf::helpers::generated::bpf_task_pt_regs;
 
@@ -13,7 +13,7 @@ use crate::{emit, kernel::load, probes::wait, zero::zero};
 /// Whose the task's saved registers are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Registers {
-    /// Of the stay off the CPU that ends.
+    /// Of the off-CPU interval that ends.
     OfTheStay,
     /// Of what it has done since.
     Newer,
@@ -68,9 +68,9 @@ pub unsafe fn emit(
                 span.user_stack = (*thread).user_stack;
                 span.kernel_stack = (*thread).kernel_stack;
             }
-            if woken_ns != 0 && span.waker.is_stranger() {
-                span.kind = SpanByStranger::KIND as u32;
-                return emit::emit_alone(SpanByStranger { span, stranger: (*thread).stranger });
+            if woken_ns != 0 && span.waker.is_outsider() {
+                span.kind = SpanByOutsider::KIND as u32;
+                return emit::emit_alone(SpanByOutsider { span, stranger: (*thread).stranger });
             }
         }
         emit::emit_alone(span);

@@ -1,4 +1,4 @@
-//! Stacks of threads that leave the CPU, for those whose stays are long. Taking one costs several microseconds.
+//! Stacks of threads that leave the CPU, for those whose off-CPU intervals are long. Taking one costs several microseconds.
 
 use abi::{loss::Loss, sched::Thread};
 use aya_ebpf::{

@@ -58,7 +58,7 @@ pub unsafe fn note_waker(thread: *mut Thread) {
     // SAFETY: the caller's thread is a live map value.
     unsafe {
         (*thread).waker = waker();
-        if (*thread).waker.is_stranger() {
+        if (*thread).waker.is_outsider() {
             (*thread).stranger = bpf_get_current_comm().unwrap_or_default();
         }
     }

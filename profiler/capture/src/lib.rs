@@ -21,8 +21,8 @@ pub use format::{Capture, Ending, VERSION, Writer, pack, read};
 pub use records::{
     Bypassed, Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, EMPTY_PROGRAM, End,
     Environment, Family, Filesystem, INSTEAD_OF, Inode, InodeIo, InodeUse, LEFT_OUT, Label, Losses,
-    Milestone, MilestoneName, Operation, PROBE_REENTRY, Polling, ProbeDispatch, ProbeWindow, ProcessSerial,
-    ProcessTotals, ProgramRuns, Progress, Protocol, Record, Run, STACK_TRUNCATED, SocketClosed, SocketEnds,
-    SocketTotals, Stack, Start, Stranger, ThreadIo, ThreadState, ThreadTotals, Transfer, UNDECODABLE, Waits,
-    comm_text, span, traffic, witness,
+    Milestone, MilestoneName, Operation, OutsideWaker, PROBE_REENTRY, Polling, ProbeDispatch, ProbeWindow,
+    ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record, Run, STACK_TRUNCATED,
+    SocketClosed, SocketEnds, SocketTotals, Stack, Start, ThreadIo, ThreadState, ThreadTotals, Transfer,
+    UNDECODABLE, Waits, comm_text, cross_check, span, traffic,
 };

@@ -15,7 +15,7 @@ use crate::bench::dataset::stream;
 use crate::bench::dataset::{Dataset, places};
 use crate::bench::drivers::{Control, Driver, Place};
 use crate::bench::hosts::Host;
-use crate::bench::hosts::child::Daemon;
+use crate::bench::hosts::child::ChildProcess;
 use crate::bench::hosts::throttle::Throttle;
 use crate::bench::observer::NodeProcess;
 use crate::bench::plan::NodePlan;
@@ -29,7 +29,7 @@ const CONNECTED_LIMIT: Duration = Duration::from_secs(60);
 
 pub struct Node {
     pub process: NodeProcess,
-    pub daemon: Daemon,
+    pub daemon: ChildProcess,
     pub host: Host,
     pub driver: Arc<dyn Driver>,
     /// Removed after the daemon, which is in it.
@@ -53,7 +53,7 @@ pub fn start(
     let place = Place { home: &home, data: &data, address: host.address, contact };
     let arguments = driver.configure(&place)?;
     let daemon =
-        Daemon::start(&driver.program(), arguments, &label, &host.namespace, throttle.as_ref(), &home)?;
+        ChildProcess::start(&driver.program(), arguments, &label, &host.namespace, throttle.as_ref(), &home)?;
     let process = NodeProcess {
         pid: daemon.pid(),
         label,

@@ -2,10 +2,10 @@
 //!
 //! [`targets`] are the processes that are profiled, [`probes`] are attached as far as this kernel allows,
 //! [`recording`] owns both and the thread that [`drain`]s them into a capture; [`cost`] measures all that,
-//! [`crosscheck`] reads what the kernel says of the same, [`environment`] what the host is.
+//! [`cross_check`] reads what the kernel says of the same, [`environment`] what the host is.
 
 pub mod cost;
-pub mod crosscheck;
+pub mod cross_check;
 pub mod drain;
 pub mod environment;
 pub mod maps;

@@ -16,7 +16,7 @@ use crate::{
     clock::now_ns,
     collect::{
         cost::dispatch,
-        crosscheck,
+        cross_check,
         drain::{self, Detached, Shared},
         environment,
         probes::{self, Settings},
@@ -25,7 +25,7 @@ use crate::{
     display::tell,
     memory,
 };
-use capture::{ProcessSerial, Record, Run, Start, Writer, witness::Moment};
+use capture::{ProcessSerial, Record, Run, Start, Writer, cross_check::Moment};
 
 /// What is recorded, beyond the probes' settings.
 #[derive(Clone, Debug, Default)]
@@ -112,7 +112,7 @@ impl Recording {
     /// Puts the last totals of a process into the capture: one that has ended, and whose parent has not waited for it.
     pub fn note_end(&self, pid: u32) -> Result<()> {
         let serial = self.targets().serial(pid);
-        let ended = serial.and_then(|serial| crosscheck::process(pid, serial, Moment::AfterEnd));
+        let ended = serial.and_then(|serial| cross_check::process(pid, serial, Moment::AfterEnd));
         ended.map_or(Ok(()), |record| self.push(record))
     }
 
@@ -168,11 +168,11 @@ fn begin(
     settings: &Settings,
     subject: &Subject,
 ) -> Result<(aya::Ebpf, Arc<Shared>)> {
-    let mut witnesses = crosscheck::host(Moment::BeforeStart);
+    let mut cross_checks = cross_check::host(Moment::BeforeStart);
     let bare = dispatch::bare();
     let mut probes = probes::attach(settings)?;
     let dispatch = bare.and_then(|bare| bare.probed(&probes.ebpf));
-    witnesses.extend(crosscheck::host(Moment::AfterStart));
+    cross_checks.extend(cross_check::host(Moment::AfterStart));
     // The kernel's types, which are needed for attaching only, leave 30 to 80 MiB of small pieces.
     memory::give_back();
     let start = Start {
@@ -195,7 +195,7 @@ fn begin(
         Ok(dispatch) => out.push(&Record::ProbeDispatch(dispatch))?,
         Err(error) => tell(&format!("warning: what it costs to reach a probe is not known: {error:#}")),
     }
-    witnesses.iter().try_for_each(|witness| out.push(witness))?;
+    cross_checks.iter().try_for_each(|cross_check| out.push(cross_check))?;
     out.finish_frame().with_context(|| format!("begin {}", path.display()))?;
     let targets = Targets::new(&mut probes.ebpf)?;
     let shared = Shared {

@@ -32,7 +32,7 @@ fn what_this_kernel_lacks_is_missing_by_name_and_nothing_else_is() {
     let types = btf::open().unwrap();
     let lacks = |tracepoint: &str| btf::tracepoint_parameters(&types, tracepoint).is_err();
     let expected = [
-        ("TCP's holding and arrivals", lacks("sk_data_ready"), "no sk_data_ready"),
+        ("send-queue state and arrivals", lacks("sk_data_ready"), "no sk_data_ready"),
         ("throttled direct I/O", lacks("iomap_dio_rw_begin"), "no iomap_dio_rw_begin"),
         ("pinned pages", btf::enumerator(&types, "BIO_PAGE_PINNED").is_none(), "no BIO_PAGE_PINNED"),
     ];

@@ -1,4 +1,4 @@
-//! What a span says of a stay off the CPU: what the thread did, what woke it, where it slept.
+//! What a span says of a off-CPU interval: what the thread did, what woke it, where it slept.
 
 use std::{
     io::{Read as _, Write as _},
@@ -118,7 +118,7 @@ fn a_stranger_that_wakes_a_target_is_named() {
         _ => None,
     });
     let stranger = stranger.unwrap_or_else(|| panic!("no stranger woke it: {waits:?}"));
-    assert_eq!(recorded.timeline.events.strangers.get(&stranger).map(String::as_str), Some("cat"));
+    assert_eq!(recorded.timeline.events.outside_wakers.get(&stranger).map(String::as_str), Some("cat"));
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 #[path = "traffic/arrival.rs"]
 mod arrival;
-#[path = "traffic/holding.rs"]
-mod holding;
 #[path = "traffic/payload.rs"]
 mod payload;
+#[path = "traffic/send_queue.rs"]
+mod send_queue;
 
 use capture::{
     Protocol, SocketTotals,
-    traffic::{Arrival, Holding, Payload, Way},
+    traffic::{Arrival, Direction, Payload, SendQueue},
 };
 
 use crate::{bytes::find, recorded::Recorded};
@@ -30,9 +30,10 @@ impl<'r> Socket<'r> {
     }
 
     /// Its payload of one way, in order of time.
-    fn payloads(&self, way: Way) -> Vec<&'r Payload> {
+    fn payloads(&self, way: Direction) -> Vec<&'r Payload> {
         let payloads = self.recorded.timeline.events.payloads.iter();
-        let mut own: Vec<_> = payloads.filter(|p| p.cookie == self.totals.cookie && p.way == way).collect();
+        let mut own: Vec<_> =
+            payloads.filter(|p| p.cookie == self.totals.cookie && p.direction == way).collect();
         own.sort_by_key(|payload| payload.at_ns);
         own
     }
@@ -46,10 +47,11 @@ impl<'r> Socket<'r> {
     }
 
     /// In order of time.
-    fn holdings(&self) -> Vec<&'r Holding> {
-        let holdings = self.recorded.timeline.events.holdings.iter();
-        let mut own: Vec<_> = holdings.filter(|holding| holding.cookie == self.totals.cookie).collect();
-        own.sort_by_key(|holding| holding.at_ns);
+    fn send_queues(&self) -> Vec<&'r SendQueue> {
+        let send_queues = self.recorded.timeline.events.send_queues.iter();
+        let mut own: Vec<_> =
+            send_queues.filter(|send_queue| send_queue.cookie == self.totals.cookie).collect();
+        own.sort_by_key(|send_queue| send_queue.at_ns);
         own
     }
 }

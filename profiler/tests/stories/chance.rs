@@ -15,7 +15,7 @@ use analysis::attribution::{
 use capture::{
     ProcessSerial,
     span::{Futex, Softirq, Span, Stacks, TaskKind, Wake},
-    traffic::{Arrival, HeldBy, Holding, Payload, Way},
+    traffic::{Arrival, Direction, HeldBy, Payload, SendQueue},
 };
 
 use crate::tell::{EPOLL, FAULT, RECV, SLEEP, Story, futex as on_futex};
@@ -109,7 +109,7 @@ fn anything(seed: u64) -> Observed {
     for _ in 0..400 {
         let (at_ns, cookie) = (chance.below(END_NS), 10 + chance.below(PAIRS * 2));
         let tid = chance.below(u64::from(THREADS)) as u32;
-        let (way, ahead) = chance.pick(&[(Way::Received, 0), (Way::Sent, 200)]);
+        let (direction, ahead) = chance.pick(&[(Direction::Received, 0), (Direction::Sent, 200)]);
         let sequence = Some(at_ns as u32 + ahead);
         let (process, bytes) = (process(tid), chance.below(400));
         let moved = Payload {
@@ -118,7 +118,7 @@ fn anything(seed: u64) -> Observed {
             process,
             tid,
             cookie,
-            way,
+            direction,
             bytes,
             sequence,
             destination: None,
@@ -129,8 +129,8 @@ fn anything(seed: u64) -> Observed {
         records.arrivals.push(Arrival { at_ns, cookie, sequence: Some(at_ns as u32 + 100) });
         let (unsent_bytes, write_seq) = (chance.below(400) as u32, at_ns as u32 + 200);
         let held_by = chance.pick(&[None, Some(HeldBy::Nagle), Some(HeldBy::PeerWindow)]);
-        let holding = Holding { at_ns, cookie, write_seq, in_flight_bytes: 0, unsent_bytes, held_by };
-        records.holdings.push(holding);
+        let send_queue = SendQueue { at_ns, cookie, write_seq, in_flight_bytes: 0, unsent_bytes, held_by };
+        records.send_queues.push(send_queue);
     }
     let threads = threads::order(&lives, spans);
     let traffic = traffic::index(&threads, records);

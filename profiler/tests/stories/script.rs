@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use analysis::attribution::observed::threads::Life;
 use capture::{
     span::{Doing, Span, Stacks, Wake},
-    traffic::{Payload, Way},
+    traffic::{Direction, Payload},
 };
 
 use crate::tell::{FAULT, MS, Story};
@@ -51,7 +51,7 @@ impl Script<'_> {
 
     pub fn receives(self, cookie: u64, bytes: u32) -> Self {
         let sequence = self.story.advance(cookie, "received", bytes);
-        self.moves(cookie, Way::Received, bytes, Some(sequence), None)
+        self.moves(cookie, Direction::Received, bytes, Some(sequence), None)
     }
 
     /// Receives after calls that found nothing.
@@ -63,15 +63,15 @@ impl Script<'_> {
 
     pub fn sends(self, cookie: u64, bytes: u32) -> Self {
         let sequence = self.story.advance(cookie, "sent", bytes);
-        self.moves(cookie, Way::Sent, bytes, Some(sequence), None)
+        self.moves(cookie, Direction::Sent, bytes, Some(sequence), None)
     }
 
     pub fn receives_datagram(self, cookie: u64, bytes: u32) -> Self {
-        self.moves(cookie, Way::Received, bytes, None, None)
+        self.moves(cookie, Direction::Received, bytes, None, None)
     }
 
     pub fn sends_datagram(self, cookie: u64, bytes: u32, to: SocketAddr) -> Self {
-        self.moves(cookie, Way::Sent, bytes, None, Some(to))
+        self.moves(cookie, Direction::Sent, bytes, None, Some(to))
     }
 
     /// The calls that share the last record go on for so long.
@@ -83,7 +83,7 @@ impl Script<'_> {
     fn moves(
         self,
         cookie: u64,
-        way: Way,
+        direction: Direction,
         bytes: u32,
         sequence: Option<u32>,
         destination: Option<SocketAddr>,
@@ -91,10 +91,20 @@ impl Script<'_> {
         let Life { process, tid, .. } = self.story.lives[self.life];
         let (at_ns, bytes, empty_calls) = (self.at_ms * MS, u64::from(bytes), 0);
         let since_ns = at_ns;
-        let payload =
-            Payload { since_ns, at_ns, process, tid, cookie, way, bytes, sequence, destination, empty_calls };
+        let payload = Payload {
+            since_ns,
+            at_ns,
+            process,
+            tid,
+            cookie,
+            direction,
+            bytes,
+            sequence,
+            destination,
+            empty_calls,
+        };
         self.story.traffic.payloads.push(payload);
-        self.story.moved.entry(process).or_default().push((at_ns, tid, way, bytes));
+        self.story.moved.entry(process).or_default().push((at_ns, tid, direction, bytes));
         self
     }
 

@@ -28,7 +28,7 @@ fn held_until(released_ms: u64, held_by: Option<HeldBy>) -> Story {
 fn held(held_by: Option<HeldBy>, detail: &str) {
     let mut story = held_until(8, held_by);
     // The first of the awaited bytes is still unsent.
-    story.traffic.holdings[0].unsent_bytes = 1000;
+    story.traffic.send_queues[0].unsent_bytes = 1000;
     check(&story.download(LEECHER, 0, 10), &format!("network 1.0 | {detail} peer_cpu 0.2"));
 }
 
@@ -51,15 +51,15 @@ fn bytes_in_flight_are_the_links() {
 #[test]
 fn the_first_record_after_a_send_speaks_for_the_time_since() {
     let mut story = held_until(8, Some(HeldBy::Pacing));
-    story.traffic.holdings[0].unsent_bytes = 1000;
-    story.traffic.holdings[0].at_ns += 1_000_000;
+    story.traffic.send_queues[0].unsent_bytes = 1000;
+    story.traffic.send_queues[0].at_ns += 1_000_000;
     check(&story.download(LEECHER, 0, 10), "network 1.0 | pacing 0.6 link 0.2 peer_cpu 0.2");
 }
 
 #[test]
 fn what_tcp_did_not_tell_is_unknown() {
     let mut story = held_until(8, None);
-    story.traffic.holdings.clear();
+    story.traffic.send_queues.clear();
     check(&story.download(LEECHER, 0, 10), "network 1.0 | unknown 0.8 peer_cpu 0.2");
 }
 

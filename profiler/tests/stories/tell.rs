@@ -25,7 +25,7 @@ use analysis::{
 use capture::{
     Direction, ProcessSerial, Progress, Protocol, SocketEnds,
     span::{Doing, Futex, Softirq, Span, TaskKind, Wake},
-    traffic::{Arrival, HeldBy, Holding, Way},
+    traffic::{Arrival, Direction as Moved, HeldBy, SendQueue},
 };
 
 use crate::script::Script;
@@ -66,7 +66,7 @@ pub struct Story {
     pub spans: Vec<Span>,
     pub traffic: TrafficRecords,
     pub lossy: Vec<Lossy>,
-    pub moved: BTreeMap<ProcessSerial, Vec<(u64, u32, Way, u64)>>,
+    pub moved: BTreeMap<ProcessSerial, Vec<(u64, u32, Moved, u64)>>,
     sequences: HashMap<(u64, &'static str), u32>,
 }
 
@@ -124,9 +124,9 @@ impl Story {
     pub fn holds(&mut self, cookie: u64, at_ms: u64, unsent_bytes: u32, held_by: impl Into<Option<HeldBy>>) {
         let write_seq = self.advance(cookie, "sent", 0);
         let held_by = held_by.into();
-        let holding =
-            Holding { at_ns: at_ms * MS, cookie, write_seq, in_flight_bytes: 0, unsent_bytes, held_by };
-        self.traffic.holdings.push(holding);
+        let send_queue =
+            SendQueue { at_ns: at_ms * MS, cookie, write_seq, in_flight_bytes: 0, unsent_bytes, held_by };
+        self.traffic.send_queues.push(send_queue);
     }
 
     pub fn observed(&self) -> Observed {
@@ -172,14 +172,14 @@ impl Story {
     }
 }
 
-fn cumulative(process: ProcessSerial, moved: &[(u64, u32, Way, u64)]) -> Vec<Progress> {
+fn cumulative(process: ProcessSerial, moved: &[(u64, u32, Moved, u64)]) -> Vec<Progress> {
     let mut moved = moved.to_vec();
     moved.sort_by_key(|&(at_ns, ..)| at_ns);
     let (mut rx_bytes, mut tx_bytes) = (0, 0);
     let mut record = |(at_ns, tid, way, bytes)| {
         match way {
-            Way::Received => rx_bytes += bytes,
-            Way::Sent => tx_bytes += bytes,
+            Moved::Received => rx_bytes += bytes,
+            Moved::Sent => tx_bytes += bytes,
         }
         Progress { at_ns, process, cookie: 0, tid, rx_bytes, tx_bytes }
     };

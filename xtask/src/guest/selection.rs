@@ -35,7 +35,7 @@ const LEFT_OUT_MODULES: [(&str, &str); 16] = [
     ("traffic::arrival", "asks for times that emulation stretches"),
     ("traffic::holding", "asks for shares of time"),
     ("verify", "not tried here: transfers of 12 MB beside a packet capture"),
-    ("witnesses", "not tried here: compares times on the CPU"),
+    ("cross_checks", "not tried here: compares times on the CPU"),
     ("xfs", "needs mkfs.xfs and loop devices"),
 ];
 

@@ -20,14 +20,14 @@ const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "libstd-rust-web-de
 const DEBIAN_TOOLCHAIN: &str = "profiler-bpf";
 
 #[derive(Debug)]
-pub enum Way {
+pub enum Direction {
     /// rustup's nightly compiles `core` for BPF from its component `rust-src`.
     Nightly(Box<Compiler>),
     /// Debian's compiler has a `core` for BPF in a package. `passed_over` says why a nightly is not used.
     Debian { passed_over: Option<String> },
 }
 
-impl Way {
+impl Direction {
     pub fn of_this_machine() -> Self {
         choose(nightly())
     }
@@ -66,12 +66,12 @@ impl Way {
 }
 
 /// A sound nightly needs nothing from the distribution, so it goes first.
-fn choose(nightly: Option<Compiler>) -> Way {
+fn choose(nightly: Option<Compiler>) -> Direction {
     match nightly {
-        None => Way::Debian { passed_over: None },
+        None => Direction::Debian { passed_over: None },
         Some(compiler) => match compiler.objection() {
-            None => Way::Nightly(Box::new(compiler)),
-            objection => Way::Debian { passed_over: objection },
+            None => Direction::Nightly(Box::new(compiler)),
+            objection => Direction::Debian { passed_over: objection },
         },
     }
 }
@@ -110,8 +110,8 @@ mod tests {
 
     fn check(nightly: Option<Compiler>, expected: &str) {
         let chosen = match choose(nightly) {
-            Way::Nightly(compiler) => compiler.name,
-            Way::Debian { passed_over } => format!("debian, {passed_over:?}"),
+            Direction::Nightly(compiler) => compiler.name,
+            Direction::Debian { passed_over } => format!("debian, {passed_over:?}"),
         };
         assert_eq!(chosen, expected);
     }

@@ -23,7 +23,7 @@ pub enum Cause {
         waker: u32,
     },
     /// A task that is not profiled.
-    Stranger,
+    OutsideWaker,
     /// Not woken before the recording ended.
     Never,
     /// The cause was lost, or says nothing.
@@ -48,7 +48,7 @@ pub fn of(span: &Span, futexes: &FutexWaits) -> Option<Cause> {
         Wake::Softirq(Softirq::Timer | Softirq::HrTimer) | Wake::HrTimer => disk_or(Cause::Timer),
         Wake::Task { kind: TaskKind::Kernel(worker), .. } => by_worker(worker),
         Wake::Task { tid, kind: TaskKind::Target, .. } => by_target(span, tid, futexes),
-        Wake::Task { kind: TaskKind::Other, .. } => disk_or(Cause::Stranger),
+        Wake::Task { kind: TaskKind::Other, .. } => disk_or(Cause::OutsideWaker),
         Wake::Softirq(Softirq::Other) | Wake::HardIrq { disk: false } | Wake::Unknown => {
             disk_or(Cause::Unknown)
         }
@@ -162,7 +162,7 @@ mod tests {
         check(by(KernelWorker::Writeback), Cause::Disk);
         check(by(KernelWorker::Napi), Cause::Network);
         check(by(KernelWorker::IoUringPoll), Cause::Unknown);
-        check(asleep_in(READ, STRANGER), Cause::Stranger);
+        check(asleep_in(READ, STRANGER), Cause::OutsideWaker);
     }
 
     #[test]

@@ -11,7 +11,7 @@
 use crate::attribution::{
     Evidence,
     cause::Cause,
-    observed::threads::{Stay, ThreadIndex},
+    observed::threads::{OffCpu, ThreadIndex},
     part::{Part, PartOf},
     peers::{self, Scope, Wait},
     progress::Verdict,
@@ -27,7 +27,7 @@ pub struct Segment {
     pub from_ns: u64,
     pub to_ns: u64,
     pub thread: ThreadIndex,
-    /// The stay of that thread that it is a part of; None where it ran.
+    /// The off-CPU interval of that thread that it is a part of; None where it ran.
     pub span: Option<usize>,
     pub share: Share,
 }
@@ -52,7 +52,7 @@ pub fn holder_did(evidence: &Evidence, wait: Segment, found: &mut dyn FnMut(Segm
         return;
     };
     let thread = &evidence.observed.threads.all[wait.thread];
-    if let Some(holder) = evidence.observed.threads.find(holder, thread.stay(span).runnable_ns) {
+    if let Some(holder) = evidence.observed.threads.find(holder, thread.off_cpu(span).runnable_ns) {
         let mut trail = Trail { chain: vec![wait.thread], scope: Scope::Own, found };
         follow(evidence, &mut trail, holder, wait.from_ns, wait.to_ns);
     }
@@ -92,7 +92,7 @@ fn follow(evidence: &Evidence, trail: &mut Trail, thread: ThreadIndex, from_ns: 
     let segment =
         |span, from: u64, to, share| Segment { from_ns: from.max(born_ns), to_ns: to, thread, span, share };
     for span in (0..all.spans_before(gone_ns)).rev() {
-        let Stay { off_ns, runnable_ns, on_ns } = all.stay(span);
+        let OffCpu { off_ns, runnable_ns, on_ns } = all.off_cpu(span);
         trail.report(segment(None, on_ns, at_ns, Share::Cpu));
         at_ns = at_ns.min(on_ns);
         trail.report(segment(Some(span), runnable_ns, at_ns, Share::CpuWait));
@@ -116,7 +116,7 @@ fn blocked(evidence: &Evidence, trail: &mut Trail, wait: Segment, span: usize) {
     let share = match verdict.cause {
         Cause::Network => return network(evidence, trail, wait, span, verdict),
         Cause::Thread { waker } => {
-            let woken_ns = evidence.observed.threads.all[wait.thread].stay(verdict.decided_by).runnable_ns;
+            let woken_ns = evidence.observed.threads.all[wait.thread].off_cpu(verdict.decided_by).runnable_ns;
             match evidence.observed.threads.find(waker, woken_ns) {
                 Some(waker) => return follow(evidence, trail, waker, wait.from_ns, wait.to_ns),
                 None => Share::Other,
@@ -126,14 +126,14 @@ fn blocked(evidence: &Evidence, trail: &mut Trail, wait: Segment, span: usize) {
         Cause::Timer => Share::Timer,
         Cause::Memory => Share::Memory,
         Cause::Lock { .. } => Share::Lock,
-        Cause::Stranger | Cause::Never | Cause::Unknown => Share::Other,
+        Cause::OutsideWaker | Cause::Never | Cause::Unknown => Share::Other,
     };
     trail.report(Segment { share, ..wait });
 }
 
 fn network(evidence: &Evidence, trail: &mut Trail, wait: Segment, span: usize, verdict: Verdict) {
     let thread = &evidence.observed.threads.all[wait.thread];
-    let since_ns = thread.stay(span).off_ns;
+    let since_ns = thread.off_cpu(span).off_ns;
     let split = Wait { from_ns: wait.from_ns, to_ns: wait.to_ns, since_ns, payload: verdict.payload };
     for Part { from_ns, to_ns, of } in peers::split(evidence, split, trail.scope) {
         match of {

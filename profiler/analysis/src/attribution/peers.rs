@@ -18,7 +18,7 @@ use crate::attribution::{
 };
 use capture::{
     ProcessSerial,
-    traffic::{Payload, Way},
+    traffic::{Direction, Payload},
 };
 
 /// A part of a network wait, and the payload that ended the wait.
@@ -49,7 +49,9 @@ pub fn split(evidence: &Evidence, wait: Wait, scope: Scope) -> Vec<Part> {
         Scope::Peer { .. } => Network::PeerNetwork,
     };
     let parts = match wait.payload {
-        Some(payload) if payload.way == Way::Received => for_bytes(evidence, wait, payload, scope),
+        Some(payload) if payload.direction == Direction::Received => {
+            for_bytes(evidence, wait, payload, scope)
+        }
         Some(payload) => for_space(evidence, wait, payload, scope),
         None => None,
     };

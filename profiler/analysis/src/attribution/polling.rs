@@ -5,7 +5,7 @@
 //! measure.
 
 use crate::attribution::{observed::traffic::Traffic, path::Segment, shares::Share};
-use capture::traffic::Way;
+use capture::traffic::Direction;
 
 /// How much of a segment was polled; 0 unless it is our own CPU time.
 pub fn polled_ns(traffic: &Traffic, segment: Segment) -> u64 {
@@ -17,7 +17,7 @@ pub fn polled_ns(traffic: &Traffic, segment: Segment) -> u64 {
     let mut since_ns = segment.from_ns;
     let mut polled_ns = 0;
     for payload in &payloads[next..] {
-        if payload.way == Way::Received && payload.empty_calls > 0 {
+        if payload.direction == Direction::Received && payload.empty_calls > 0 {
             let arrived_ns = traffic.arrived_ns(payload).unwrap_or(payload.since_ns);
             polled_ns += arrived_ns.min(payload.since_ns).min(segment.to_ns).saturating_sub(since_ns);
         }

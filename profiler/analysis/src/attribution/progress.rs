@@ -27,7 +27,7 @@ use crate::attribution::{
 };
 use capture::{
     span::Span,
-    traffic::{Payload, Way},
+    traffic::{Direction, Payload},
 };
 
 /// What a wait was for, once what followed it is known.
@@ -92,7 +92,7 @@ fn judge_thread<'t>(
     verdicts
 }
 
-/// The first payload that the thread moved after a stay, before it paused again.
+/// The first payload that the thread moved after an off-CPU interval, before it paused again.
 fn ended_by<'t>(
     observed: &'t Observed,
     thread: ThreadIndex,
@@ -113,12 +113,12 @@ fn first_to_arrive<'t>(
     first: &'t Payload,
     until_ns: u64,
 ) -> &'t Payload {
-    if first.way == Way::Sent {
+    if first.direction == Direction::Sent {
         return first;
     }
     let payloads = observed.traffic.payloads_from(thread, first.since_ns);
     let receives = payloads.iter().take_while(|payload| payload.since_ns <= until_ns);
-    let receives = receives.filter(|payload| payload.way == Way::Received);
+    let receives = receives.filter(|payload| payload.direction == Direction::Received);
     let arrived_ns = |payload: &&Payload| observed.traffic.arrived_ns(payload).unwrap_or(u64::MAX);
     receives.min_by_key(arrived_ns).unwrap_or(first)
 }
@@ -139,10 +139,10 @@ fn late_loop_or_network<'t>(
     pause: usize,
     verdict: Verdict<'t>,
 ) -> Verdict<'t> {
-    let Some(receive) = verdict.payload.filter(|payload| payload.way == Way::Received) else {
+    let Some(receive) = verdict.payload.filter(|payload| payload.direction == Direction::Received) else {
         return verdict;
     };
-    let woken_ns = thread.stay(pause).runnable_ns;
+    let woken_ns = thread.off_cpu(pause).runnable_ns;
     let listened = calls::is_multiplexer(thread.spans[pause].doing.syscall);
     // Where arrivals were not recorded, the wake-up is believed.
     let had_arrived = observed.traffic.arrived_ns(receive).is_none_or(|arrived_ns| arrived_ns <= woken_ns);

@@ -36,7 +36,7 @@ pub fn cut(thread: &Thread, causes: &[Option<Cause>]) -> Rounds {
         None => false,
     };
     let pauses: Vec<usize> = (0..causes.len()).filter(is_pause).collect();
-    let ends_ns = pauses.iter().map(|&span| thread.stay(span).on_ns).collect();
+    let ends_ns = pauses.iter().map(|&span| thread.off_cpu(span).on_ns).collect();
     Rounds { pauses, ends_ns }
 }
 

@@ -37,17 +37,17 @@ pub fn of(thread: &Thread, futexes: &FutexWaits, from_ns: u64, to_ns: u64) -> St
     let inside = |from: u64, to: u64| to.min(to_ns).saturating_sub(from.max(from_ns));
     let mut states = States::default();
     let mut off_cpu_ns = 0;
-    // Stays are disjoint: only the last one that began before may reach into the window.
+    // Intervals are disjoint: only the last one that began before may reach into the window.
     for place in thread.spans_before(from_ns).saturating_sub(1)..thread.spans_before(to_ns) {
         let span = &thread.spans[place];
-        let stay = thread.stay(place);
-        let blocked_ns = inside(stay.off_ns, stay.runnable_ns);
-        let runnable_ns = inside(stay.runnable_ns, stay.on_ns);
+        let off = thread.off_cpu(place);
+        let blocked_ns = inside(off.off_ns, off.runnable_ns);
+        let runnable_ns = inside(off.runnable_ns, off.on_ns);
         off_cpu_ns += blocked_ns + runnable_ns;
         let runnable = if span.throttled { &mut states.throttled_ns } else { &mut states.runqueue_ns };
         *runnable += runnable_ns;
         if let Some(cause) = cause::of(span, futexes) {
-            let since_before = stay.off_ns <= thread.life.since_ns;
+            let since_before = off.off_ns <= thread.life.since_ns;
             *states.waiting(if since_before { Cause::Never } else { cause }) += blocked_ns;
         }
     }
@@ -71,7 +71,7 @@ impl States {
             Cause::Timer => &mut self.wait_timer_ns,
             Cause::Memory => &mut self.wait_memory_ns,
             Cause::Lock { .. } => &mut self.wait_lock_ns,
-            Cause::Thread { .. } | Cause::Stranger => &mut self.wait_thread_ns,
+            Cause::Thread { .. } | Cause::OutsideWaker => &mut self.wait_thread_ns,
             Cause::Never => &mut self.wait_idle_ns,
             Cause::Unknown => &mut self.wait_other_ns,
         }

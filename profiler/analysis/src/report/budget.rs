@@ -54,7 +54,7 @@ pub struct Piece {
     pub waker: Option<String>,
     /// Who held the lock that was waited for.
     pub holder: Option<Holder>,
-    /// Where it slept, innermost frame first. Taken of some of the stays of 1 ms and more.
+    /// Where it slept, innermost frame first. Taken of some of the off-CPU intervals of 1 ms and more.
     pub kernel_stack: Option<StackReport>,
     pub user_stack: Option<StackReport>,
 }
@@ -115,7 +115,7 @@ fn piece(timeline: &Timeline, evidence: &Evidence, segment: Segment, since_ns: u
         thread: thread_name(timeline, evidence, segment.thread),
         share,
         detail,
-        // A stay that had not ended has no registers.
+        // An interval that had not ended has no registers.
         call: span.filter(|span| span.on_ns.is_some()).map(call),
         fd: span.and_then(|span| span.doing.fd),
         waker: span.and_then(|span| waker(timeline, evidence, span)),
@@ -167,7 +167,7 @@ fn waker(timeline: &Timeline, evidence: &Evidence, span: &Span) -> Option<String
 fn task(timeline: &Timeline, evidence: &Evidence, tid: u32, at_ns: u64) -> String {
     let comm = match evidence.observed.threads.find(tid, at_ns) {
         Some(thread) => thread_name(timeline, evidence, thread).comm,
-        None => timeline.events.strangers.get(&tid).cloned().unwrap_or_default(),
+        None => timeline.events.outside_wakers.get(&tid).cloned().unwrap_or_default(),
     };
     format!("{comm} {tid}").trim_start().to_owned()
 }

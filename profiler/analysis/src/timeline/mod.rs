@@ -1,9 +1,10 @@
 //! What a capture says, folded: the last totals of everything, progress in time order. Reports read nothing
 //! else, and never raw records.
 //!
-//! Memory grows with processes, threads, sockets, files and strides of payload; [`Events`] with stays off the CPU
+//! Memory grows with processes, threads, sockets, files and strides of payload; [`Events`] with off-CPU intervals
 //! and calls.
 
+mod cross_checks;
 mod devices;
 mod events;
 mod owners;
@@ -11,20 +12,19 @@ mod processes;
 mod progress;
 mod sockets;
 mod threads;
-mod witness;
 
 use std::{collections::BTreeMap, io::Read};
 
 use abi::loss::Loss;
 use anyhow::{Result, bail};
 
+pub use cross_checks::{CrossChecks, Grown, Readings};
 pub use devices::{Device, DeviceId};
 pub use events::{Events, Lossy};
 pub use processes::Process;
 pub use progress::Point;
 pub use sockets::{Peer, PeerKey, Remote, by_peer};
 pub use threads::{FileIo, ThreadTime};
-pub use witness::{Grown, Readings, Witnesses};
 
 use capture::{
     Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, Inode, Losses,
@@ -62,7 +62,7 @@ pub struct Timeline {
     pub events: Events,
     /// When records of the ring buffers were lost, in order of time.
     pub lossy: Vec<Lossy>,
-    pub witnesses: Witnesses,
+    pub cross_checks: CrossChecks,
 }
 
 /// A transfer with what the application claimed about it.
@@ -176,7 +176,7 @@ struct Folded {
     reorder: Reorder,
     events: Events,
     lossy: Vec<Lossy>,
-    witnesses: Witnesses,
+    cross_checks: CrossChecks,
     /// Losses of events were known up to here, and how many.
     losses_known: (u64, u64),
 }
@@ -303,8 +303,8 @@ impl Folded {
                 self.seen(span.on_ns.or(span.woken_ns).unwrap_or(span.off_ns));
                 self.events.spans.push(span);
             }
-            Record::Stranger(stranger) => {
-                self.events.strangers.insert(stranger.tid, stranger.comm);
+            Record::OutsideWaker(stranger) => {
+                self.events.outside_wakers.insert(stranger.tid, stranger.comm);
             }
             Record::Stack(stack) => {
                 self.events.stacks.insert(stack.id, stack);
@@ -317,13 +317,13 @@ impl Folded {
                 self.seen(arrival.at_ns);
                 self.events.arrivals.push(arrival);
             }
-            Record::Holding(holding) => {
-                self.seen(holding.at_ns);
-                self.events.holdings.push(holding);
+            Record::SendQueue(send_queue) => {
+                self.seen(send_queue.at_ns);
+                self.events.send_queues.push(send_queue);
             }
-            Record::Witness(witness) => {
-                self.seen(witness.at_ns);
-                self.witnesses.add(witness);
+            Record::CrossCheck(cross_check) => {
+                self.seen(cross_check.at_ns);
+                self.cross_checks.add(cross_check);
             }
             Record::End(end) => {
                 self.seen(end.at_ns);
@@ -382,7 +382,7 @@ impl Folded {
             daemon: self.daemon,
             events: self.events,
             lossy: self.lossy,
-            witnesses: self.witnesses,
+            cross_checks: self.cross_checks,
         })
     }
 

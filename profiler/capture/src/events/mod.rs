@@ -1,7 +1,7 @@
 //! Events as the probes wrote them, and the records that they become when a capture is read.
 
-mod holding;
 mod kernel_workers;
+mod send_queue;
 pub mod spans;
 mod traffic;
 
@@ -14,11 +14,11 @@ use std::{
 use abi::{
     arrival::Arrival,
     event::{self, Kind},
-    holding::Holding,
     payload::Payload,
     progress::Progress,
+    send_queue::SendQueue,
     sockets::AF_INET,
-    span::{Span, SpanByStranger},
+    span::{Span, SpanByOutsider},
 };
 
 use crate::{ProcessSerial, Record};
@@ -31,11 +31,11 @@ pub fn first(events: &[u8]) -> Option<&[u8]> {
 
 const KINDS: [(Kind, usize); 6] = [
     len::<Span>(),
-    len::<SpanByStranger>(),
+    len::<SpanByOutsider>(),
     len::<Payload>(),
     len::<Arrival>(),
     len::<Progress>(),
-    len::<Holding>(),
+    len::<SendQueue>(),
 ];
 
 const fn len<T: event::Event>() -> (Kind, usize) {
@@ -48,9 +48,9 @@ pub fn bytes<T: event::Event>(event: &T) -> &[u8] {
     unsafe { slice::from_raw_parts((&raw const *event).cast(), size_of::<T>()) }
 }
 
-/// Thread id, user stack and kernel stack of a stay off the CPU that has stacks.
+/// Thread id, user stack and kernel stack of a off-CPU interval that has stacks.
 pub fn stacks(event: &[u8]) -> Option<(u32, i32, i32)> {
-    let span: Span = raw(event).or_else(|| raw(event).map(|by: SpanByStranger| by.span))?;
+    let span: Span = raw(event).or_else(|| raw(event).map(|by: SpanByOutsider| by.span))?;
     (span.user_stack >= 0 || span.kernel_stack >= 0).then_some((span.tid, span.user_stack, span.kernel_stack))
 }
 
@@ -58,7 +58,7 @@ pub fn stacks(event: &[u8]) -> Option<(u32, i32, i32)> {
 #[derive(Default)]
 pub struct Reader {
     /// The command names of wakers that are no targets, as records have told them.
-    strangers: HashMap<u32, [u8; 16]>,
+    outside_wakers: HashMap<u32, [u8; 16]>,
     /// What the last event tells besides.
     second: Option<Record>,
 }
@@ -74,15 +74,15 @@ impl Reader {
         if let Some(span) = raw::<Span>(event) {
             return Some(Record::Span(spans::span(&span, None)));
         }
-        if let Some(SpanByStranger { span, stranger }) = raw(event) {
+        if let Some(SpanByOutsider { span, stranger }) = raw(event) {
             let record = Record::Span(spans::span(&span, Some(stranger)));
             let tid = span.waker.tid;
             // The idle task has no id.
-            if tid == 0 || self.strangers.insert(tid, stranger) == Some(stranger) {
+            if tid == 0 || self.outside_wakers.insert(tid, stranger) == Some(stranger) {
                 return Some(record);
             }
             self.second = Some(record);
-            return Some(Record::Stranger(spans::stranger(tid, &stranger)));
+            return Some(Record::OutsideWaker(spans::stranger(tid, &stranger)));
         }
         if let Some(payload) = raw::<Payload>(event) {
             self.second = traffic::arrived(&payload).map(Record::Arrival);
@@ -91,7 +91,7 @@ impl Reader {
         raw(event)
             .map(|arrival| Record::Arrival(traffic::arrival(&arrival)))
             .or_else(|| raw(event).map(|raw| Record::Progress(progress(&raw))))
-            .or_else(|| raw(event).map(|raw| Record::Holding(holding::holding(&raw))))
+            .or_else(|| raw(event).map(|raw| Record::SendQueue(send_queue::send_queue(&raw))))
     }
 }
 

@@ -8,7 +8,7 @@ use abi::{
 
 use super::nonzero;
 use crate::{
-    ProcessSerial, Stranger, comm_text,
+    OutsideWaker, ProcessSerial, comm_text,
     events::kernel_workers,
     records::span::{Doing, Futex, Softirq, Span, Stacks, TaskKind, Wake},
 };
@@ -74,7 +74,7 @@ pub fn span(raw: &span::Span, stranger: Option<[u8; 16]>) -> Span {
     }
 }
 
-/// The stay off the CPU that had not ended when the probes were detached; None for a thread that ran. What it was
+/// The off-CPU interval that had not ended when the probes were detached; None for a thread that ran. What it was
 /// doing is not known: the registers are read when a thread runs again.
 pub fn open(raw: &Thread) -> Option<Span> {
     let state = StateWord(raw.word).state();
@@ -100,8 +100,8 @@ pub fn open(raw: &Thread) -> Option<Span> {
     })
 }
 
-pub fn stranger(tid: u32, comm: &[u8; 16]) -> Stranger {
-    Stranger { tid, comm: comm_text(comm) }
+pub fn stranger(tid: u32, comm: &[u8; 16]) -> OutsideWaker {
+    OutsideWaker { tid, comm: comm_text(comm) }
 }
 
 fn doing(syscall: i32, [first, second]: [u64; 2]) -> Doing {

@@ -1,11 +1,11 @@
 use abi::{
     arrival::Arrival,
     event::Event,
-    holding::Holding,
     payload::{Payload, RECEIVED, SENT},
     progress::Progress,
+    send_queue::SendQueue,
     sockets::{IPPROTO_TCP, IPPROTO_UDP},
-    span::{Span, SpanByStranger, Waker},
+    span::{Span, SpanByOutsider, Waker},
 };
 
 use super::{Reader, bytes, first, stacks};
@@ -16,8 +16,8 @@ fn an_event_begins_where_the_one_before_ended() {
     let events = [
         bytes(&Span { kind: Span::KIND as u32, tid: 7, ..Span::default() }).to_vec(),
         bytes(&Arrival { kind: Arrival::KIND as u32, ..Arrival::default() }).to_vec(),
-        bytes(&by_stranger(7, b"kworker")).to_vec(),
-        bytes(&Holding { kind: Holding::KIND as u32, ..Holding::default() }).to_vec(),
+        bytes(&by_outsider(7, b"kworker")).to_vec(),
+        bytes(&SendQueue { kind: SendQueue::KIND as u32, ..SendQueue::default() }).to_vec(),
         bytes(&Progress { kind: Progress::KIND as u32, ..Progress::default() }).to_vec(),
         bytes(&Payload { kind: Payload::KIND as u32, ..Payload::default() }).to_vec(),
     ];
@@ -42,7 +42,7 @@ fn what_is_no_whole_event_is_none() {
     assert!(Reader::default().record(&whole[..8]).is_none());
 }
 
-/// Kinds of records that each event becomes, and the thread id of strangers.
+/// Kinds of records that each event becomes, and the thread id of outside_wakers.
 #[track_caller]
 fn check(events: &[&[u8]], expected: &str) {
     let mut reader = Reader::default();
@@ -52,7 +52,7 @@ fn check(events: &[&[u8]], expected: &str) {
         assert!(record.is_some());
         while let Some(is) = record {
             told.push(match &is {
-                Record::Stranger(stranger) => format!("{}={}", stranger.tid, stranger.comm),
+                Record::OutsideWaker(stranger) => format!("{}={}", stranger.tid, stranger.comm),
                 other => dump::kind(other).to_owned(),
             });
             record = reader.second();
@@ -65,11 +65,11 @@ fn check(events: &[&[u8]], expected: &str) {
 #[test]
 fn a_strangers_name_is_told_once_and_again_when_it_changes() {
     let [a, again, b, renamed, idle] = [
-        by_stranger(7, b"bash"),
-        by_stranger(7, b"bash"),
-        by_stranger(8, b"bash"),
-        by_stranger(7, b"sleep"),
-        by_stranger(0, b"swapper/0"),
+        by_outsider(7, b"bash"),
+        by_outsider(7, b"bash"),
+        by_outsider(8, b"bash"),
+        by_outsider(7, b"sleep"),
+        by_outsider(0, b"swapper/0"),
     ];
     check(
         &[bytes(&a), bytes(&again), bytes(&b), bytes(&renamed), bytes(&idle)],
@@ -81,7 +81,7 @@ fn a_strangers_name_is_told_once_and_again_when_it_changes() {
 fn a_receive_tells_an_arrival_too_where_something_has_arrived() {
     let payload = |way, protocol, arrived, arrived_ns| Payload {
         kind: Payload::KIND as u32,
-        way,
+        direction: way,
         protocol,
         sequence: 5,
         arrived,
@@ -112,19 +112,19 @@ fn stacks_are_those_of_stays_that_have_some() {
     };
     assert_eq!(stacks(bytes(&span(-1, -1))), None);
     assert_eq!(stacks(bytes(&span(-1, 0))), Some((7, -1, 0)));
-    let by_stranger = SpanByStranger { span: span(3, 4), ..by_stranger(7, b"bash") };
-    let kind = SpanByStranger::KIND as u32;
-    let by_stranger = SpanByStranger { span: Span { kind, ..by_stranger.span }, ..by_stranger };
-    assert_eq!(stacks(bytes(&by_stranger)), Some((7, 3, 4)));
+    let by_outsider = SpanByOutsider { span: span(3, 4), ..by_outsider(7, b"bash") };
+    let kind = SpanByOutsider::KIND as u32;
+    let by_outsider = SpanByOutsider { span: Span { kind, ..by_outsider.span }, ..by_outsider };
+    assert_eq!(stacks(bytes(&by_outsider)), Some((7, 3, 4)));
     let payload = Payload { kind: Payload::KIND as u32, ..Payload::default() };
     assert_eq!(stacks(bytes(&payload)), None);
 }
 
-/// A stay that a task which is no target has ended.
-fn by_stranger(tid: u32, name: &[u8]) -> SpanByStranger {
+/// An interval that a task which is no target has ended.
+fn by_outsider(tid: u32, name: &[u8]) -> SpanByOutsider {
     let mut stranger = [0; 16];
     stranger[..name.len()].copy_from_slice(name);
-    let kind = SpanByStranger::KIND as u32;
+    let kind = SpanByOutsider::KIND as u32;
     let span = Span {
         kind,
         user_stack: -1,
@@ -133,5 +133,5 @@ fn by_stranger(tid: u32, name: &[u8]) -> SpanByStranger {
         waker: Waker { tid, ..Waker::default() },
         ..Span::default()
     };
-    SpanByStranger { span, stranger }
+    SpanByOutsider { span, stranger }
 }

@@ -11,7 +11,7 @@ use abi::{
 use super::address;
 use crate::{
     ProcessSerial,
-    records::traffic::{Arrival, Payload, Way},
+    records::traffic::{Arrival, Direction, Payload},
 };
 
 pub fn payload(raw: &payload::Payload) -> Payload {
@@ -21,7 +21,7 @@ pub fn payload(raw: &payload::Payload) -> Payload {
         process: ProcessSerial(raw.process),
         tid: raw.tid,
         cookie: raw.cookie,
-        way: if raw.way == SENT { Way::Sent } else { Way::Received },
+        direction: if raw.direction == SENT { Direction::Sent } else { Direction::Received },
         bytes: raw.bytes,
         sequence: (raw.protocol == IPPROTO_TCP).then_some(raw.sequence),
         destination: destination(&raw.destination),
@@ -36,7 +36,7 @@ pub fn arrival(raw: &arrival::Arrival) -> Arrival {
 /// The arrival that a receive tells of. TCP: what it left unread has arrived by now, of which the probes do not record
 /// every arrival while the reader is behind. UDP: the first one since the receive before.
 pub fn arrived(raw: &payload::Payload) -> Option<Arrival> {
-    let (at_ns, sequence) = match (raw.way, raw.protocol) {
+    let (at_ns, sequence) = match (raw.direction, raw.protocol) {
         (SENT, _) => return None,
         (_, IPPROTO_TCP) if raw.arrived != raw.sequence => (raw.at_ns, Some(raw.arrived)),
         (_, IPPROTO_UDP) if raw.arrived_ns != 0 => (raw.arrived_ns, None),

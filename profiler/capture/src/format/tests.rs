@@ -7,7 +7,7 @@ use abi::{
     event::Event as _,
     payload::{Payload, RECEIVED},
     sockets::IPPROTO_UDP,
-    span::{Span, SpanByStranger},
+    span::{Span, SpanByOutsider},
 };
 
 use super::{Capture, Ending, HEADER_BYTES, MAGIC, VERSION, Writer, pack, read as open};
@@ -103,7 +103,7 @@ fn write_with_events(path: &std::path::Path) {
     let span = Span { kind: Span::KIND as u32, ..Span::default() };
     let receive = Payload {
         kind: Payload::KIND as u32,
-        way: RECEIVED,
+        direction: RECEIVED,
         protocol: IPPROTO_UDP,
         arrived_ns: 1,
         ..Payload::default()
@@ -124,11 +124,11 @@ fn with_length(events: &[u8]) -> Vec<u8> {
 
 fn some_events() -> Vec<u8> {
     let span = Span { kind: Span::KIND as u32, ..Span::default() };
-    let by_stranger = SpanByStranger { span, stranger: *b"a name of sixtee" };
-    let by_stranger =
-        SpanByStranger { span: Span { kind: SpanByStranger::KIND as u32, ..span }, ..by_stranger };
+    let by_outsider = SpanByOutsider { span, stranger: *b"a name of sixtee" };
+    let by_outsider =
+        SpanByOutsider { span: Span { kind: SpanByOutsider::KIND as u32, ..span }, ..by_outsider };
     let payload = Payload { kind: Payload::KIND as u32, ..Payload::default() };
-    [events::bytes(&span), events::bytes(&by_stranger), events::bytes(&payload)].concat()
+    [events::bytes(&span), events::bytes(&by_outsider), events::bytes(&payload)].concat()
 }
 
 #[test]

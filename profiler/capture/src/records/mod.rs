@@ -1,6 +1,7 @@
 //! What a capture consists of. Nothing here knows the kernel: a report needs no more than these records. Times are
 //! monotonic ns.
 
+pub mod cross_check;
 mod disk;
 mod host;
 mod loss;
@@ -9,7 +10,6 @@ mod socket;
 pub mod span;
 pub mod traffic;
 mod transfer;
-pub mod witness;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,14 +20,14 @@ pub use loss::{
     UNDECODABLE,
 };
 pub use process::{
-    ProcessTotals, Progress, Stack, Stranger, ThreadIo, ThreadState, ThreadTotals, Waits, comm_text,
+    OutsideWaker, ProcessTotals, Progress, Stack, ThreadIo, ThreadState, ThreadTotals, Waits, comm_text,
 };
 pub use socket::{Bypassed, Protocol, SocketClosed, SocketEnds, SocketTotals};
 pub use transfer::{Checksum, Direction, Label, Milestone, MilestoneName, Polling, Transfer};
 
+use cross_check::CrossCheck;
 use span::Span;
-use traffic::{Arrival, Holding, Payload};
-use witness::Witness;
+use traffic::{Arrival, Payload, SendQueue};
 
 /// A process within one capture. Process ids are reused within a capture, serials are not.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,14 +65,14 @@ pub enum Record {
     /// The last record of a capture that was not cut short.
     End(End),
     Span(Span),
-    Stranger(Stranger),
+    OutsideWaker(OutsideWaker),
     Stack(Stack),
     Payload(Payload),
     Arrival(Arrival),
-    Holding(Holding),
+    SendQueue(SendQueue),
     InodeUse(InodeUse),
     InodeIo(InodeIo),
-    Witness(Witness),
+    CrossCheck(CrossCheck),
     Bypassed(Bypassed),
     ProbeDispatch(ProbeDispatch),
 }

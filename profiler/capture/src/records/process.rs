@@ -114,7 +114,7 @@ pub struct Progress {
 
 /// A task that is no target and woke one. The last name of an id counts.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct Stranger {
+pub struct OutsideWaker {
     pub tid: u32,
     pub comm: String,
 }

@@ -1,6 +1,6 @@
-//! Spans: one record per stay off the CPU of a target thread, as the probe writes it.
+//! Spans: one record per off-CPU interval of a target thread, as the probe writes it.
 //!
-//! A span says what the kernel showed and nothing more: what the stay was *for* is worked out in
+//! A span says what the kernel showed and nothing more: what the interval was *for* is worked out in
 //! `attribution::cause`. Times are monotonic ns. Records may come in any order.
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub struct Span {
     pub reclaim: bool,
     pub doing: Doing,
     pub wake: Wake,
-    /// Of stays of 1 ms and more, some.
+    /// Of off-CPU intervals of 1 ms and more, some.
     pub stacks: Stacks,
 }
 

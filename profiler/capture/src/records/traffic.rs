@@ -21,7 +21,7 @@ pub struct Payload {
     pub process: ProcessSerial,
     pub tid: u32,
     pub cookie: u64,
-    pub way: Way,
+    pub direction: Direction,
     pub bytes: u64,
     /// TCP: `copied_seq` after a receive, `write_seq` after a send.
     pub sequence: Option<u32>,
@@ -34,7 +34,7 @@ pub struct Payload {
 
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub enum Direction {
     Received,
     Sent,
 }
@@ -50,7 +50,7 @@ pub struct Arrival {
 
 /// What TCP holds of a socket's bytes: after a send, and as acknowledgements come in.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holding {
+pub struct SendQueue {
     pub at_ns: u64,
     pub cookie: u64,
     pub write_seq: u32,

@@ -10,7 +10,7 @@ use anyhow::{Error, Result, anyhow, bail};
 use super::poll::Rhythm;
 use super::task::{Event, Job};
 use super::watch::{Transfer, Watch};
-use crate::bench::hosts::child::Daemon;
+use crate::bench::hosts::child::ChildProcess;
 use crate::bench::node::Node;
 use crate::bench::observer::Observer;
 use crate::bench::wait;
@@ -27,7 +27,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// What must go on for the transfers to go on.
 pub struct Actors<'a> {
     pub nodes: &'a mut [Node],
-    pub tracker: Option<&'a mut Daemon>,
+    pub tracker: Option<&'a mut ChildProcess>,
     /// A transfer to which nothing comes for this long has failed.
     pub stall_timeout: Duration,
 }
@@ -90,7 +90,7 @@ fn look(
     stop: &AtomicBool,
 ) -> Result<()> {
     let nodes = actors.nodes.iter_mut().map(|node| &mut node.daemon);
-    nodes.chain(actors.tracker.as_deref_mut()).try_for_each(Daemon::check_running)?;
+    nodes.chain(actors.tracker.as_deref_mut()).try_for_each(ChildProcess::check_running)?;
     for watch in watches.iter().filter(|watch| watch.finished.is_none()) {
         observer.progress(&watch.label, watch.last.bytes, watch.file_size_bytes);
         if watch.last_advance.elapsed() > actors.stall_timeout {

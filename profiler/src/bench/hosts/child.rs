@@ -34,14 +34,14 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 const NOBODY: u32 = 65534;
 
 /// A running program. Dropping it kills the program and all of its children.
-pub struct Daemon {
+pub struct ChildProcess {
     /// What errors call it: `transmission-daemon of leecher-1`.
     name: String,
     child: Child,
     log: PathBuf,
 }
 
-impl Daemon {
+impl ChildProcess {
     /// Starts a program inside a namespace, and a control group if there is one, with its output in `home/log` and an environment of its own.
     ///
     /// The program is killed when the calling thread ends (PR_SET_PDEATHSIG goes by thread): that thread has
@@ -153,7 +153,7 @@ impl Daemon {
     }
 }
 
-impl Drop for Daemon {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         // Once it is reaped its number may belong to another group. Its children are found by namespace.
         if !matches!(self.child.try_wait(), Ok(None)) {

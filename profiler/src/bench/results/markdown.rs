@@ -17,7 +17,7 @@ pub fn render(manifest: &Manifest, summaries: &[Summary]) -> String {
         heading(manifest, summaries),
         section("What each configuration took", &times(&ran), TIMES),
         section("Where the time went", &phases(&ran), PHASES),
-        section("Who served the leechers", &served(&ran), SERVED),
+        section("Who served the leechers", &uploads(&ran), UPLOADS),
         section("What the measuring cost", &cost(&ran), &cost_note(&ran)),
         section("Why runs are degraded", &degraded(&ran), DEGRADED),
         section(
@@ -34,7 +34,7 @@ const TIMES: &str = "Seconds since the request, by the kernel's count; median ov
     quartiles in\nbrackets. The interval is that of the mean over repetitions, at 95 %.";
 const PHASES: &str = "Means over all downloads. Shares of the phase's time; `bottleneck` is the largest, with the \
     largest part of the\nnetwork's.";
-const SERVED: &str = "Bytes on sockets between nodes, as their senders sent them; means over runs.";
+const UPLOADS: &str = "Bytes on sockets between nodes, as their senders sent them; means over runs.";
 const DEGRADED: &str = "A degraded run is complete, and its report says what of it cannot be trusted. Each reason \
     once, with the runs that\nhave it.";
 
@@ -155,13 +155,13 @@ fn phases(ran: &[&Summary]) -> Table {
     table
 }
 
-fn served(ran: &[&Summary]) -> Table {
+fn uploads(ran: &[&Summary]) -> Table {
     let mut table = markdown(&["configuration", "by seeders MiB", "by leechers MiB"]);
-    for (summary, served) in ran.iter().filter_map(|summary| Some((summary, summary.served?))) {
+    for (summary, uploads) in ran.iter().filter_map(|summary| Some((summary, summary.uploads?))) {
         table.add_row([
             summary.cell.to_string(),
-            format!("{:.1}", served.from_seeders_bytes / MIB),
-            format!("{:.1}", served.from_leechers_bytes / MIB),
+            format!("{:.1}", uploads.from_seeders_bytes / MIB),
+            format!("{:.1}", uploads.from_leechers_bytes / MIB),
         ]);
     }
     table

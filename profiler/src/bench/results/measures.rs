@@ -9,14 +9,15 @@ use analysis::{
 };
 use capture::{Direction, MilestoneName, families::SCHEDULING};
 
-pub use super::served::Served;
-use super::{NodeRecord, served};
+pub use super::uploads::Upload;
+use super::{NodeRecord, uploads};
 
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 pub struct Measures {
     pub transfers: Vec<TransferMeasures>,
     /// Who sent how much to whom.
-    pub served: Vec<Served>,
+    #[serde(alias = "served")]
+    pub uploads: Vec<Upload>,
     pub cost: Cost,
     /// Why the capture does not show everything; none if it does.
     pub degraded: Vec<String>,
@@ -65,7 +66,7 @@ pub struct Cost {
     /// Of the recording.
     pub duration_s: f64,
     pub cpus: u32,
-    /// Daemon and probes; missing if it could not be measured.
+    /// ChildProcess and probes; missing if it could not be measured.
     pub profiler_cpu_s: Option<f64>,
     /// Of the threads that ask the nodes for their progress.
     pub driver_cpu_s: f64,
@@ -107,7 +108,7 @@ pub fn of(report: &Report, timeline: &Timeline, nodes: &[NodeRecord]) -> Measure
         .map(|daemon_s| daemon_s + probes_cpu_s(overhead, duration_s).unwrap_or_default());
     Measures {
         transfers: report.transfers.iter().map(transfer).collect(),
-        served: served::of(timeline, nodes),
+        uploads: uploads::of(timeline, nodes),
         cost: Cost {
             duration_s,
             cpus: report.capture.host.cpus,
@@ -132,7 +133,7 @@ fn nodes_cpu_s(report: &Report, timeline: &Timeline) -> f64 {
             .filter_map(|process| Some(process.time?.cpu_ns))
             .sum()
     } else {
-        let readings = timeline.witnesses.processes.iter();
+        let readings = timeline.cross_checks.processes.iter();
         readings
             .filter(|(serial, _)| {
                 timeline.processes.get(serial).is_some_and(|process| process.label.is_some())

@@ -15,9 +15,9 @@ pub mod folder;
 pub mod manifest;
 pub mod markdown;
 pub mod measures;
-mod served;
 pub mod statistics;
 pub mod summary;
+mod uploads;
 
 pub use folder::Folder;
 pub use manifest::Manifest;

@@ -10,7 +10,7 @@ use capture::Direction;
 
 use super::{
     Measures, RunRecord, Status,
-    measures::{Served, TransferMeasures},
+    measures::{TransferMeasures, Upload},
     statistics::{Distribution, distribution},
 };
 
@@ -34,7 +34,7 @@ pub struct Summary {
     /// From request to 100 %, then phase by phase. Means over transfers.
     pub phases: Vec<PhaseSummary>,
     /// Means over runs.
-    pub served: Option<ServedSummary>,
+    pub uploads: Option<UploadsSummary>,
     pub cost: Option<CostSummary>,
     /// Of all runs, whether they are kept or not.
     pub capture_bytes: u64,
@@ -67,7 +67,7 @@ pub struct PhaseSummary {
 
 /// What leechers received, by who sent it. Mean bytes of a run.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq)]
-pub struct ServedSummary {
+pub struct UploadsSummary {
     pub from_seeders_bytes: f64,
     pub from_leechers_bytes: f64,
 }
@@ -142,8 +142,8 @@ pub fn of(cell: Cell, runs_planned: u32, skipped: Option<String>, runs: &[RunRec
         skipped,
         metrics: metrics.into(),
         phases: PHASES.iter().filter_map(|name| phase(name, &measures)).collect(),
-        served: mean_of(&measures, |run| (!run.served.is_empty()).then(|| served(&run.served))).map(
-            |[seeders, leechers]| ServedSummary {
+        uploads: mean_of(&measures, |run| (!run.uploads.is_empty()).then(|| uploads(&run.uploads))).map(
+            |[seeders, leechers]| UploadsSummary {
                 from_seeders_bytes: seeders,
                 from_leechers_bytes: leechers,
             },
@@ -217,10 +217,10 @@ fn add<const N: usize>(sums: &mut [Named; N], shares: [Named; N], weight: f64) {
 }
 
 /// Bytes that leechers got from seeders and from leechers.
-fn served(served: &[Served]) -> [f64; 2] {
+fn uploads(uploads: &[Upload]) -> [f64; 2] {
     let from = |role: &str| {
         let pairs =
-            served.iter().filter(|pair| pair.from.starts_with(role) && pair.to.starts_with("leecher"));
+            uploads.iter().filter(|pair| pair.from.starts_with(role) && pair.to.starts_with("leecher"));
         pairs.map(|pair| pair.bytes).sum::<u64>() as f64
     };
     [from("seeder"), from("leecher")]
@@ -294,7 +294,7 @@ pub(crate) mod tests {
     }
 
     pub fn run(repetition: u32, p100_s: [f64; 2]) -> RunRecord {
-        let served = |from: &str, to: &str, bytes| Served { from: from.into(), to: to.into(), bytes };
+        let upload = |from: &str, to: &str, bytes| Upload { from: from.into(), to: to.into(), bytes };
         RunRecord {
             cell: CELL,
             repetition,
@@ -313,11 +313,11 @@ pub(crate) mod tests {
             packets: None,
             measures: Some(Measures {
                 transfers: p100_s.map(|p100_s| transfer(p100_s, 0.8)).into(),
-                served: vec![
-                    served("leecher-1", "leecher-2", 40),
-                    served("leecher-1", "seeder-1", 7),
-                    served("seeder-1", "leecher-1", 100),
-                    served("seeder-1", "leecher-2", 60),
+                uploads: vec![
+                    upload("leecher-1", "leecher-2", 40),
+                    upload("leecher-1", "seeder-1", 7),
+                    upload("seeder-1", "leecher-1", 100),
+                    upload("seeder-1", "leecher-2", 60),
                 ],
                 cost: Cost {
                     duration_s: 50.0,
@@ -351,8 +351,8 @@ pub(crate) mod tests {
         assert_eq!((p100.median, p100.min, p100.max, p100.mean), (25.0, 10.0, 40.0, 25.0));
         assert!(summary.metric("upload_app_bytes_per_s").is_none());
         assert_eq!(summary.programs.iter().map(String::as_str).collect::<Vec<_>>(), ["transmission 3.00"]);
-        let served = summary.served.expect("measured");
-        assert_eq!((served.from_seeders_bytes, served.from_leechers_bytes), (160.0, 40.0));
+        let uploads = summary.uploads.expect("measured");
+        assert_eq!((uploads.from_seeders_bytes, uploads.from_leechers_bytes), (160.0, 40.0));
         assert_eq!(summary.cost.expect("measured").share_of_host, 0.01);
     }
 
@@ -385,6 +385,6 @@ pub(crate) mod tests {
     fn nothing_measured_is_nothing() {
         let summary = of(CELL, 1, Some("no disk".to_owned()), &[]);
         assert!(summary.metrics.iter().all(|(_, found)| found.is_none()));
-        assert!(summary.phases.is_empty() && summary.served.is_none() && summary.cost.is_none());
+        assert!(summary.phases.is_empty() && summary.uploads.is_none() && summary.cost.is_none());
     }
 }

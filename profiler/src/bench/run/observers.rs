@@ -29,12 +29,12 @@ impl Observer for Rehearsal<'_> {
 }
 
 /// Puts what the benchmark says into the capture, and shows how far it is.
-pub struct Witness<'a> {
+pub struct Recorder<'a> {
     pub recording: &'a Recording,
     pub display: &'a Display,
 }
 
-impl Observer for Witness<'_> {
+impl Observer for Recorder<'_> {
     fn transfer_requested(&mut self, transfer: &TransferRequest) -> Result<()> {
         self.recording.push(Record::Transfer(Transfer {
             label: transfer.label.clone(),

@@ -21,7 +21,7 @@ use crate::{
 use capture::{Checksum, Record};
 
 use super::{
-    observers::{Rehearsal, Witness},
+    observers::{Recorder, Rehearsal},
     recorder::{record_polling, register, settings, subject},
     upload,
 };
@@ -53,7 +53,7 @@ pub fn run(
     for node in swarm.nodes() {
         register(&recording, configuration.system, node)?;
     }
-    let transfers = swarm.transfer(&mut Witness { recording: &recording, display }, stop);
+    let transfers = swarm.transfer(&mut Recorder { recording: &recording, display }, stop);
     // While the probes see it: connections that are still open have no end to be compared by.
     let ended = match &transfers {
         Ok(_) => {

@@ -8,7 +8,7 @@ use std::{path::Path, sync::atomic::AtomicBool};
 use anyhow::{Context as _, Result};
 
 use super::{
-    observers::{Rehearsal, Witness},
+    observers::{Recorder, Rehearsal},
     recorder::{record_polling, register, settings, subject},
 };
 use crate::{
@@ -42,7 +42,7 @@ pub fn offer(
     let settings = Settings { control_ports: control_ports(&node), ..settings(configuration, swarm, probes) };
     let recording = recording::start(&capture, &settings, &subject(configuration))?;
     register(&recording, configuration.system, &node)?;
-    let transfer = swarm.upload(&mut Witness { recording: &recording, display }, stop);
+    let transfer = swarm.upload(&mut Recorder { recording: &recording, display }, stop);
     let mut detached = recording.detach()?;
     match &transfer {
         Ok(transfer) => {

@@ -25,7 +25,7 @@ use super::{drivers, wait};
 use crate::bench::follow::task::{Job, Outcome};
 use crate::bench::follow::transfer::Actors;
 use crate::bench::follow::watch::Transfer;
-use crate::bench::hosts::child::Daemon;
+use crate::bench::hosts::child::ChildProcess;
 use crate::bench::hosts::throttle::Throttle;
 use crate::bench::node::{self, Node};
 use crate::bench::plan::{Configuration, STALL_TIMEOUT};
@@ -72,7 +72,7 @@ impl Default for Options {
 pub struct Swarm {
     // In the order in which they are dropped: programs first, then what they were using.
     nodes: Vec<Node>,
-    tracker: Option<Daemon>,
+    tracker: Option<ChildProcess>,
     tap: Option<Tap>,
     hub: Host,
     dataset: Dataset,
@@ -313,6 +313,6 @@ impl Swarm {
     }
 
     fn check_tracker(&mut self) -> Result<()> {
-        self.tracker.as_mut().map_or(Ok(()), Daemon::check_running)
+        self.tracker.as_mut().map_or(Ok(()), ChildProcess::check_running)
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
-use crate::bench::hosts::child::Daemon;
+use crate::bench::hosts::child::ChildProcess;
 use crate::bench::hosts::logs;
 use crate::bench::hosts::program::{Program, Source, User};
 use crate::bench::hosts::{Host, links};
@@ -31,7 +31,7 @@ const LAST_BLOCK: Duration = Duration::from_millis(1500);
 
 /// A capture that is being taken. Dropping it ends it at once.
 pub struct Tap {
-    tcpdump: Daemon,
+    tcpdump: ChildProcess,
     home: PathBuf,
     file: PathBuf,
 }
@@ -54,7 +54,7 @@ pub fn start(hub: &Host, file: &Path, home: PathBuf, stop: &AtomicBool) -> Resul
     // In promiscuous mode, its default, a bridge shows what it forwards.
     let words = ["-n", "-i", links::BRIDGE, "-s", &snap, "-B", &ring, "-Z", "root", "-w"];
     let arguments = words.map(Into::into).into_iter().chain([file.clone().into()]).collect();
-    let mut tcpdump = Daemon::start(&PROGRAM, arguments, "the hub", &hub.namespace, None, &home)?;
+    let mut tcpdump = ChildProcess::start(&PROGRAM, arguments, "the hub", &hub.namespace, None, &home)?;
     tcpdump.wait_until("listens", LIMIT, stop, || {
         Ok(fs::read_to_string(home.join(logs::LOG))?.contains("listening on").then_some(()))
     })?;

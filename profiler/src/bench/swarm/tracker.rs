@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::bench::hosts::Host;
-use crate::bench::hosts::child::Daemon;
+use crate::bench::hosts::child::ChildProcess;
 use crate::bench::hosts::program::{Program, Source, User};
 
 pub const PROGRAM: Program =
@@ -30,7 +30,7 @@ pub fn announce_url(hub_address: Ipv4Addr) -> String {
 }
 
 /// Starts a tracker for one torrent in the hub, and waits until it listens.
-pub fn start(hub: &Host, info_hash: &str, home: &Path, stop: &AtomicBool) -> Result<Daemon> {
+pub fn start(hub: &Host, info_hash: &str, home: &Path, stop: &AtomicBool) -> Result<ChildProcess> {
     fs::create_dir(home).with_context(|| format!("make the folder {}", home.display()))?;
     // Debian builds opentracker to serve only what is on its whitelist.
     let whitelist = home.join(WHITELIST);
@@ -40,7 +40,7 @@ pub fn start(hub: &Host, info_hash: &str, home: &Path, stop: &AtomicBool) -> Res
     let (ip, port) = (address.ip().to_string(), address.port().to_string());
     // `.`, not the path: the run's folder is closed to nobody, who starts inside this one.
     let arguments = ["-i", &ip, "-p", &port, "-P", &port, "-d", ".", "-w", WHITELIST].map(Into::into);
-    let mut daemon = Daemon::start(&PROGRAM, arguments.into(), "the hub", &hub.namespace, None, home)?;
+    let mut daemon = ChildProcess::start(&PROGRAM, arguments.into(), "the hub", &hub.namespace, None, home)?;
     daemon.wait_until(&format!("listens on {address}"), LIMIT, stop, || {
         hub.namespace.run(|| Ok(TcpStream::connect(address).ok().map(drop)))
     })?;

@@ -23,13 +23,13 @@ use crate::{
     clock::{now_ns, process_cpu_ns, wall_ns},
     collect::{
         cost::{self, Windows},
-        crosscheck,
+        cross_check,
         probes::families,
         targets::Targets,
     },
     display::tell,
 };
-use capture::{Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer, witness::Moment};
+use capture::{Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer, cross_check::Moment};
 use rings::{DRAIN_INTERVAL, Rings};
 use stacks::Stacks;
 use sweep::Sweep;
@@ -93,7 +93,7 @@ pub fn run(
             sweep.write(&mut targets, &mut out)?;
             if due.thread_io.passed(now, THREAD_IO_INTERVAL_NS) {
                 sweep.write_thread_io(&targets, &mut out)?;
-                sweep.write_witnesses(&targets, Moment::During, &mut out)?;
+                sweep.write_cross_checks(&targets, Moment::During, &mut out)?;
             }
             drop(targets);
             write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
@@ -112,10 +112,10 @@ pub fn run(
         out.push(&Record::ProbeWindow(window))?;
     }
     let mut targets = shared.targets.lock().expect("no holder panicked");
-    sweep.write_witnesses(&targets, Moment::BeforeEnd, &mut out)?;
+    sweep.write_cross_checks(&targets, Moment::BeforeEnd, &mut out)?;
     let live_threads =
-        |moment| crosscheck::live_threads(targets.processes().map(|(_, process)| process), moment);
-    let mut around_end = crosscheck::host(Moment::BeforeEnd);
+        |moment| cross_check::live_threads(targets.processes().map(|(_, process)| process), moment);
+    let mut around_end = cross_check::host(Moment::BeforeEnd);
     around_end.extend(live_threads(Moment::BeforeEnd));
     let open = sweep::open::look(&targets);
     let reentries = cost::reentries(&ebpf)?;
@@ -125,15 +125,15 @@ pub fn run(
     // Threads first: they run on, and what a long sweep adds would be part of the known error.
     let standings = sweep.look_at_running();
     around_end.extend(live_threads(Moment::AfterEnd));
-    around_end.extend(crosscheck::host(Moment::AfterEnd));
+    around_end.extend(cross_check::host(Moment::AfterEnd));
     rings.drain_last(&mut stacks, &mut out)?;
     write_moved_in(&mut targets, &mut out)?;
     rings::write_pending(&ebpf, &mut out)?;
     sweep.write(&mut targets, &mut out)?;
     sweep.write_open(open, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &standings, &mut stacks, &mut out)?;
-    sweep.write_witnesses(&targets, Moment::AfterEnd, &mut out)?;
-    around_end.iter().try_for_each(|witness| out.push(witness))?;
+    sweep.write_cross_checks(&targets, Moment::AfterEnd, &mut out)?;
+    around_end.iter().try_for_each(|cross_check| out.push(cross_check))?;
     drop(targets);
     stacks.write(&mut out)?;
     write_losses(&sweep, reentries, &rings, &stacks, &mut out)?;

@@ -24,12 +24,12 @@ use self::groups::Group;
 use crate::{
     clock::now_ns,
     collect::{
-        crosscheck,
+        cross_check,
         maps::{MappedArray, Table},
         probes::pid_max,
     },
 };
-use capture::{ProcessSerial, Record, ThreadIo, witness::Moment};
+use capture::{ProcessSerial, Record, ThreadIo, cross_check::Moment};
 
 /// The table of targets that the probes look into, mapped into this process's memory.
 pub struct Targets {
@@ -200,9 +200,9 @@ impl Targets {
         let serial =
             unsafe { AtomicU64::from_ptr(self.last_serial.at(0).cast()) }.fetch_add(1, Ordering::AcqRel) + 1;
         let name = ProcessSerial(serial);
-        let mut baseline = crosscheck::interfaces(pid, Moment::BeforeStart);
-        baseline.extend(crosscheck::process(pid, name, Moment::BeforeStart));
-        baseline.extend(crosscheck::threads(pid, name, Moment::BeforeStart));
+        let mut baseline = cross_check::interfaces(pid, Moment::BeforeStart);
+        baseline.extend(cross_check::process(pid, name, Moment::BeforeStart));
+        baseline.extend(cross_check::threads(pid, name, Moment::BeforeStart));
         let since_ns = now_ns();
         self.put(
             slot,
@@ -226,8 +226,8 @@ impl Targets {
         baseline.extend(
             thread_io(pid).map(|(tid, io)| Record::ThreadIo(io_record(since_ns, name, tid, &io, true))),
         );
-        baseline.extend(crosscheck::process(pid, name, Moment::AfterStart));
-        baseline.extend(crosscheck::threads(pid, name, Moment::AfterStart));
+        baseline.extend(cross_check::process(pid, name, Moment::AfterStart));
+        baseline.extend(cross_check::threads(pid, name, Moment::AfterStart));
         Ok(Registered { serial: name, baseline })
     }
 

@@ -2,8 +2,8 @@
 
 mod budgets;
 pub(crate) mod cells;
+mod cross_checks;
 mod tables;
-mod witnesses;
 
 use analysis::report::{About, Agreement, Overhead, Report, Trust, Verdict};
 use cells::{both, clean, exact, lines, or_dash, plain, rate};
@@ -156,11 +156,11 @@ fn trust(trust: &Trust) -> String {
     for reason in &trust.reasons {
         reasons.add_row(["-", &clean(reason)]);
     }
-    let missing = trust.witnesses_missing.map_or_else(String::new, |why| format!("  {why}\n"));
-    let witnesses = witnesses::witnesses(&trust.witnesses);
-    let witnesses: Vec<_> = [witnesses, missing].into_iter().filter(|part| !part.is_empty()).collect();
+    let missing = trust.cross_checks_missing.map_or_else(String::new, |why| format!("  {why}\n"));
+    let cross_checks = cross_checks::cross_checks(&trust.cross_checks);
+    let cross_checks: Vec<_> = [cross_checks, missing].into_iter().filter(|part| !part.is_empty()).collect();
     let mut sections = vec![format!("Trust\n{}{}", lines(&table), lines(&reasons))];
-    sections.extend(witnesses);
+    sections.extend(cross_checks);
     sections.join("\n")
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use capture::traffic::{Arrival, Payload, Way};
+use capture::traffic::{Arrival, Direction, Payload};
 use profiler::clock::now_ns;
 
 use abi::arrival::ARRIVAL_INTERVAL_NS;
@@ -40,7 +40,7 @@ fn traffic_arrives_between_send_and_receive_over_tcp() {
     });
     let far = Socket::tcp(&recorded, port);
     let arrivals = far.arrivals();
-    let receives = far.payloads(Way::Received);
+    let receives = far.payloads(Direction::Received);
     assert_eq!(receives.len(), MESSAGES + 1, "each after a sleep");
     let arrived = |receive: &Payload| {
         let past = |arrival: &&&Arrival| arrival.sequence == receive.sequence;
@@ -72,7 +72,7 @@ fn traffic_arrives_between_send_and_receive_over_udp() {
     assert!(arrivals.iter().all(|arrival| arrival.sequence.is_none()));
     let arrived_ns: Vec<_> = arrivals.iter().map(|arrival| arrival.at_ns).collect();
     assert_eq!(arrived_ns.len(), MESSAGES, "the first one came before the socket was known");
-    check_times(&sent_ns, &arrived_ns, &far.payloads(Way::Received)[1..]);
+    check_times(&sent_ns, &arrived_ns, &far.payloads(Direction::Received)[1..]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn traffic_that_a_receive_leaves_unread_has_arrived() {
         far.read_exact(&mut [0; 600]).unwrap();
     });
     let far = Socket::tcp(&recorded, port);
-    let [first, second] = far.payloads(Way::Received)[..] else { panic!("two receives") };
+    let [first, second] = far.payloads(Direction::Received)[..] else { panic!("two receives") };
     let [arrival] = far.arrivals()[..] else { panic!("the socket was known from its first receive on") };
     assert_eq!((arrival.at_ns, arrival.sequence), (first.at_ns, second.sequence));
 }

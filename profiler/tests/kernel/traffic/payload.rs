@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use capture::traffic::{Payload, Way};
+use capture::traffic::{Direction, Payload};
 use profiler::collect::probes::Settings;
 
 use abi::payload::TOGETHER_NS;
@@ -27,10 +27,10 @@ const CALL_BYTES: usize = 777;
 fn traffic_covers_every_byte_over_tcp() {
     for address in [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()] {
         let (recorded, near, far) = stream(address);
-        for (port, way) in [(near, Way::Sent), (far, Way::Received)] {
+        for (port, way) in [(near, Direction::Sent), (far, Direction::Received)] {
             check_sum(&Socket::tcp(&recorded, port), way, (CALLS * CALL_BYTES) as u64);
         }
-        let records = Socket::tcp(&recorded, near).payloads(Way::Sent).len();
+        let records = Socket::tcp(&recorded, near).payloads(Direction::Sent).len();
         assert!(records < CALLS / 4, "{records} records of {CALLS} calls");
     }
 }
@@ -49,7 +49,7 @@ fn traffic_covers_every_byte_over_udp() {
                 assert_eq!(far.recv(&mut [0; CALL_BYTES]).unwrap(), CALL_BYTES);
             }
         });
-        for (port, way) in [(ports.0, Way::Sent), (ports.1, Way::Received)] {
+        for (port, way) in [(ports.0, Direction::Sent), (ports.1, Direction::Received)] {
             let socket = Socket::udp(&recorded, port);
             check_sum(&socket, way, 2000 * CALL_BYTES as u64);
             assert!(socket.payloads(way).iter().all(|payload| payload.sequence.is_none()));
@@ -61,10 +61,10 @@ fn traffic_covers_every_byte_over_udp() {
 fn traffic_has_the_same_sequence_numbers_on_both_ends() {
     let (recorded, near, far) = stream((Ipv4Addr::LOCALHOST, 0).into());
     let (near, far) = (Socket::tcp(&recorded, near), Socket::tcp(&recorded, far));
-    let sends = near.payloads(Way::Sent);
+    let sends = near.payloads(Direction::Sent);
     let first = sends[0].first_byte().unwrap();
     let offset = |sequence: Option<u32>| sequence.unwrap().wrapping_sub(first);
-    for payloads in [&sends, &far.payloads(Way::Received)] {
+    for payloads in [&sends, &far.payloads(Direction::Received)] {
         let mut next = 0;
         for payload in payloads {
             assert_eq!(offset(payload.first_byte()), next, "{payload:?} does not follow the one before");
@@ -91,7 +91,7 @@ fn traffic_of_datagrams_has_a_destination() {
         wide.send_to(&[5; 5], (Ipv6Addr::LOCALHOST, to.port())).unwrap();
     });
     let sends = |port| {
-        let payloads = Socket::udp(&recorded, port).payloads(Way::Sent);
+        let payloads = Socket::udp(&recorded, port).payloads(Direction::Sent);
         payloads.iter().map(|payload| (payload.bytes, payload.destination.unwrap())).collect::<Vec<_>>()
     };
     let far: SocketAddr = (Ipv4Addr::LOCALHOST, ports.1).into();
@@ -116,9 +116,9 @@ fn traffic_of_a_loop_that_answers_shares_records() {
         }
     });
     let far = Socket::udp(&recorded, ports.1);
-    check_sum(&far, Way::Received, (DATAGRAMS * CALL_BYTES) as u64);
-    check_sum(&far, Way::Sent, (DATAGRAMS * 20) as u64);
-    let (receives, sends) = (far.payloads(Way::Received), far.payloads(Way::Sent));
+    check_sum(&far, Direction::Received, (DATAGRAMS * CALL_BYTES) as u64);
+    check_sum(&far, Direction::Sent, (DATAGRAMS * 20) as u64);
+    let (receives, sends) = (far.payloads(Direction::Received), far.payloads(Direction::Sent));
     for records in [&receives, &sends] {
         assert!(records.len() * 4 < DATAGRAMS, "{} records of {DATAGRAMS} calls", records.len());
         for record in records {
@@ -161,7 +161,7 @@ fn traffic_of_control_ports_is_left_out() {
         (&near).write_all(&[7; 100]).unwrap();
         (&far).read_exact(&mut [0; 100]).unwrap();
     });
-    for (port, way) in [(ports[0], Way::Sent), (ports[1], Way::Received)] {
+    for (port, way) in [(ports[0], Direction::Sent), (ports[1], Direction::Received)] {
         let socket = Socket::tcp(&recorded, port);
         assert_eq!(socket.totals.rx_bytes + socket.totals.tx_bytes, 100);
         assert_eq!(socket.payloads(way), <Vec<&Payload>>::new());
@@ -169,10 +169,10 @@ fn traffic_of_control_ports_is_left_out() {
 }
 
 #[track_caller]
-fn check_sum(socket: &Socket, way: Way, expected: u64) {
+fn check_sum(socket: &Socket, way: Direction, expected: u64) {
     let counted = match way {
-        Way::Sent => socket.totals.tx_bytes,
-        Way::Received => socket.totals.rx_bytes,
+        Direction::Sent => socket.totals.tx_bytes,
+        Direction::Received => socket.totals.rx_bytes,
     };
     let summed: u64 = socket.payloads(way).iter().map(|payload| payload.bytes).sum();
     assert_eq!((summed, counted), (expected, expected), "{way:?}");
@@ -221,7 +221,7 @@ fn poll_for_messages(nothing_there: impl Fn(&std::net::TcpStream) + Send + 'stat
         }
         calls = poller.join().unwrap();
     });
-    (Socket::tcp(&recorded, port).payloads(Way::Received).into_iter().copied().collect(), calls)
+    (Socket::tcp(&recorded, port).payloads(Direction::Received).into_iter().copied().collect(), calls)
 }
 
 fn udp_pair(address: SocketAddr) -> (UdpSocket, UdpSocket) {

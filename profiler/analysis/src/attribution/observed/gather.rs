@@ -34,7 +34,7 @@ pub fn gather(timeline: &Timeline) -> Observed {
         progress: events.progress.clone(),
         payloads: events.payloads.clone(),
         arrivals: events.arrivals.clone(),
-        holdings: events.holdings.clone(),
+        send_queues: events.send_queues.clone(),
         sockets: sockets(timeline),
     };
     let traffic = traffic::index(&threads, records);
@@ -49,7 +49,7 @@ fn life(timeline: &Timeline, totals: &ThreadTotals) -> Life {
     Life { process: totals.process, tid: totals.tid, since_ns: totals.since_ns, end_ns }
 }
 
-/// The stay that a thread was in when its capture was cut short, or that had no event in the whole recording.
+/// The off-CPU interval that a thread was in when its capture was cut short, or that had no event in the whole recording.
 fn unfinished(totals: &ThreadTotals) -> Option<Span> {
     let (preempted, throttled) = match totals.state {
         ThreadState::Cpu | ThreadState::Exited => return None,

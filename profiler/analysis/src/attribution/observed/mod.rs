@@ -1,4 +1,4 @@
-//! What a capture says, put in order: threads with their stays off the CPU, and the payload that they moved.
+//! What a capture says, put in order: threads with their off-CPU intervals, and the payload that they moved.
 //! Attribution reads nothing else.
 
 pub mod datagrams;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::attribution::observed::threads::ThreadIndex;
 use capture::{
     Progress, SocketEnds,
-    traffic::{Arrival, Holding, Payload},
+    traffic::{Arrival, Payload, SendQueue},
 };
 
 /// A socket of a target and its ends.
@@ -24,7 +24,7 @@ pub struct TrafficRecords {
     pub progress: Vec<Progress>,
     pub payloads: Vec<Payload>,
     pub arrivals: Vec<Arrival>,
-    pub holdings: Vec<Holding>,
+    pub send_queues: Vec<SendQueue>,
     pub sockets: Vec<Socket>,
 }
 

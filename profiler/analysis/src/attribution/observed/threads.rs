@@ -1,4 +1,4 @@
-//! Spans ordered into threads: whatever order the records came in, a thread's stays are ordered and disjoint.
+//! Spans ordered into threads: whatever order the records came in, its off-CPU intervals are ordered and disjoint.
 //!
 //! What does not fit together is mended in the direction that claims less CPU time, and counted. Thread ids
 //! are reused within a capture: a thread is found by its id and a time.
@@ -31,7 +31,7 @@ pub struct Thread {
 
 /// A span with every time filled in: blocked from `off_ns` to `runnable_ns`, runnable to `on_ns`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stay {
+pub struct OffCpu {
     pub off_ns: u64,
     pub runnable_ns: u64,
     pub on_ns: u64,
@@ -85,7 +85,7 @@ impl Threads {
 }
 
 impl Thread {
-    pub fn stay(&self, span: usize) -> Stay {
+    pub fn off_cpu(&self, span: usize) -> OffCpu {
         let Span { off_ns, woken_ns, on_ns, .. } = self.spans[span];
         let on_ns = on_ns.unwrap_or(self.life.end_ns).max(off_ns);
         let runnable_ns = if self.spans[span].blocks() {
@@ -94,7 +94,7 @@ impl Thread {
         } else {
             off_ns
         };
-        Stay { off_ns, runnable_ns, on_ns }
+        OffCpu { off_ns, runnable_ns, on_ns }
     }
 
     /// How many spans began before `at_ns`.
@@ -111,7 +111,7 @@ fn mend(thread: &mut Thread) -> u64 {
     for span in thread.spans.iter_mut().rev() {
         let before = *span;
         span.off_ns = span.off_ns.clamp(since_ns, end_ns);
-        // Ran again and left again: where "ran again" was lost, the next stay is the latest it can have been.
+        // Ran again and left again: where "ran again" was lost, the next interval is the latest it can have been.
         if span.on_ns.map_or(next_off_ns < end_ns, |on_ns| on_ns > next_off_ns) {
             span.on_ns = Some(next_off_ns);
         }

@@ -12,7 +12,7 @@ use crate::attribution::observed::{
 };
 use capture::{
     Progress,
-    traffic::{Arrival, Holding, Payload, Way},
+    traffic::{Arrival, Direction, Payload, SendQueue},
 };
 
 #[derive(Debug, Default)]
@@ -35,16 +35,16 @@ struct SocketLog {
     arrivals: Vec<Arrival>,
     /// Parallel to `arrivals`.
     arrived: Sequences,
-    holdings: Vec<Holding>,
+    send_queues: Vec<SendQueue>,
 }
 
 /// Orders the records and files them by thread and by socket.
 pub fn index(threads: &Threads, records: TrafficRecords) -> Traffic {
-    let TrafficRecords { mut progress, mut payloads, mut arrivals, mut holdings, sockets } = records;
+    let TrafficRecords { mut progress, mut payloads, mut arrivals, mut send_queues, sockets } = records;
     progress.sort_by_key(|record| record.at_ns);
     payloads.sort_by_key(|record| record.at_ns);
     arrivals.sort_by_key(|record| record.at_ns);
-    holdings.sort_by_key(|record| record.at_ns);
+    send_queues.sort_by_key(|record| record.at_ns);
 
     let mut by_thread: Vec<Vec<Payload>> = vec![Vec::new(); threads.all.len()];
     let mut logs: HashMap<u64, SocketLog> = HashMap::new();
@@ -52,9 +52,9 @@ pub fn index(threads: &Threads, records: TrafficRecords) -> Traffic {
         let Some(thread) = threads.find(payload.tid, payload.at_ns) else { continue };
         by_thread[thread].push(payload);
         let log = logs.entry(payload.cookie).or_default();
-        match payload.way {
-            Way::Sent => log.sends.push(Sent { thread, payload }),
-            Way::Received => log.receives_ns.push(payload.at_ns),
+        match payload.direction {
+            Direction::Sent => log.sends.push(Sent { thread, payload }),
+            Direction::Received => log.receives_ns.push(payload.at_ns),
         }
     }
     // A thread's sends and receives are put together at the same time.
@@ -62,8 +62,8 @@ pub fn index(threads: &Threads, records: TrafficRecords) -> Traffic {
     for arrival in arrivals {
         logs.entry(arrival.cookie).or_default().arrivals.push(arrival);
     }
-    for holding in holdings {
-        logs.entry(holding.cookie).or_default().holdings.push(holding);
+    for send_queue in send_queues {
+        logs.entry(send_queue.cookie).or_default().send_queues.push(send_queue);
     }
     for log in logs.values_mut() {
         log.sent = numbered(log.sends.iter().map(|sent| (sent.payload.at_ns, sent.payload.sequence)));
@@ -125,11 +125,12 @@ impl Traffic {
     }
 
     /// What TCP said of a socket from the last record before `from_ns` up to `to_ns`.
-    pub fn holdings(&self, cookie: u64, from_ns: u64, to_ns: u64) -> &[Holding] {
+    pub fn send_queues(&self, cookie: u64, from_ns: u64, to_ns: u64) -> &[SendQueue] {
         let Some(log) = self.logs.get(&cookie) else { return &[] };
-        let first = log.holdings.partition_point(|holding| holding.at_ns <= from_ns).saturating_sub(1);
-        let past = log.holdings.partition_point(|holding| holding.at_ns < to_ns);
-        log.holdings.get(first..past).unwrap_or(&[])
+        let first =
+            log.send_queues.partition_point(|send_queue| send_queue.at_ns <= from_ns).saturating_sub(1);
+        let past = log.send_queues.partition_point(|send_queue| send_queue.at_ns < to_ns);
+        log.send_queues.get(first..past).unwrap_or(&[])
     }
 }
 

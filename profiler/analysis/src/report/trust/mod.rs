@@ -12,9 +12,9 @@ use crate::{
 };
 use capture::{Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE};
 
-mod witnesses;
+mod cross_checks;
 
-pub use witnesses::{Comparison, Relation};
+pub use cross_checks::{Comparison, Relation};
 
 use super::{
     processes,
@@ -33,9 +33,9 @@ pub struct Trust {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub probes_left_out: Vec<String>,
     /// Counts that the kernel keeps too.
-    pub witnesses: Vec<Comparison>,
-    /// Why some have no witness.
-    pub witnesses_missing: Option<&'static str>,
+    pub cross_checks: Vec<Comparison>,
+    /// Why some have no cross_check.
+    pub cross_checks_missing: Option<&'static str>,
     /// Hooks that stand in for others; they count the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub probes_second_choice: Vec<String>,
@@ -72,8 +72,8 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
             "milestones were claimed for {label}, but no transfer has that label: they are not in the report"
         )
     }));
-    let witnesses = witnesses::compare(timeline);
-    reasons.extend(witnesses::reasons(&witnesses));
+    let cross_checks = cross_checks::compare(timeline);
+    reasons.extend(cross_checks::reasons(&cross_checks));
     let left_out = timeline.families.values().filter(|family| family.is_left_out());
     let missing =
         timeline.families.values().filter(|family| family.missing.is_some() && !family.is_left_out());
@@ -84,8 +84,8 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
         probes_second_choice: timeline.families.values().flat_map(Family::second_choices).cloned().collect(),
         probes_missing: missing.map(|family| family.name.clone()).collect(),
         probes_left_out: left_out.map(|family| family.name.clone()).collect(),
-        witnesses,
-        witnesses_missing: witnesses::missing(timeline),
+        cross_checks,
+        cross_checks_missing: cross_checks::missing(timeline),
     }
 }
 
@@ -148,7 +148,7 @@ fn matters(timeline: &Timeline, class: &str) -> bool {
         let all = runs as f64 * timeline.duration_ns() as f64 / (*wall_ns).max(1) as f64;
         return timeline.losses[class] as f64 * REENTRIES_SHOWN >= all;
     }
-    // A stay without its stack is still a stay, and that of an unseen switch is as long as it was.
+    // An interval without its stack is still one, and that of an unseen switch is as long as it was.
     if [Loss::StackTableFull.name(), Loss::SwitchUnseen.name(), STACK_TRUNCATED].contains(&class) {
         return false;
     }

@@ -1,4 +1,4 @@
-//! Stacks of long stays off the CPU: read from the kernel's table, and named: those of processes while they live, the
+//! Stacks of long off-CPU intervals: read from the kernel's table, and named: those of processes while they live, the
 //! kernel's at the end, because its symbols take more CPU to read than seconds of recording.
 //!
 //! User frames need frame pointers; a program without them shows the innermost ones only. Names come from ELF symbol
@@ -47,7 +47,7 @@ impl Stacks {
         })
     }
 
-    /// Remembers the stacks of a thread's stay, which are negative where there are none.
+    /// Remembers the stacks of a thread's off-CPU interval, which are negative where there are none.
     pub fn note(&mut self, tid: u32, user: i32, kernel: i32) {
         for (id, thread) in [(kernel, None), (user, Some(tid))] {
             if let Ok(id) = u32::try_from(id)

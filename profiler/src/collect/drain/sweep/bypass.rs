@@ -16,8 +16,8 @@ pub fn write_closed(cookie: u64, socket: &Socket, counted_bytes: u64, out: &mut 
     if socket.protocol != IPPROTO_TCP {
         return Ok(());
     }
-    let taken_bytes = socket.taken_bytes.saturating_sub(socket.taken_before_bytes);
-    write(cookie, socket.process, taken_bytes, counted_bytes, out)
+    let read_bytes = socket.read_bytes.saturating_sub(socket.read_before_bytes);
+    write(cookie, socket.process, read_bytes, counted_bytes, out)
 }
 
 /// Of connections that were open when the probes were detached. They were looked at before; the calls are counted since,
@@ -34,21 +34,21 @@ pub fn write_open(
     for (cookie, one) in open {
         let counted_bytes = counted.get(&cookie).copied().unwrap_or(0);
         if let Ok(socket) = sockets.get(&cookie) {
-            let taken_bytes = one.taken_bytes.saturating_sub(socket.taken_before_bytes);
-            write(cookie, socket.process, taken_bytes, counted_bytes, out)?;
+            let read_bytes = one.read_bytes.saturating_sub(socket.read_before_bytes);
+            write(cookie, socket.process, read_bytes, counted_bytes, out)?;
         } else if let Ok(established_ns) = established.get(&cookie)
-            && one.taken_bytes > 0
+            && one.read_bytes > 0
         {
             // No call that is counted has touched it.
             out.push(&Record::SocketTotals(untouched(&one, established_ns)))?;
-            write(cookie, one.process, one.taken_bytes, counted_bytes, out)?;
+            write(cookie, one.process, one.read_bytes, counted_bytes, out)?;
         }
     }
     Ok(())
 }
 
-fn write(cookie: u64, process: u64, taken_bytes: u64, counted_bytes: u64, out: &mut Writer) -> Result<()> {
-    match taken_bytes.saturating_sub(counted_bytes) {
+fn write(cookie: u64, process: u64, read_bytes: u64, counted_bytes: u64, out: &mut Writer) -> Result<()> {
+    match read_bytes.saturating_sub(counted_bytes) {
         0 => Ok(()),
         bytes => out.push(&Record::Bypassed(Bypassed {
             at_ns: now_ns(),

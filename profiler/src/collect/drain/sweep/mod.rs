@@ -30,13 +30,13 @@ use crate::collect::maps::Table;
 use crate::{
     clock::now_ns,
     collect::{
-        crosscheck::{self, Namespaces},
+        cross_check::{self, Namespaces},
         drain::{stacks::Stacks, totals},
         targets::{Targets, io_record, thread_io},
     },
 };
 use capture::{
-    Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadTotals, Waits, Writer, comm_text, witness::Moment,
+    Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadTotals, Waits, Writer, comm_text, cross_check::Moment,
 };
 
 use inodes::Inodes;
@@ -85,7 +85,7 @@ impl Sweep {
         self.write_disks(out)?;
         self.inodes.write_if_due(out)?;
         for (slot, process) in &ended {
-            if let Some(last) = crosscheck::ended(process) {
+            if let Some(last) = cross_check::ended(process) {
                 out.push(&last)?;
             }
             targets.release(*slot, process)?;
@@ -168,12 +168,12 @@ impl Sweep {
     }
 
     /// What the kernel itself says of the targets that live, and of their network namespaces.
-    pub fn write_witnesses(&mut self, targets: &Targets, moment: Moment, out: &mut Writer) -> Result<()> {
+    pub fn write_cross_checks(&mut self, targets: &Targets, moment: Moment, out: &mut Writer) -> Result<()> {
         let alive: Vec<_> =
             targets.processes().map(|(_, process)| process).filter(|p| p.exited_ns == 0).collect();
         for process in &alive {
             let serial = ProcessSerial(process.serial);
-            if let Some(totals) = crosscheck::process(process.tgid, serial, moment) {
+            if let Some(totals) = cross_check::process(process.tgid, serial, moment) {
                 out.push(&totals)?;
             }
         }

@@ -24,7 +24,7 @@ pub struct Open {
     pub process: u64,
     pub cookie: u64,
     /// What its readers have taken of the stream, by whatever call.
-    pub taken_bytes: u64,
+    pub read_bytes: u64,
     pub local: SocketAddr,
     pub peer: SocketAddr,
     pub netns: u32,
@@ -61,7 +61,7 @@ fn connection(process: u64, socket: &OwnedFd) -> Result<Option<Open>> {
     Ok(Some(Open {
         process,
         cookie: sockopt::socket_cookie(socket)?,
-        taken_bytes: arrived_bytes.saturating_sub(unread_bytes),
+        read_bytes: arrived_bytes.saturating_sub(unread_bytes),
         local,
         peer,
         netns: netns(socket)?,

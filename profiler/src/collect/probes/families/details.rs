@@ -25,7 +25,7 @@ enum Part {
 pub const DETAILS: &[Detail] = &[
     Detail {
         name: "CPU quota",
-        counts: "stays off the CPU because of a quota, which are run queue time without it",
+        counts: "off-CPU time because of a quota, which are run queue time without it",
         is_counter: false,
         parts: &[Part::Fields(&[TaskThrottled]), Part::Fields(&[TaskQueue, QueueThrottled])],
     },

@@ -100,7 +100,7 @@ pub const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        name: "TCP's holding and arrivals",
+        name: "send-queue state and arrivals",
         counts: "when bytes arrived, and what kept unsent bytes back",
         required: false,
         is_counter: false,
@@ -110,7 +110,7 @@ pub const FAMILIES: &[Family] = &[
                 parameters: &["sk"],
                 fields: &[SockCookie, SockProtocol, TcpRcvNxt, TcpCopiedSeq],
             },
-            Program { name: "tcp_segment", parameters: &["sk"], fields: HOLDING_FIELDS },
+            Program { name: "tcp_segment", parameters: &["sk"], fields: SEND_QUEUE_FIELDS },
         ],
     },
     Family {
@@ -320,7 +320,7 @@ const SEND_FIELDS: &[Field] = &[
     RegsFifth,
 ];
 
-const HOLDING_FIELDS: &[Field] = &[
+const SEND_QUEUE_FIELDS: &[Field] = &[
     SockCookie,
     TcpWriteSeq,
     TcpSndNxt,

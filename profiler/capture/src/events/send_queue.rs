@@ -4,9 +4,9 @@
 //! `tcp_write_xmit` (6.18), because Nagle is not asked while the time has not come. TCP also defers a segment that would go out larger a little later, and leaves some
 //! in its own queue while the link's is full: those are nobody's here, and so the link's.
 
-use abi::holding;
+use abi::send_queue;
 
-use crate::records::traffic::{HeldBy, Holding};
+use crate::records::traffic::{HeldBy, SendQueue};
 
 /// `SK_PACING_NEEDED`: TCP paces by itself. With `SK_PACING_FQ` the queueing discipline does.
 const PACED_BY_TCP: u32 = 1;
@@ -14,8 +14,8 @@ const PACED_BY_TCP: u32 = 1;
 /// Bits of `nonagle`.
 const NAGLE_CORK: u32 = 2;
 
-pub fn holding(raw: &holding::Holding) -> Holding {
-    Holding {
+pub fn send_queue(raw: &send_queue::SendQueue) -> SendQueue {
+    SendQueue {
         at_ns: raw.at_ns,
         cookie: raw.cookie,
         write_seq: raw.write_seq,
@@ -25,7 +25,7 @@ pub fn holding(raw: &holding::Holding) -> Holding {
     }
 }
 
-fn held_by(raw: &holding::Holding) -> Option<HeldBy> {
+fn held_by(raw: &send_queue::SendQueue) -> Option<HeldBy> {
     let unsent_bytes = raw.unsent_bytes();
     if unsent_bytes == 0 {
         None
@@ -43,7 +43,7 @@ fn held_by(raw: &holding::Holding) -> Option<HeldBy> {
 }
 
 /// `tcp_nagle_check` (6.18): corked, or a small segment is out that is not acknowledged yet.
-fn waits_for_more(raw: &holding::Holding) -> bool {
+fn waits_for_more(raw: &send_queue::SendQueue) -> bool {
     let is_after = |a: u32, b: u32| (a.wrapping_sub(b) as i32) > 0;
     let small_is_out = is_after(raw.snd_sml, raw.snd_una) && !is_after(raw.snd_sml, raw.snd_nxt);
     raw.nonagle & NAGLE_CORK != 0 || raw.nonagle == 0 && raw.packets_out > 0 && small_is_out
@@ -56,7 +56,7 @@ mod tests {
     const MSS: u32 = 1000;
 
     /// 10 segments are out, of which the last was small, and nothing is unsent. Numbers are about to wrap.
-    const ALL_SENT: holding::Holding = holding::Holding {
+    const ALL_SENT: send_queue::SendQueue = send_queue::SendQueue {
         kind: 0,
         write_seq: 100,
         cookie: 1,
@@ -77,41 +77,45 @@ mod tests {
         nonagle: 0,
     };
 
-    fn unsent(bytes: u32) -> holding::Holding {
-        holding::Holding { write_seq: ALL_SENT.write_seq + bytes, ..ALL_SENT }
+    fn unsent(bytes: u32) -> send_queue::SendQueue {
+        send_queue::SendQueue { write_seq: ALL_SENT.write_seq + bytes, ..ALL_SENT }
     }
 
     #[track_caller]
-    fn check(what: &str, raw: holding::Holding, expected: impl Into<Option<HeldBy>>) {
-        assert_eq!(holding(&raw).held_by, expected.into(), "{what}");
+    fn check(what: &str, raw: send_queue::SendQueue, expected: impl Into<Option<HeldBy>>) {
+        assert_eq!(send_queue(&raw).held_by, expected.into(), "{what}");
     }
 
     #[test]
     fn the_peers_window_is_full() {
-        let full = holding::Holding { snd_wnd: 10_000, ..unsent(5000) };
+        let full = send_queue::SendQueue { snd_wnd: 10_000, ..unsent(5000) };
         check("not a byte of room", full, HeldBy::PeerWindow);
         check(
             "room for less than a segment",
-            holding::Holding { snd_wnd: 10_999, ..full },
+            send_queue::SendQueue { snd_wnd: 10_999, ..full },
             HeldBy::PeerWindow,
         );
-        check("room for a segment", holding::Holding { snd_wnd: 11_000, ..full }, None);
-        check("it shrank", holding::Holding { snd_wnd: 0, ..full }, HeldBy::PeerWindow);
-        let small = holding::Holding { snd_wnd: 10_500, ..unsent(400) };
+        check("room for a segment", send_queue::SendQueue { snd_wnd: 11_000, ..full }, None);
+        check("it shrank", send_queue::SendQueue { snd_wnd: 0, ..full }, HeldBy::PeerWindow);
+        let small = send_queue::SendQueue { snd_wnd: 10_500, ..unsent(400) };
         check("room for what there is", small, HeldBy::Nagle);
-        check("above the congestion window", holding::Holding { snd_cwnd: 10, ..full }, HeldBy::PeerWindow);
-        check("nothing to send", holding::Holding { snd_wnd: 0, ..ALL_SENT }, None);
+        check(
+            "above the congestion window",
+            send_queue::SendQueue { snd_cwnd: 10, ..full },
+            HeldBy::PeerWindow,
+        );
+        check("nothing to send", send_queue::SendQueue { snd_wnd: 0, ..ALL_SENT }, None);
     }
 
     #[test]
     fn the_congestion_window_is_full() {
-        let full = holding::Holding { snd_cwnd: 10, ..unsent(5000) };
+        let full = send_queue::SendQueue { snd_cwnd: 10, ..unsent(5000) };
         check("as many as it allows", full, HeldBy::CongestionWindow);
-        check("one has arrived", holding::Holding { sacked_out: 1, ..full }, None);
-        check("one was lost", holding::Holding { lost_out: 1, ..full }, None);
+        check("one has arrived", send_queue::SendQueue { sacked_out: 1, ..full }, None);
+        check("one was lost", send_queue::SendQueue { lost_out: 1, ..full }, None);
         check(
             "one was lost and sent again",
-            holding::Holding { lost_out: 1, retrans_out: 1, ..full },
+            send_queue::SendQueue { lost_out: 1, retrans_out: 1, ..full },
             HeldBy::CongestionWindow,
         );
     }
@@ -123,32 +127,33 @@ mod tests {
         let small = unsent(MSS - 1);
         check("a small one after a small one", small, HeldBy::Nagle);
         check("a whole segment", unsent(MSS), None);
-        check("TCP_NODELAY", holding::Holding { nonagle: OFF, ..small }, None);
-        check("pushed", holding::Holding { nonagle: PUSH, ..small }, None);
-        let acknowledged = holding::Holding { snd_una: 100, packets_out: 0, ..small };
+        check("TCP_NODELAY", send_queue::SendQueue { nonagle: OFF, ..small }, None);
+        check("pushed", send_queue::SendQueue { nonagle: PUSH, ..small }, None);
+        let acknowledged = send_queue::SendQueue { snd_una: 100, packets_out: 0, ..small };
         check("all is acknowledged", acknowledged, None);
-        check("corked", holding::Holding { nonagle: NAGLE_CORK, ..acknowledged }, HeldBy::Nagle);
-        let large_are_out = holding::Holding { snd_sml: 100_u32.wrapping_sub(20_000), ..small };
+        check("corked", send_queue::SendQueue { nonagle: NAGLE_CORK, ..acknowledged }, HeldBy::Nagle);
+        let large_are_out = send_queue::SendQueue { snd_sml: 100_u32.wrapping_sub(20_000), ..small };
         check("only whole segments are out", large_are_out, None);
     }
 
     #[test]
     fn pacing_is_tcps_own() {
         const BY_FQ: u32 = 2;
-        let later = holding::Holding { sk_pacing_status: PACED_BY_TCP, tcp_wstamp_ns: 60, ..unsent(5000) };
+        let later =
+            send_queue::SendQueue { sk_pacing_status: PACED_BY_TCP, tcp_wstamp_ns: 60, ..unsent(5000) };
         check("not yet", later, HeldBy::Pacing);
-        check("now", holding::Holding { tcp_wstamp_ns: 50, ..later }, None);
-        check("the queueing discipline's", holding::Holding { sk_pacing_status: BY_FQ, ..later }, None);
+        check("now", send_queue::SendQueue { tcp_wstamp_ns: 50, ..later }, None);
+        check("the queueing discipline's", send_queue::SendQueue { sk_pacing_status: BY_FQ, ..later }, None);
         check(
             "the congestion window too",
-            holding::Holding { snd_cwnd: 10, ..later },
+            send_queue::SendQueue { snd_cwnd: 10, ..later },
             HeldBy::CongestionWindow,
         );
     }
 
     #[test]
     fn bytes_are_told_across_the_wrap() {
-        let told = holding(&unsent(5000));
+        let told = send_queue(&unsent(5000));
         assert_eq!((told.in_flight_bytes, told.unsent_bytes, told.write_seq), (10_000, 5000, 5100));
     }
 }

@@ -8,9 +8,9 @@ mod processes;
 
 use serde::Serialize;
 
-use crate::timeline::{Grown, Timeline, Witnesses};
+use crate::timeline::{CrossChecks, Grown, Timeline};
 
-/// One count, by the probes and by a witness.
+/// One count, by the probes and by a cross_check.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
     /// What was counted.
@@ -18,7 +18,7 @@ pub struct Comparison {
     /// Of which process, device or network namespace.
     pub of: String,
     /// Who else counted it.
-    pub witness: &'static str,
+    pub cross_check: &'static str,
     pub ours: u64,
     pub theirs: u64,
     /// Ours less theirs.
@@ -45,7 +45,7 @@ pub enum Relation {
 /// What is compared, wherever it is.
 struct Measure {
     what: &'static str,
-    witness: &'static str,
+    cross_check: &'static str,
     unit: &'static str,
     follows: &'static str,
 }
@@ -67,7 +67,7 @@ pub(super) fn compare(timeline: &Timeline) -> Vec<Comparison> {
 pub(super) fn missing(timeline: &Timeline) -> Option<&'static str> {
     if timeline.whole_until_ns().is_none() {
         Some("the capture was cut short: only connections are compared")
-    } else if timeline.witnesses == Witnesses::default() {
+    } else if timeline.cross_checks == CrossChecks::default() {
         Some("the capture has no readings of /proc: devices, interfaces, CPU time and calls are not compared")
     } else {
         None
@@ -79,14 +79,14 @@ pub(super) fn reasons(rows: &[Comparison]) -> Vec<String> {
     let disagree = rows.iter().filter(|row| !row.agrees);
     disagree
         .map(|row| {
-            let Comparison { what, of, witness, ours, theirs, tolerance, unit, follows, .. } = row;
+            let Comparison { what, of, cross_check, ours, theirs, tolerance, unit, follows, .. } = row;
             let bound = match row.relation {
                 Relation::Equal => "",
                 Relation::AtLeast => "at least ",
                 Relation::AtMost => "at most ",
             };
             format!(
-                "{what} of {of}: {ours} {unit} were counted, and {witness} says {bound}{theirs} (known error {tolerance}): {follows}"
+                "{what} of {of}: {ours} {unit} were counted, and {cross_check} says {bound}{theirs} (known error {tolerance}): {follows}"
             )
         })
         .collect()
@@ -103,7 +103,7 @@ impl Measure {
         Comparison {
             what: self.what,
             of,
-            witness: self.witness,
+            cross_check: self.cross_check,
             ours,
             theirs,
             difference: ours.wrapping_sub(theirs).cast_signed(),

@@ -1,5 +1,5 @@
 //! Reads what the kernel keeps whether anybody measures or not, as records of the capture. What cannot be read is left
-//! out: the report says what has no witness.
+//! out: the report says what has no cross_check.
 
 use std::{
     collections::{BTreeMap, HashSet, btree_map::Entry},
@@ -15,7 +15,9 @@ use procfs::{CurrentSI as _, FromBufRead as _, net::InterfaceDeviceStatus, proce
 use crate::clock::now_ns;
 use capture::{
     ProcessSerial, Record,
-    witness::{DiskReading, InterfaceReading, Moment, ProcessReading, Reading, ThreadReading, Witness},
+    cross_check::{
+        CrossCheck, DiskReading, InterfaceReading, Moment, ProcessReading, Reading, ThreadReading,
+    },
 };
 
 /// `/proc/diskstats` counts in sectors of this size, whatever the device's own is.
@@ -179,7 +181,7 @@ fn read_process(
 }
 
 fn record(moment: Moment, reading: Reading) -> Record {
-    Record::Witness(Witness { at_ns: now_ns(), moment, reading })
+    Record::CrossCheck(CrossCheck { at_ns: now_ns(), moment, reading })
 }
 
 fn tick_ns() -> u64 {

@@ -23,7 +23,7 @@ fn the_kernel_counted_the_same_and_an_edit_is_found() {
     let folder = tempfile::tempdir_in("/var/tmp").expect("make a folder");
     let path = folder.path().join("run.capture");
     record_to(&path, || work(folder.path()));
-    let rows = witnesses(&path);
+    let rows = cross_checks(&path);
     let own = format!("-{}", std::process::id());
     for (what, least) in [
         ("received over TCP", PAYLOAD_BYTES),
@@ -102,7 +102,7 @@ fn pages_of_directories_are_counted_as_the_accounting_does() {
             fs::create_dir(image.folder().join(number.to_string())).expect("make a directory");
         }
     });
-    let rows = witnesses(&path);
+    let rows = cross_checks(&path);
     let row = rows.iter().find(|row| row.what == "dirtied, or direct").expect("a row");
     assert!(row.ours >= DIRECTORIES as u64 * 4096, "{row:?}");
     assert!(row.ours.abs_diff(row.theirs) < (DIRECTORIES as u64 * 4096) / 100, "{row:?}");
@@ -146,11 +146,11 @@ fn check_edited(path: &Path, what: &str, edit: impl Fn(&mut Record)) {
     }
     writer.finish_frame().expect("the last frame");
     let trust = report::of_capture(&edited).expect("a report").trust;
-    let noticed = trust.witnesses.iter().any(|row| row.what == what && !row.agrees);
-    assert!(noticed, "{what}: {:#?}", trust.witnesses);
+    let noticed = trust.cross_checks.iter().any(|row| row.what == what && !row.agrees);
+    assert!(noticed, "{what}: {:#?}", trust.cross_checks);
     assert!(trust.reasons.iter().any(|reason| reason.starts_with(what)), "{what}: {:#?}", trust.reasons);
 }
 
-fn witnesses(path: &Path) -> Vec<Comparison> {
-    report::of_capture(path).expect("a report").trust.witnesses
+fn cross_checks(path: &Path) -> Vec<Comparison> {
+    report::of_capture(path).expect("a report").trust.cross_checks
 }

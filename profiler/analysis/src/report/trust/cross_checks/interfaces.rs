@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::timeline::{Grown, Timeline};
-use capture::{Protocol, SocketTotals, witness::InterfaceReading};
+use capture::{Protocol, SocketTotals, cross_check::InterfaceReading};
 
 use super::{Comparison, Measure, Relation};
 
@@ -13,14 +13,14 @@ const LOOPBACK: &str = "lo";
 
 const RECEIVED: Measure = Measure {
     what: "payload received",
-    witness: INTERFACES,
+    cross_check: INTERFACES,
     unit: "bytes",
     follows: "bytes that no interface carried were counted, and received bytes are too high by as much",
 };
 
 const SENT: Measure = Measure {
     what: "payload sent",
-    witness: INTERFACES,
+    cross_check: INTERFACES,
     unit: "bytes",
     follows: "bytes that no interface carried were counted, and sent bytes are too high by as much",
 };
@@ -28,7 +28,7 @@ const SENT: Measure = Measure {
 /// Over both ways: of those that carry no payload, acknowledgements of uTP are packets without any.
 const MOST: Measure = Measure {
     what: "80 % of packets both ways",
-    witness: INTERFACES,
+    cross_check: INTERFACES,
     unit: "bytes",
     follows: "most of what the benchmark's interfaces carried was not counted: payload came on a way that is not seen",
 };
@@ -53,7 +53,7 @@ struct Payload {
 
 pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
     let carried = |netns: u32, all: bool, of: fn(&InterfaceReading) -> u64| {
-        let interfaces = timeline.witnesses.interfaces.iter();
+        let interfaces = timeline.cross_checks.interfaces.iter();
         let interfaces = interfaces.filter(|((found, name), _)| *found == netns && (all || name != LOOPBACK));
         let grown: Vec<Grown> = interfaces.filter_map(|(_, readings)| readings.grown(of)).collect();
         // An interface that was gone at the end may have carried anything.

@@ -1,34 +1,34 @@
 //! A process's own I/O accounting.
 
 use crate::timeline::{FileIo, Process, Timeline};
-use capture::{Operation, ProcessSerial, witness::ProcessReading};
+use capture::{Operation, ProcessSerial, cross_check::ProcessReading};
 
 use super::{Comparison, Measure, Relation};
 
 const READ: Measure = Measure {
     what: "read by calls",
-    witness: "/proc/PID/io",
+    cross_check: "/proc/PID/io",
     unit: "bytes",
     follows: "the accounting of some of its threads is missing, and file_read_bytes is off by as much",
 };
 
 const WRITTEN: Measure = Measure {
     what: "written by calls",
-    witness: "/proc/PID/io",
+    cross_check: "/proc/PID/io",
     unit: "bytes",
     follows: "the accounting of some of its threads is missing, and file_written_bytes is off by as much",
 };
 
 const FROM_DEVICES: Measure = Measure {
     what: "read from all devices",
-    witness: "/proc/PID/task/TID/io",
+    cross_check: "/proc/PID/task/TID/io",
     unit: "bytes",
     follows: "device_read_bytes is off by as much",
 };
 
 const TO_DEVICES: Measure = Measure {
     what: "dirtied, or direct",
-    witness: "/proc/PID/task/TID/io",
+    cross_check: "/proc/PID/task/TID/io",
     unit: "bytes",
     follows: "dirtied_bytes and device_written_bytes are off by up to as much",
 };
@@ -47,7 +47,7 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
         }
         // What a thread did between a reading of /proc and the probes' beginning or end.
         let width = |of: fn(&ProcessReading) -> u64| {
-            let grown = timeline.witnesses.processes.get(serial).and_then(|readings| readings.grown(of));
+            let grown = timeline.cross_checks.processes.get(serial).and_then(|readings| readings.grown(of));
             grown.map_or(0, |grown| grown.most.map_or(0, |most| most - grown.least.min(most)))
         };
         // A file's share is an estimate, and the accounting tells those who asked first.
@@ -76,7 +76,7 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
 }
 
 fn calls(timeline: &Timeline, serial: ProcessSerial, process: &Process) -> Vec<Comparison> {
-    let Some(readings) = timeline.witnesses.processes.get(&serial) else { return Vec::new() };
+    let Some(readings) = timeline.cross_checks.processes.get(&serial) else { return Vec::new() };
     let children = descendants(timeline, process);
     let row = |measure: &Measure, ours: fn(&FileIo) -> u64, theirs: fn(&ProcessReading) -> u64| {
         let of = |process: &Process| process.io.values().map(ours).sum::<u64>();
@@ -86,7 +86,7 @@ fn calls(timeline: &Timeline, serial: ProcessSerial, process: &Process) -> Vec<C
         }
         // A process takes over what a child did as it waits for it, if it does: also what was before the recording.
         let ours = of(process) + children.iter().map(|(_, child)| of(child)).sum::<u64>();
-        let before = children.iter().filter_map(|(serial, _)| timeline.witnesses.processes.get(serial));
+        let before = children.iter().filter_map(|(serial, _)| timeline.cross_checks.processes.get(serial));
         let before = before.map(|readings| readings.at_start(theirs)).sum();
         let name = format!("{} and its children", process.name());
         Some(measure.compare(name, ours, Relation::AtLeast, grown.least, before))

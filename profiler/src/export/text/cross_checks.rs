@@ -4,20 +4,20 @@ use analysis::report::{Comparison, Relation};
 
 use super::cells::{clean, exact, lines, signed, table};
 
-/// A row for each count and witness; things that agree are added up.
-pub fn witnesses(rows: &[Comparison]) -> String {
-    let head = ["count", "of", "ours", "", "witness", "difference", "known error", ""];
+/// A row for each count and cross_check; things that agree are added up.
+pub fn cross_checks(rows: &[Comparison]) -> String {
+    let head = ["count", "of", "ours", "", "cross_check", "difference", "known error", ""];
     let mut shown = table(&head, [2, 4, 5, 6]);
     let mut kinds: Vec<(&str, &str, Relation)> = Vec::new();
     for row in rows {
-        if !kinds.contains(&(row.what, row.witness, row.relation)) {
-            kinds.push((row.what, row.witness, row.relation));
+        if !kinds.contains(&(row.what, row.cross_check, row.relation)) {
+            kinds.push((row.what, row.cross_check, row.relation));
         }
     }
-    for (what, witness, relation) in kinds {
+    for (what, cross_check, relation) in kinds {
         let same: Vec<_> = rows
             .iter()
-            .filter(|row| (row.what, row.witness, row.relation) == (what, witness, relation))
+            .filter(|row| (row.what, row.cross_check, row.relation) == (what, cross_check, relation))
             .collect();
         let (agree, disagree): (Vec<_>, Vec<_>) = same.into_iter().partition(|row| row.agrees);
         let groups = [agree].into_iter().chain(disagree.into_iter().map(|row| vec![row]));

@@ -11,7 +11,7 @@ const SOCK_DONE: u64 = 1 << 1;
 
 /// What arrived in order, less what lies unread. FIN has a place in the sequence, and is no byte.
 #[inline(always)]
-pub unsafe fn taken(sk: *const u8) -> u64 {
+pub unsafe fn bytes_read(sk: *const u8) -> u64 {
     // SAFETY: the caller's sk is a struct sock; the helper checks its kind.
     unsafe {
         let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();

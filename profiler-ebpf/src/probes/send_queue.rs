@@ -7,7 +7,7 @@
 use abi::{
     event::Event as _,
     fields::Field,
-    holding::{HOLDING_INTERVAL_NS, Holding},
+    send_queue::{SEND_QUEUE_INTERVAL_NS, SendQueue},
     traffic::Traffic,
 };
 use aya_ebpf::{
@@ -61,18 +61,18 @@ unsafe fn note(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, at_ns: Opti
     // SAFETY: the caller's sk is a struct sock, its tcp the same as tcp_sock, its traffic a live storage.
     unsafe {
         let (write_seq, snd_nxt): (u32, u32) = (load(tcp, Field::TcpWriteSeq), load(tcp, Field::TcpSndNxt));
-        let known = (*traffic).holding;
+        let known = (*traffic).send_queue;
         if write_seq == snd_nxt && known == KNOWN {
             return;
         }
         let tcp_clock_cache: u64 = load(tcp, Field::TcpClockCache);
         let nonagle_bit = (&raw const NONAGLE_BIT).read_volatile();
-        let holding = Holding {
-            kind: Holding::KIND as u32,
+        let send_queue = SendQueue {
+            kind: SendQueue::KIND as u32,
             write_seq,
             cookie: 0,
             // Two records of one time would be in no order.
-            at_ns: at_ns.unwrap_or(tcp_clock_cache).max((*traffic).holding_ns + 1),
+            at_ns: at_ns.unwrap_or(tcp_clock_cache).max((*traffic).send_queue_ns + 1),
             tcp_clock_cache,
             tcp_wstamp_ns: load(tcp, Field::TcpWstampNs),
             snd_nxt,
@@ -88,26 +88,26 @@ unsafe fn note(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, at_ns: Opti
             sk_pacing_status: load(sk, Field::SockPacingStatus),
             nonagle: u32::from(tcp.add(nonagle_bit as usize / 8).read_volatile()) >> (nonagle_bit % 8) & 0xf,
         };
-        let summary = summary(&holding);
-        if summary != known || holding.at_ns - (*traffic).holding_ns >= HOLDING_INTERVAL_NS {
-            (*traffic).holding = summary;
-            (*traffic).holding_ns = holding.at_ns;
-            emit(Holding { cookie: cookie(sk), ..holding });
+        let summary = summary(&send_queue);
+        if summary != known || send_queue.at_ns - (*traffic).send_queue_ns >= SEND_QUEUE_INTERVAL_NS {
+            (*traffic).send_queue = summary;
+            (*traffic).send_queue_ns = send_queue.at_ns;
+            emit(SendQueue { cookie: cookie(sk), ..send_queue });
         }
     }
 }
 
 #[inline(always)]
-fn summary(holding: &Holding) -> u32 {
-    let unsent_bytes = holding.unsent_bytes();
+fn summary(send_queue: &SendQueue) -> u32 {
+    let unsent_bytes = send_queue.unsent_bytes();
     if unsent_bytes == 0 {
         return KNOWN;
     }
     let bit = |is_so: bool, bit: u32| if is_so { bit } else { 0 };
     KNOWN
         | UNSENT
-        | bit(unsent_bytes < holding.mss_cache, SMALL)
-        | bit(holding.window_bytes() < unsent_bytes.min(holding.mss_cache), WINDOW_FULL)
-        | bit(holding.packets_in_flight() >= holding.snd_cwnd, CWND_FULL)
-        | bit(holding.tcp_wstamp_ns > holding.tcp_clock_cache, PACED)
+        | bit(unsent_bytes < send_queue.mss_cache, SMALL)
+        | bit(send_queue.window_bytes() < unsent_bytes.min(send_queue.mss_cache), WINDOW_FULL)
+        | bit(send_queue.packets_in_flight() >= send_queue.snd_cwnd, CWND_FULL)
+        | bit(send_queue.tcp_wstamp_ns > send_queue.tcp_clock_cache, PACED)
 }

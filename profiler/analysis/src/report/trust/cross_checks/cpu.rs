@@ -7,14 +7,14 @@ use super::{Comparison, Measure};
 
 const OF_PROCESS: Measure = Measure {
     what: "time on the CPU",
-    witness: "/proc/PID/stat",
+    cross_check: "/proc/PID/stat",
     unit: "ns",
     follows: "the states of its threads are off by as much, and so are shares that pass through them",
 };
 
 const OF_THREADS: Measure = Measure {
     what: "time on the CPU of live threads",
-    witness: "/proc/PID/task/TID/schedstat",
+    cross_check: "/proc/PID/task/TID/schedstat",
     unit: "ns",
     follows: OF_PROCESS.follows,
 };
@@ -25,7 +25,7 @@ const TICKS_NS: u64 = 40_000_000;
 /// A running thread's time is brought up to date by the timer, at least every 10 ms.
 const UPDATE_NS: u64 = 10_000_000;
 
-/// A switch that was not seen makes a stay longer: see the method.
+/// A switch that was not seen makes an off-CPU interval longer: see the method.
 const UNSEEN_PARTS: u64 = 100;
 
 pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
@@ -36,14 +36,14 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
     processes
         .flat_map(|(serial, process)| {
             let all = sum(timeline, process, |_| true);
-            let readings = timeline.witnesses.processes.get(serial);
+            let readings = timeline.cross_checks.processes.get(serial);
             let grown = readings.and_then(|readings| readings.grown(|reading| reading.cpu_ns));
             let whole = grown.map(|grown| {
                 let known_error = known_error_ns(timeline, &all) + TICKS_NS;
                 OF_PROCESS.compare_grown(process.name(), all.on_cpu_ns(), grown, known_error)
             });
             let run = |thread: &ThreadTotals| {
-                let readings = timeline.witnesses.threads.get(&(*serial, thread.tid))?;
+                let readings = timeline.cross_checks.threads.get(&(*serial, thread.tid))?;
                 readings.grown(|reading| reading.run_ns).filter(|grown| grown.most.is_some())
             };
             let lives = |thread: &ThreadTotals| thread.state != ThreadState::Exited && run(thread).is_some();
@@ -73,6 +73,6 @@ fn sum(timeline: &Timeline, process: &Process, is_wanted: impl Fn(&ThreadTotals)
 
 /// Kernels account for interrupts on top of a thread, and for what the hypervisor took, or leave both out.
 fn known_error_ns(timeline: &Timeline, time: &ThreadTime) -> u64 {
-    let stolen_ns = timeline.witnesses.steal.grown(|ns| *ns).and_then(|grown| grown.most).unwrap_or(0);
+    let stolen_ns = timeline.cross_checks.steal.grown(|ns| *ns).and_then(|grown| grown.most).unwrap_or(0);
     time.softirq_ns + time.hardirq_ns + stolen_ns.min(time.on_cpu_ns()) + time.on_cpu_ns() / UNSEEN_PARTS
 }

@@ -2,9 +2,11 @@ use crate::report::Relation;
 use crate::timeline::sample::timeline;
 use capture::{
     ProcessSerial, Record, Run, SocketClosed, ThreadState,
+    cross_check::{
+        CrossCheck, DiskReading, InterfaceReading, Moment, ProcessReading, Reading, ThreadReading,
+    },
     families::{OWNERS, SCHEDULING},
     testing::sample::*,
-    witness::{DiskReading, InterfaceReading, Moment, ProcessReading, Reading, ThreadReading, Witness},
 };
 
 use super::{compare, reasons};
@@ -43,7 +45,7 @@ fn whole(records: impl IntoIterator<Item = Record>) -> Vec<Record> {
 }
 
 fn reading(moment: Moment, reading: Reading) -> Record {
-    Record::Witness(Witness { at_ns: START_NS, moment, reading })
+    Record::CrossCheck(CrossCheck { at_ns: START_NS, moment, reading })
 }
 
 fn process_reading(moment: Moment, process: ProcessSerial, read_chars: u64, cpu_ns: u64) -> Record {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use capture::traffic::{HeldBy, Way};
+use capture::traffic::{Direction, HeldBy};
 use profiler::clock::now_ns;
 
 use super::Socket;
@@ -38,7 +38,7 @@ fn traffic_of_small_writes_is_held_by_nagle() {
         }
     });
     let near = Socket::tcp(&recorded, ports.0);
-    let received = Socket::tcp(&recorded, ports.1).payloads(Way::Received);
+    let received = Socket::tcp(&recorded, ports.1).payloads(Direction::Received);
     let mut delayed = 0;
     for (round, &from_ns) in sent_ns.iter().enumerate() {
         let byte = received[0].first_byte().unwrap().wrapping_add(round as u32 * 200 + 100);
@@ -107,25 +107,25 @@ fn traffic_that_nothing_holds_back_says_so_once() {
             far.read_exact(&mut [0; 100]).unwrap();
         }
     });
-    let holdings = Socket::tcp(&recorded, port).holdings();
-    assert!(!holdings.is_empty() && holdings.len() < 20, "{holdings:?}");
-    let last = holdings.last().unwrap();
+    let send_queues = Socket::tcp(&recorded, port).send_queues();
+    assert!(!send_queues.is_empty() && send_queues.len() < 20, "{send_queues:?}");
+    let last = send_queues.last().unwrap();
     assert_eq!((last.unsent_bytes, last.held_by), (0, None), "{last:?}");
 }
 
 /// That most of an interval was held by this, as attribution reads it: each record until the next.
 #[track_caller]
 fn check_held(socket: &Socket, (from_ns, to_ns): (u64, u64), by: HeldBy) {
-    let holdings = socket.holdings();
-    let ends = holdings[1..].iter().map(|next| next.at_ns).chain([u64::MAX]);
-    let held_ns: u64 = holdings
+    let send_queues = socket.send_queues();
+    let ends = send_queues[1..].iter().map(|next| next.at_ns).chain([u64::MAX]);
+    let held_ns: u64 = send_queues
         .iter()
         .zip(ends)
-        .filter(|(holding, _)| holding.held_by == Some(by))
-        .map(|(holding, end_ns)| end_ns.min(to_ns).saturating_sub(holding.at_ns.max(from_ns)))
+        .filter(|(send_queue, _)| send_queue.held_by == Some(by))
+        .map(|(send_queue, end_ns)| end_ns.min(to_ns).saturating_sub(send_queue.at_ns.max(from_ns)))
         .sum();
     let share = held_ns as f64 / (to_ns - from_ns) as f64;
-    let last = &holdings[holdings.len().saturating_sub(5)..];
+    let last = &send_queues[send_queues.len().saturating_sub(5)..];
     assert!(share > NEARLY_ALL, "{by:?} for {share:.3} of {} ns; the last: {last:#?}", to_ns - from_ns);
 }
 

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use capture::{
     ProcessSerial,
-    witness::{DiskReading, InterfaceReading, Moment, ProcessReading, Reading, ThreadReading, Witness},
+    cross_check::{
+        CrossCheck, DiskReading, InterfaceReading, Moment, ProcessReading, Reading, ThreadReading,
+    },
 };
 
 use super::DeviceId;
 
 #[derive(Debug, Default, PartialEq)]
-pub struct Witnesses {
+pub struct CrossChecks {
     pub processes: BTreeMap<ProcessSerial, Readings<ProcessReading>>,
     /// By thread id.
     pub threads: BTreeMap<(ProcessSerial, u32), Readings<ThreadReading>>,
@@ -40,10 +42,10 @@ pub struct Grown {
     pub most: Option<u64>,
 }
 
-impl Witnesses {
-    pub(super) fn add(&mut self, witness: Witness) {
-        let moment = witness.moment;
-        match witness.reading {
+impl CrossChecks {
+    pub(super) fn add(&mut self, cross_check: CrossCheck) {
+        let moment = cross_check.moment;
+        match cross_check.reading {
             Reading::Process(reading) => {
                 self.processes.entry(reading.process).or_default().add(moment, reading);
             }

@@ -1,11 +1,11 @@
-//! TCP's holding: what a socket has sent, what not yet, and what it goes by. The daemon says what held it.
+//! TCP's send-queue state: what a socket has sent, what not yet, and what it goes by. The daemon says what held it.
 
 use super::event::{Event, Kind};
 
 /// Fields of `struct tcp_sock` as they stood from `at_ns` on.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Holding {
+pub struct SendQueue {
     pub kind: u32,
     pub write_seq: u32,
     pub cookie: u64,
@@ -32,14 +32,14 @@ pub struct Holding {
     pub nonagle: u32,
 }
 
-const _: () = assert!(size_of::<Holding>() == 88);
+const _: () = assert!(size_of::<SendQueue>() == 88);
 
 // SAFETY: plain integers without padding, `kind` first.
-unsafe impl Event for Holding {
-    const KIND: Kind = Kind::Holding;
+unsafe impl Event for SendQueue {
+    const KIND: Kind = Kind::SendQueue;
 }
 
-impl Holding {
+impl SendQueue {
     /// Written by the application and not yet handed to the link.
     #[inline(always)]
     pub fn unsent_bytes(&self) -> u32 {
@@ -63,5 +63,5 @@ impl Holding {
     }
 }
 
-/// While bytes are unsent for one and the same reason, TCP's holding is recorded at most this often.
-pub const HOLDING_INTERVAL_NS: u64 = 100_000;
+/// While bytes are unsent for one and the same reason, TCP's send-queue state is recorded at most this often.
+pub const SEND_QUEUE_INTERVAL_NS: u64 = 100_000;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ProcessSerial;
 
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct Witness {
+pub struct CrossCheck {
     pub at_ns: u64,
     pub moment: Moment,
     pub reading: Reading,

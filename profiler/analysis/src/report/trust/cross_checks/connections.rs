@@ -10,14 +10,14 @@ use super::{Comparison, Measure, Relation};
 
 const RECEIVED: Measure = Measure {
     what: "received over TCP",
-    witness: "tcp_sock",
+    cross_check: "tcp_sock",
     unit: "bytes",
     follows: "bytes that never arrived were counted, and received bytes are too high by as much",
 };
 
 const SENT: Measure = Measure {
     what: "sent over TCP",
-    witness: "tcp_sock",
+    cross_check: "tcp_sock",
     unit: "bytes",
     follows: "calls were not counted, or came from processes that are no targets, and sent bytes are too low by as much",
 };

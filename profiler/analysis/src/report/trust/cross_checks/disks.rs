@@ -1,7 +1,7 @@
 //! The block layer's own statistics of each device.
 
 use crate::timeline::{Device, Timeline};
-use capture::{DeviceTotals, Operation, witness::DiskReading};
+use capture::{DeviceTotals, Operation, cross_check::DiskReading};
 
 use super::{Comparison, Measure};
 
@@ -9,14 +9,14 @@ const DISKSTATS: &str = "/proc/diskstats";
 
 const READ: Measure = Measure {
     what: "read from the device",
-    witness: DISKSTATS,
+    cross_check: DISKSTATS,
     unit: "bytes",
     follows: "completions were not seen, and read_bytes, requests and times of the device lack them (credited bytes do not)",
 };
 
 const WRITTEN: Measure = Measure {
     what: "written to the device",
-    witness: DISKSTATS,
+    cross_check: DISKSTATS,
     unit: "bytes",
     follows: "completions were not seen, and written_bytes, requests and times of the device lack them (credited bytes do not)",
 };
@@ -36,7 +36,7 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
     }
     let nothing = Device::default();
     timeline
-        .witnesses
+        .cross_checks
         .disks
         .iter()
         .flat_map(|(id, readings)| {

@@ -8,13 +8,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use analysis::timeline::{Process, Timeline};
-use capture::{Protocol, traffic::Way};
+use capture::{Protocol, traffic::Direction};
 
 use super::NodeRecord;
 
 /// Bytes on sockets from one node to another, without control traffic; what the protocol adds is in them.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct Served {
+pub struct Upload {
     pub from: String,
     pub to: String,
     pub bytes: u64,
@@ -22,7 +22,7 @@ pub struct Served {
 
 /// In order of names. What went to other addresses than the nodes' is left out. Nothing where datagrams were counted, and
 /// their destinations were not recorded.
-pub fn of(timeline: &Timeline, nodes: &[NodeRecord]) -> Vec<Served> {
+pub fn of(timeline: &Timeline, nodes: &[NodeRecord]) -> Vec<Upload> {
     let labels: HashMap<IpAddr, &str> =
         nodes.iter().map(|node| (node.address, node.label.as_str())).collect();
     let mut bytes = BTreeMap::<(String, String), u64>::new();
@@ -42,14 +42,14 @@ pub fn of(timeline: &Timeline, nodes: &[NodeRecord]) -> Vec<Served> {
             }
         }
     }
-    for payload in timeline.events.payloads.iter().filter(|payload| payload.way == Way::Sent) {
+    for payload in timeline.events.payloads.iter().filter(|payload| payload.direction == Direction::Sent) {
         let process = timeline.processes.get(&payload.process);
         let label = process.and_then(|process| process.label.as_ref());
         if let (Some(label), Some(destination)) = (label, payload.destination) {
             add(&label.label, destination.ip(), payload.bytes);
         }
     }
-    bytes.into_iter().map(|((from, to), bytes)| Served { from, to, bytes }).collect()
+    bytes.into_iter().map(|((from, to), bytes)| Upload { from, to, bytes }).collect()
 }
 
 /// Whether datagrams went out over a socket that is not connected to one peer.
@@ -86,10 +86,10 @@ mod tests {
         records.push(socket(LEECHER, 77, Some("10.77.0.9:1"), false));
         records.extend(more);
         records.push(end());
-        let served = of(&timeline(records), &nodes);
-        let served: Vec<_> =
-            served.iter().map(|one| (one.from.as_str(), one.to.as_str(), one.bytes)).collect();
-        assert_eq!(served, expected);
+        let uploads = of(&timeline(records), &nodes);
+        let uploads: Vec<_> =
+            uploads.iter().map(|one| (one.from.as_str(), one.to.as_str(), one.bytes)).collect();
+        assert_eq!(uploads, expected);
     }
 
     #[test]
