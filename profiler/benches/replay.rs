@@ -14,7 +14,7 @@ use abi::{
     span::{Span, Waker},
 };
 use analysis::timeline::Timeline;
-use capture::{Capture, End, Record, Start, Writer, events};
+use capture::{Capture, End, Layout, Record, Start, Watermark, Writer, events};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -128,6 +128,9 @@ fn capture() -> anyhow::Result<Vec<u8>> {
         size_bytes: None,
         stride_bytes: 64 << 10,
         run: None,
+        machine_id: String::new(),
+        host_name: String::new(),
+        layout: Layout::current(),
     }))?;
     for i in 0..RECORDS {
         let stride = 1 + i / PROCESSES;
@@ -141,7 +144,7 @@ fn capture() -> anyhow::Result<Vec<u8>> {
             peer_tx_bytes: stride * 100,
         }))?;
         if i % BATCH == BATCH - 1 {
-            writer.push(&Record::Watermark { at_ns: 1_000_000_000_000 + i * 20_000 - 30_000 })?;
+            writer.push(&Record::Watermark(Watermark { at_ns: 1_000_000_000_000 + i * 20_000 - 30_000 }))?;
         }
     }
     writer.push(&Record::End(End { at_ns: 2_000_000_000_000, reason: "done".to_owned() }))?;

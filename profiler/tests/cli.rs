@@ -129,7 +129,7 @@ fn a_capture_of_a_newer_version() {
     let output = Command::new(PROFILER).arg("report").arg(&path).output().unwrap();
     check_failure(
         &output,
-        &["newer.capture", &format!("format {}", VERSION + 1), &format!("format {VERSION}")],
+        &["newer.capture", &format!("format {}", VERSION + 1), &format!("formats 4 and {VERSION}")],
     );
 }
 

@@ -1,5 +1,5 @@
 //! Events, the records of the ring buffers: each begins with its kind. Captures hold them as they are: another layout
-//! is another version of the format.
+//! is another kind, and a number is for good.
 
 /// What a record is; its first 4 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

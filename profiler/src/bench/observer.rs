@@ -2,10 +2,9 @@
 //!
 //! All times are CLOCK_MONOTONIC nanoseconds, the clock of `bpf_ktime_get_ns`.
 
-use std::fmt;
 use std::net::IpAddr;
 
-use capture::{Direction, MilestoneName};
+use capture::{Direction, MilestoneName, Role};
 
 /// Whoever follows a run: the recorder, a progress line on a terminal, or both.
 ///
@@ -42,12 +41,6 @@ pub struct NodeProcess {
     pub version: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    Seeder,
-    Leecher,
-}
-
 /// One file on its way to or from one node.
 #[derive(Clone, Debug)]
 pub struct TransferRequest {
@@ -72,13 +65,4 @@ pub struct AppMilestone {
     pub resolution_ns: u64,
     /// Payload bytes that were there in the answer that told of it: at least the milestone's share.
     pub bytes: u64,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Seeder => "seeder",
-            Self::Leecher => "leecher",
-        })
-    }
 }

@@ -30,6 +30,16 @@ pub fn read() -> Result<Environment> {
     })
 }
 
+/// `/etc/machine-id`; empty where the host has none.
+pub fn machine_id() -> String {
+    text("/etc/machine-id").unwrap_or_default()
+}
+
+/// As `uname -n` has it.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// `/proc/sys/kernel/random/boot_id`
 pub fn boot_id() -> Result<String> {
     text("/proc/sys/kernel/random/boot_id").context("read the boot id")

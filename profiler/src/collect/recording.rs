@@ -25,7 +25,7 @@ use crate::{
     display::tell,
     memory,
 };
-use capture::{ProcessSerial, Record, Run, Start, Writer, cross_check::Moment};
+use capture::{Layout, ProcessSerial, Record, Run, Start, Writer, cross_check::Moment};
 
 /// What is recorded, beyond the probes' settings.
 #[derive(Clone, Debug, Default)]
@@ -184,6 +184,9 @@ fn begin(
         size_bytes: subject.size_bytes,
         stride_bytes: settings.stride_bytes,
         run: subject.run.clone(),
+        machine_id: environment::machine_id(),
+        host_name: environment::host_name(),
+        layout: Layout::current(),
     };
     out.push(&Record::Start(start))?;
     out.push(&Record::Clock(drain::clock()))?;

@@ -4,6 +4,7 @@
 use std::{fmt::Write as _, io, process::ExitCode};
 
 use anyhow::Result;
+use capture::Family;
 use clap::Args;
 use serde::Serialize;
 
@@ -65,10 +66,10 @@ fn examine() -> Diagnosis {
         FamilyState {
             name: name.to_owned(),
             counts: counts.to_owned(),
-            available: found.is_some_and(|found| found.missing.is_none()),
-            hooks: found.map(|found| found.hooks.clone()).unwrap_or_default(),
+            available: found.is_some_and(Family::is_whole),
+            hooks: found.into_iter().flat_map(|found| &found.hooks).map(ToString::to_string).collect(),
             missing: match found {
-                Some(found) => found.missing.clone(),
+                Some(found) => found.missing().map(str::to_owned),
                 None => Some("not tried: see the problem above".to_owned()),
             },
         }

@@ -11,14 +11,14 @@ use crate::{
     },
     timeline::{Process, ThreadTime, Timeline, by_peer},
 };
-use capture::{Operation, ProcessSerial, ProcessTotals, Protocol, ThreadTotals};
+use capture::{Operation, ProcessSerial, ProcessTotals, Protocol, Role, ThreadTotals};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct ProcessReport {
     pub pid: u32,
     pub comm: String,
     pub label: Option<String>,
-    pub role: Option<String>,
+    pub role: Option<Role>,
     /// Name and version of the program, where the benchmark asked for it.
     pub program: Option<String>,
     pub network: NetworkBytes,
@@ -129,7 +129,7 @@ pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<Pr
                 pid: totals.pid,
                 comm: totals.comm.clone(),
                 label: process.label.as_ref().map(|label| label.label.clone()),
-                role: process.role().map(str::to_owned),
+                role: process.role(),
                 program: process.label.as_ref().and_then(|label| label.program.clone()),
                 network: network(totals, &peers),
                 peers,

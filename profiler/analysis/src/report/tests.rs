@@ -1,5 +1,5 @@
 use crate::timeline::sample::timeline;
-use capture::{Family, Record, testing::sample::*};
+use capture::{Family, Hook, Record, testing::sample::*};
 
 use super::*;
 
@@ -169,8 +169,8 @@ fn without_the_family_nobody_dirtied_anything_that_is_known() {
 #[test]
 fn a_hook_that_stands_in_for_another_is_named_and_takes_nothing_away() {
     let mut records = records();
-    let hook = "fexit/inet_sendmsg instead of sock_send_length".to_owned();
-    let sockets = Family { name: "sockets".to_owned(), hooks: vec![hook], missing: None };
+    let hook = Hook { instead_of: Some("sock_send_length".to_owned()), ..Hook::new("fexit/inet_sendmsg") };
+    let sockets = Family::attached("sockets", vec![hook], None);
     records.insert(8, Record::Family(sockets));
     let report = build(&timeline(records));
     assert_eq!(report.trust.probes_second_choice, ["fexit/inet_sendmsg instead of sock_send_length"]);

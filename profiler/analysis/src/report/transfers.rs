@@ -7,7 +7,7 @@ use crate::{
     milestones::{self, Finish, Found, Milestone, Sighting},
     timeline::{Process, Requested, TimedTransfer, Timeline},
 };
-use capture::{Direction, MilestoneName, Operation, Transfer};
+use capture::{Direction, MilestoneName, Operation, Role, Transfer};
 
 use super::{Budget, budget, ratio, seconds};
 
@@ -171,20 +171,20 @@ fn named(checksum: &str) -> String {
 
 /// Only for one leecher: several send to each other, and the sums of roles do not compare.
 pub(super) fn agreement(timeline: &Timeline) -> Option<Agreement> {
-    let of_role = |role: &'static str| {
-        timeline.processes.iter().filter(move |(_, process)| process.role() == Some(role))
-    };
-    let mut leechers = of_role("leecher");
+    let of_role =
+        |role: Role| timeline.processes.iter().filter(move |(_, process)| process.role() == Some(role));
+    let mut leechers = of_role(Role::Leecher);
     let (Some((serial, leecher)), None) = (leechers.next(), leechers.next()) else { return None };
     let received_bytes = leecher.totals.as_ref()?.peer_rx_bytes;
     let sent = |process: &Process| process.totals.as_ref().map(|totals| totals.peer_tx_bytes);
-    let sent: Vec<u64> = of_role("seeder").filter_map(|(_, seeder)| sent(seeder)).collect();
+    let sent: Vec<u64> = of_role(Role::Seeder).filter_map(|(_, seeder)| sent(seeder)).collect();
     if sent.is_empty() {
         return None;
     }
     let sent_bytes: u64 = sent.iter().sum();
     let transfer = timeline.transfers.iter().find(|timed| timed.transfer.process == *serial);
-    let nodes = || of_role("seeder").chain(of_role("leecher")).filter_map(|(_, node)| node.totals.as_ref());
+    let nodes =
+        || of_role(Role::Seeder).chain(of_role(Role::Leecher)).filter_map(|(_, node)| node.totals.as_ref());
     Some(Agreement {
         leecher: leecher.name(),
         received_bytes,

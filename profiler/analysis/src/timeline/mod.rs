@@ -29,7 +29,7 @@ pub use threads::{FileIo, ThreadTime};
 use capture::{
     Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, Inode, Losses,
     Milestone, MilestoneName, Polling, ProbeDispatch, ProcessSerial, ProgramRuns, Record, Start, Transfer,
-    UNDECODABLE, families::CONTEXTS,
+    UNDECODABLE, UNKNOWN_KIND, Watermark, families::CONTEXTS,
 };
 use owners::InodeTotals;
 use progress::Reorder;
@@ -126,6 +126,10 @@ impl Timeline {
         while let Some(record) = capture.next()? {
             folded.add(record);
         }
+        let skipped: u64 = capture.skipped().values().sum();
+        if skipped > 0 {
+            folded.losses.insert(UNKNOWN_KIND.to_owned(), skipped);
+        }
         folded.finish(capture.ending())
     }
 
@@ -188,7 +192,7 @@ impl Folded {
                 self.seen(progress.at_ns);
                 self.reorder.add(progress);
             }
-            Record::Watermark { at_ns } => {
+            Record::Watermark(Watermark { at_ns }) => {
                 self.seen(at_ns);
                 self.release(at_ns);
             }
@@ -420,7 +424,7 @@ impl Folded {
 }
 
 fn is_whole(families: &BTreeMap<String, Family>, name: &str) -> bool {
-    families.get(name).is_some_and(|family| family.missing.is_none())
+    families.get(name).is_some_and(Family::is_whole)
 }
 
 /// One transfer for each process that moved at least half of the payload to or from peers.

@@ -10,7 +10,7 @@ use super::{DeviceId, Process, Timeline};
 impl Timeline {
     /// Whether it was recorded who dirtied the page cache: without it, credits are of direct I/O and of reads only.
     pub fn knows_owners(&self) -> bool {
-        self.families.get(OWNERS).is_some_and(|family| family.missing.is_none())
+        self.families.get(OWNERS).is_some_and(capture::Family::is_whole)
     }
 
     /// Bytes of a process on all devices: submitted by itself, or its share of its files.

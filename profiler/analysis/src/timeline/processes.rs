@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use capture::{Label, Operation, ProcessTotals, Progress, SocketTotals, ThreadTotals};
+use capture::{Label, Operation, ProcessTotals, Progress, Role, SocketTotals, ThreadTotals};
 
 use super::{DeviceId, FileIo, Point};
 
@@ -41,8 +41,8 @@ impl Process {
         }
     }
 
-    pub fn role(&self) -> Option<&str> {
-        self.label.as_ref().map(|label| label.role.as_str())
+    pub fn role(&self) -> Option<Role> {
+        self.label.as_ref().map(|label| label.role)
     }
 
     /// Bytes of a device that are its own: submitted by itself, or its share of its files.

@@ -20,7 +20,7 @@ fn a_capture_ends_where_it_says_or_with_its_newest_record() {
     let mut records = records();
     assert_eq!(timeline(records.clone()).whole_until_ns(), Some(END_NS));
     records.pop();
-    records.push(Record::Watermark { at_ns: END_NS + 7 });
+    records.push(Record::Watermark(Watermark { at_ns: END_NS + 7 }));
     let cut = timeline(records);
     assert_eq!((cut.whole_until_ns(), cut.end_ns), (None, END_NS + 7));
 }
@@ -31,7 +31,7 @@ fn late_records_are_a_loss_beside_those_that_the_recording_counted() {
     let timeline = timeline(vec![
         start(),
         progress(LEECHER, 20, 2, 0),
-        Record::Watermark { at_ns: 20 },
+        Record::Watermark(Watermark { at_ns: 20 }),
         progress(LEECHER, 10, 1, 0),
         progress(LEECHER, 30, 3, 0),
         Record::Losses(counted),

@@ -23,23 +23,40 @@ use abi::{
 
 use crate::{ProcessSerial, Record};
 
-/// The first event of some; `None` if its kind is not known or it is not whole.
-pub fn first(events: &[u8]) -> Option<&[u8]> {
-    let kind = u32::from_ne_bytes(*events.first_chunk()?);
-    KINDS.iter().find(|(known, _)| *known as u32 == kind).and_then(|(_, len)| events.get(..*len))
+/// Bytes of an event of a kind; `None` if it is not known.
+pub fn size_bytes(number: u32) -> Option<usize> {
+    KINDS.iter().find(|(kind, _, _)| *kind as u32 == number).map(|(_, _, len)| *len)
 }
 
-const KINDS: [(Kind, usize); 6] = [
-    len::<Span>(),
-    len::<SpanByOutsider>(),
-    len::<Payload>(),
-    len::<Arrival>(),
-    len::<Progress>(),
-    len::<SendQueue>(),
+pub fn is_known(number: u32) -> bool {
+    size_bytes(number).is_some()
+}
+
+/// The first event of some; `None` if its kind is not known or it is not whole.
+pub fn first(events: &[u8]) -> Option<&[u8]> {
+    size_bytes(u32::from_ne_bytes(*events.first_chunk()?)).and_then(|len| events.get(..len))
+}
+
+/// Every kind, as the start of a capture lists them.
+pub fn kinds() -> impl Iterator<Item = crate::Kind> {
+    KINDS.iter().map(|(kind, name, len)| crate::Kind {
+        number: *kind as u32,
+        name: (*name).to_owned(),
+        size_bytes: *len as u32,
+    })
+}
+
+const KINDS: [(Kind, &str, usize); 6] = [
+    kind::<Span>("span"),
+    kind::<SpanByOutsider>("span_by_outsider"),
+    kind::<Payload>("payload"),
+    kind::<Arrival>("arrival"),
+    kind::<Progress>("progress"),
+    kind::<SendQueue>("send_queue"),
 ];
 
-const fn len<T: event::Event>() -> (Kind, usize) {
-    (T::KIND, size_of::<T>())
+const fn kind<T: event::Event>(name: &'static str) -> (Kind, &'static str, usize) {
+    (T::KIND, name, size_of::<T>())
 }
 
 /// An event as the probes write it.

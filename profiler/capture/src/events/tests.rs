@@ -9,7 +9,7 @@ use abi::{
 };
 
 use super::{Reader, bytes, first, stacks};
-use crate::{Record, dump};
+use crate::Record;
 
 #[test]
 fn an_event_begins_where_the_one_before_ended() {
@@ -53,7 +53,7 @@ fn check(events: &[&[u8]], expected: &str) {
         while let Some(is) = record {
             told.push(match &is {
                 Record::OutsideWaker(stranger) => format!("{}={}", stranger.tid, stranger.comm),
-                other => dump::kind(other).to_owned(),
+                other => other.name().to_owned(),
             });
             record = reader.second();
         }

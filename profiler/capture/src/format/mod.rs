@@ -1,5 +1,6 @@
 //! The file: frames of records, how they are read, written and packed. See `docs/capture-format.md`.
 
+mod converter;
 mod pack;
 mod read;
 mod write;
@@ -10,16 +11,14 @@ pub use write::Writer;
 
 const MAGIC: [u8; 8] = *b"XFERPROF";
 
-/// The version that this program writes, and the newest that it reads.
-pub const VERSION: u32 = 4;
+/// The version that this program writes. It stays readable for good: records are appended to, and new kinds are skipped
+/// by older readers.
+pub const VERSION: u32 = 5;
 
 const HEADER_BYTES: usize = 12;
 
-/// Before each record of a frame, its length.
-const LENGTH_BYTES: usize = 4;
-
-/// Bit of the length of what is no encoded record, but events as the probes wrote them.
-const EVENTS: u32 = 1 << 31;
+/// Before each record of a frame, its kind and the length of its body.
+const RECORD_HEADER_BYTES: usize = 8;
 
 /// A frame never holds more plain bytes: what claims to is no capture.
 const FRAME_LIMIT_BYTES: usize = 16 << 20;

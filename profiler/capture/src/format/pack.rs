@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use zstd::bulk::Compressor;
 
 use super::write::write_frame;
-use super::{Capture, MAGIC, VERSION};
+use super::{Capture, MAGIC};
 use crate::whole;
 
 /// A tenth smaller than at level 1, for a tenth more time.
@@ -29,7 +29,7 @@ fn pack_into(file: &mut File, mut capture: Capture<impl Read>) -> Result<()> {
     let mut packer = Compressor::new(ZSTD_LEVEL).context("prepare packing")?;
     let mut packed = Vec::new();
     file.write_all(&MAGIC)?;
-    file.write_all(&VERSION.to_le_bytes())?;
+    file.write_all(&capture.version().to_le_bytes())?;
     while let Some(plain) = capture.next_frame()? {
         packed.clear();
         packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));

@@ -1,6 +1,7 @@
 //! Reads a capture. Wrong input is an error that names the file and the offset; a cut capture is not an error.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{BufReader, ErrorKind, Read},
     path::Path,
@@ -9,13 +10,13 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use zstd::bulk::Decompressor;
 
-use super::{EVENTS, FRAME_LIMIT_BYTES, HEADER_BYTES, LENGTH_BYTES, MAGIC, VERSION};
-use crate::Record;
-use crate::events;
+use super::{FRAME_LIMIT_BYTES, HEADER_BYTES, MAGIC, RECORD_HEADER_BYTES, VERSION, converter};
+use crate::{Kind, Record, events, records::EVENTS};
 
 /// The records of a capture, in the order in which they were written.
 pub struct Capture<R> {
     source: R,
+    version: u32,
     name: String,
     offset: u64,
     packed: Vec<u8>,
@@ -25,6 +26,9 @@ pub struct Capture<R> {
     events: events::Reader,
     /// Events stand in the frame from `position` to here.
     events_end: usize,
+    /// Events that the writer knew, by its own word.
+    written_events: Vec<Kind>,
+    skipped: BTreeMap<u32, u64>,
     ending: Option<Ending>,
 }
 
@@ -54,13 +58,16 @@ impl<R: Read> Capture<R> {
             );
         }
         let version = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
-        if version != VERSION {
+        if ![converter::VERSION, VERSION].contains(&version) {
             bail!(
-                "{name} is a capture of format {version}; this profiler reads format {VERSION}. Use the version that recorded it"
+                "{name} is a capture of format {version}; this profiler reads formats {} and {VERSION}. Use the version that \
+                 recorded it",
+                converter::VERSION
             );
         }
         Ok(Self {
             source,
+            version,
             name,
             offset: head.len() as u64,
             packed: Vec::new(),
@@ -69,6 +76,8 @@ impl<R: Read> Capture<R> {
             position: 0,
             events: events::Reader::default(),
             events_end: 0,
+            written_events: Vec::new(),
+            skipped: BTreeMap::new(),
             ending: None,
         })
     }
@@ -76,21 +85,37 @@ impl<R: Read> Capture<R> {
     /// The next record, or `None` at the end, after which [`Capture::ending`] tells how it ended.
     #[expect(clippy::should_implement_trait, reason = "fallible: the error comes first, as `?` wants it")]
     pub fn next(&mut self) -> Result<Option<Record>> {
-        if let Some(record) = self.events.second() {
-            return Ok(Some(record));
-        }
-        while self.position == self.frame.len() {
-            if self.ending.is_some() || self.next_frame()?.is_none() {
-                return Ok(None);
+        loop {
+            if let Some(record) = self.events.second() {
+                return Ok(Some(record));
             }
+            while self.position == self.frame.len() {
+                if self.ending.is_some() || self.next_frame()?.is_none() {
+                    return Ok(None);
+                }
+            }
+            let record = self.take_record().with_context(|| {
+                format!("{}: damaged record in the frame that ends at byte {}", self.name, self.offset)
+            })?;
+            match &record {
+                // Of a kind that is not known.
+                None => continue,
+                Some(Record::Start(start)) => self.written_events = start.layout.events.clone(),
+                Some(Record::End(_)) => self.ending = Some(Ending::Complete),
+                Some(_) => {}
+            }
+            return Ok(record);
         }
-        let record = self.take_record().with_context(|| {
-            format!("{}: damaged record in the frame that ends at byte {}", self.name, self.offset)
-        })?;
-        if matches!(record, Record::End(_)) {
-            self.ending = Some(Ending::Complete);
-        }
-        Ok(Some(record))
+    }
+
+    /// Records and events of kinds that are not known, a newer writer's, by their number: how many there were so far.
+    pub fn skipped(&self) -> &BTreeMap<u32, u64> {
+        &self.skipped
+    }
+
+    /// The format that it was written in.
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     pub fn ending(&self) -> Ending {
@@ -132,24 +157,48 @@ impl<R: Read> Capture<R> {
         Ok(Some(&self.frame))
     }
 
-    /// The record at `position`, or that of the event there.
-    fn take_record(&mut self) -> Result<Record> {
+    /// The record at `position`, or that of the event there; `None` for one of an unknown kind.
+    fn take_record(&mut self) -> Result<Option<Record>> {
         if self.position >= self.events_end {
-            let rest = &self.frame[self.position..];
-            let (length, rest) = rest.split_first_chunk::<LENGTH_BYTES>().context("no length")?;
-            let length = u32::from_le_bytes(*length);
-            let body = rest.get(..(length & !EVENTS) as usize).context("longer than its frame")?;
-            self.position += LENGTH_BYTES;
-            if length & EVENTS == 0 {
-                self.position += body.len();
-                return postcard::from_bytes(body).context("not decodable");
+            let frame = &self.frame[self.position..];
+            let header = if self.version == VERSION { header(frame) } else { converter::header(frame) };
+            let (number, header_len, body_len) = header.context("no kind and length")?;
+            let rest = &frame[header_len..];
+            let body = rest.get(..body_len).context("longer than its frame")?;
+            self.position += header_len;
+            if number != EVENTS {
+                self.position += body_len;
+                let record = if self.version == VERSION {
+                    Record::decode(number, body)
+                } else {
+                    converter::record(body)
+                };
+                return match record {
+                    None => {
+                        *self.skipped.entry(number).or_default() += 1;
+                        Ok(None)
+                    }
+                    Some(record) => record.map(Some).context("not decodable"),
+                };
             }
-            self.events_end = self.position + body.len();
+            self.events_end = self.position + body_len;
         }
         let events = &self.frame[self.position..self.events_end];
-        let event = events::first(events).context("no event of the probes")?;
-        self.position += event.len();
-        self.events.record(event).context("no event of the probes")
+        let (number, len) = self.first_event(events).context("no event of the probes")?;
+        self.position += len;
+        if !events::is_known(number) {
+            *self.skipped.entry(number).or_default() += 1;
+            return Ok(None);
+        }
+        self.events.record(&events[..len]).map(Some).context("no event of the probes")
+    }
+
+    /// Kind and size of the first event of some, whole.
+    fn first_event(&self, events: &[u8]) -> Option<(u32, usize)> {
+        let number = u32::from_le_bytes(*events.first_chunk()?);
+        let written = || self.written_events.iter().find(|kind| kind.number == number);
+        let len = events::size_bytes(number).or_else(|| written().map(|kind| kind.size_bytes as usize))?;
+        (4..=events.len()).contains(&len).then_some((number, len))
     }
 
     fn unpack(&mut self, plain_len: usize) -> Result<()> {
@@ -164,6 +213,13 @@ impl<R: Read> Capture<R> {
         }
         Ok(())
     }
+}
+
+/// Kind, length of this header, and length of the body.
+fn header(frame: &[u8]) -> Option<(u32, usize, usize)> {
+    let (number, rest) = frame.split_first_chunk()?;
+    let len = rest.first_chunk()?;
+    Some((u32::from_le_bytes(*number), RECORD_HEADER_BYTES, u32::from_le_bytes(*len) as usize))
 }
 
 /// Fills as much of `into` as there is; fewer bytes mean the end of the source.

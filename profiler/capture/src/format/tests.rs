@@ -10,10 +10,12 @@ use abi::{
     span::{Span, SpanByOutsider},
 };
 
-use super::{Capture, Ending, HEADER_BYTES, MAGIC, VERSION, Writer, pack, read as open};
-use crate::{End, Record, Stack};
+use super::{
+    Capture, Ending, HEADER_BYTES, MAGIC, VERSION, Writer, pack, read as open, write::record_header,
+};
+use crate::{End, Kind, Record, Stack, Watermark, records};
 use crate::{
-    dump, events,
+    events,
     testing::{fuzz::fuzz, sample},
 };
 
@@ -31,9 +33,10 @@ fn packed(plain: &[u8]) -> Vec<u8> {
 fn plain(records: &[Record]) -> Vec<u8> {
     let mut plain = Vec::new();
     for record in records {
-        let body = postcard::to_stdvec(record).expect("a record");
-        plain.extend((body.len() as u32).to_le_bytes());
-        plain.extend(body);
+        let mut room = [0; 4 << 10];
+        let body = record.encode(&mut room).expect("a record");
+        plain.extend(record_header(record.number(), body.len()));
+        plain.extend_from_slice(body);
     }
     plain
 }
@@ -88,7 +91,7 @@ fn events_are_records_in_their_place() {
     let mut capture = open(&path).expect("open");
     let mut kinds = Vec::new();
     while let Some(record) = capture.next().expect("whole") {
-        kinds.push(dump::kind(&record));
+        kinds.push(record.name());
     }
     let (before, after) = (vec!["watermark"], vec!["watermark", "payload", "arrival"]);
     assert_eq!(kinds, [before, vec!["span"; EVENTS], after, vec!["end"]].concat());
@@ -108,18 +111,18 @@ fn write_with_events(path: &std::path::Path) {
         arrived_ns: 1,
         ..Payload::default()
     };
-    writer.push(&Record::Watermark { at_ns: 1 }).expect("push");
+    writer.push(&Record::Watermark(Watermark { at_ns: 1 })).expect("push");
     writer.push_events(&events::bytes(&span).repeat(EVENTS)).expect("push");
     writer.push_events(&[]).expect("nothing is no record");
-    writer.push(&Record::Watermark { at_ns: 2 }).expect("push");
+    writer.push(&Record::Watermark(Watermark { at_ns: 2 })).expect("push");
     writer.push_events(events::bytes(&receive)).expect("push");
     writer.push(&Record::End(End { at_ns: 3, reason: "done".to_owned() })).expect("push");
     writer.finish_frame().expect("finish");
 }
 
 /// As a frame holds them.
-fn with_length(events: &[u8]) -> Vec<u8> {
-    [&(events.len() as u32 | 1 << 31).to_le_bytes(), events].concat()
+fn with_header(events: &[u8]) -> Vec<u8> {
+    [&record_header(records::EVENTS, events.len()), events].concat()
 }
 
 fn some_events() -> Vec<u8> {
@@ -134,7 +137,7 @@ fn some_events() -> Vec<u8> {
 #[test]
 fn what_is_no_event_is_damage() {
     let event = events::bytes(&Arrival { kind: Arrival::KIND as u32, ..Arrival::default() }).to_vec();
-    let frame = |events: &[u8]| packed(&with_length(events));
+    let frame = |events: &[u8]| packed(&with_header(events));
     assert_eq!(read(&frame(&event.repeat(3))), Some(3));
     assert_eq!(read(&frame(&event.repeat(3)[..50])), None, "the third is not whole");
     assert_eq!(read(&frame(&[9; 24])), None, "an unknown kind");
@@ -202,14 +205,54 @@ fn damage(file: &[u8]) {
 /// Checksums keep nobody from writing what he likes.
 #[test]
 fn no_hostile_record_ends_in_a_panic() {
-    let plain = [plain(&sample::records()), with_length(&some_events())].concat();
+    let plain = [plain(&sample::records()), with_header(&some_events())].concat();
     let changes = vec((0..plain.len(), any::<u8>()), 0..6);
     fuzz(&(changes, 0..=plain.len(), vec(any::<u8>(), 0..100)), |(changes, length, noise)| {
         let mut hostile = plain.clone();
         changes.into_iter().for_each(|(at, byte)| hostile[at] = byte);
         hostile.truncate(length);
         read(&packed(&hostile));
-        let length = (noise.len() as u32).to_le_bytes();
-        read(&packed(&[&length, noise.as_slice()].concat()));
+        let header = record_header(u32::from(noise.first().copied().unwrap_or_default()), noise.len());
+        read(&packed(&[&header, noise.as_slice()].concat()));
     });
+}
+
+/// A kind that a newer writer has, between two that are known.
+#[test]
+fn unknown_kinds_are_skipped_and_counted() {
+    let known =
+        [Record::Watermark(Watermark { at_ns: 1 }), Record::End(End { at_ns: 3, reason: String::new() })];
+    let [before, after] = [plain(&known[..1]), plain(&known[1..])];
+    let unknown = [&record_header(0x7777, 5), b"newer".as_slice()].concat();
+    let mut capture = of(packed(&[before, unknown.repeat(3), after].concat()));
+    let found: Vec<Record> = std::iter::from_fn(|| capture.next().expect("whole")).collect();
+    assert_eq!((found.as_slice(), capture.ending()), (known.as_slice(), Ending::Complete));
+    assert_eq!(capture.skipped(), &[(0x7777, 3)].into());
+}
+
+/// Events have no length of their own: the start of the capture tells it.
+#[test]
+fn unknown_events_are_skipped_by_the_size_that_the_start_tells() {
+    let Record::Start(mut start) = sample::start() else { panic!("a start") };
+    start.layout.events.push(Kind { number: 99, name: "newer".to_owned(), size_bytes: 12 });
+    let newer = [&99_u32.to_le_bytes(), b"12345678".as_slice()].concat();
+    let known = events::bytes(&Arrival { kind: Arrival::KIND as u32, ..Arrival::default() }).to_vec();
+    let events = with_header(&[known.clone(), newer.repeat(2), known].concat());
+    let mut capture = of(packed(&[plain(&[Record::Start(start)]), events.clone()].concat()));
+    let found: Vec<&str> = std::iter::from_fn(|| capture.next().expect("whole")).map(|r| r.name()).collect();
+    assert_eq!(found, ["start", "arrival", "arrival"]);
+    assert_eq!(capture.skipped(), &[(99, 2)].into());
+    assert_eq!(read(&packed(&[plain(&[sample::start()]), events].concat())), None, "of an unknown size");
+}
+
+#[test]
+fn every_kind_has_a_number_of_its_own() {
+    let mut numbers: Vec<u32> = Record::KINDS.iter().map(|(number, _)| *number).collect();
+    numbers.dedup();
+    assert!(numbers.is_sorted() && numbers.len() == Record::KINDS.len());
+    assert!(numbers.iter().all(|number| *number < records::EVENTS));
+}
+
+fn of(bytes: Vec<u8>) -> Capture<std::io::Cursor<Vec<u8>>> {
+    Capture::new(std::io::Cursor::new(bytes), "made.capture".to_owned()).expect("a capture")
 }

@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{EVENTS, FRAME_LIMIT_BYTES, HEADER_BYTES, LENGTH_BYTES, MAGIC, VERSION};
-use crate::Record;
+use super::{FRAME_LIMIT_BYTES, HEADER_BYTES, MAGIC, RECORD_HEADER_BYTES, VERSION};
+use crate::{Record, records::EVENTS};
 
 /// Frames of this size compress well and are quickly whole.
 const FRAME_BYTES: usize = 256 << 10;
@@ -47,9 +47,9 @@ impl Writer {
     }
 
     pub fn push(&mut self, record: &Record) -> Result<()> {
-        let begin = self.filled + LENGTH_BYTES;
+        let begin = self.filled + RECORD_HEADER_BYTES;
         let len = loop {
-            match postcard::to_slice(record, &mut self.plain[begin..]) {
+            match record.encode(&mut self.plain[begin..]) {
                 Ok(encoded) => break encoded.len(),
                 // The rest of a frame's room may be too little for what fits a frame of its own.
                 Err(postcard::Error::SerializeBufferFull) if self.filled > 0 => {
@@ -63,7 +63,7 @@ impl Writer {
                 Err(error) => return Err(error).context("encode a record of the capture"),
             }
         };
-        self.plain[self.filled..begin].copy_from_slice(&(len as u32).to_le_bytes());
+        self.plain[self.filled..begin].copy_from_slice(&record_header(record.number(), len));
         self.filled = begin + len;
         self.finish_full_frame()
     }
@@ -73,15 +73,15 @@ impl Writer {
         if events.is_empty() {
             return Ok(());
         }
-        let len = LENGTH_BYTES + events.len();
+        let len = RECORD_HEADER_BYTES + events.len();
         if self.filled + len > self.plain.len() {
             self.finish_frame()?;
             ensure!(len <= FRAME_LIMIT_BYTES, "so many events are more than a frame may hold");
             self.plain.resize(self.plain.len().max(len), 0);
         }
         let place = &mut self.plain[self.filled..self.filled + len];
-        let (length, room) = place.split_at_mut(LENGTH_BYTES);
-        length.copy_from_slice(&(events.len() as u32 | EVENTS).to_le_bytes());
+        let (header, room) = place.split_at_mut(RECORD_HEADER_BYTES);
+        header.copy_from_slice(&record_header(EVENTS, events.len()));
         room.copy_from_slice(events);
         self.filled += len;
         self.finish_full_frame()
@@ -116,6 +116,14 @@ impl Writer {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Kind and length of a record.
+pub(super) fn record_header(number: u32, body_len: usize) -> [u8; RECORD_HEADER_BYTES] {
+    let words = [number, body_len as u32].map(u32::to_le_bytes);
+    let mut header = [0; RECORD_HEADER_BYTES];
+    header.copy_from_slice(words.as_flattened());
+    header
 }
 
 /// Writes one frame, of which `bytes` stand in the file.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Record, events};
+
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Start {
     /// Random, for telling captures apart.
@@ -18,6 +20,41 @@ pub struct Start {
     /// Peer payload between two progress records.
     pub stride_bytes: u64,
     pub run: Option<Run>,
+    /// `/etc/machine-id`: two captures with the same one, and the same `boot_id`, share a clock. Empty where the host has none,
+    /// and in captures of format 4.
+    pub machine_id: String,
+    /// The host's own name, as `uname -n` has it.
+    pub host_name: String,
+    pub layout: Layout,
+}
+
+/// Every kind that the writer knew, so that a reader can skip what it does not know.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    pub records: Vec<Kind>,
+    /// Of events, as the probes write them.
+    pub events: Vec<Kind>,
+}
+
+impl Layout {
+    /// What this program writes.
+    pub fn current() -> Self {
+        let records = Record::KINDS.iter().map(|(number, name)| Kind {
+            number: *number,
+            name: (*name).to_owned(),
+            size_bytes: 0,
+        });
+        Self { records: records.collect(), events: events::kinds().collect() }
+    }
+}
+
+/// A kind of record or event.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Kind {
+    pub number: u32,
+    pub name: String,
+    /// Bytes of each; 0 where they differ, and a length stands before each.
+    pub size_bytes: u32,
 }
 
 /// The cell of the benchmark matrix that the capture belongs to.
@@ -74,38 +111,6 @@ pub struct Clock {
     pub monotonic_ns: u64,
     /// Since the Unix epoch.
     pub wall_ns: u64,
-}
-
-/// A probe family as it was attached, or not.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-pub struct Family {
-    pub name: String,
-    /// Tracepoints or functions, in words.
-    pub hooks: Vec<String>,
-    /// Why the family, or a part of it, is missing.
-    pub missing: Option<String>,
-}
-
-/// Why a family is missing that nobody asked for.
-pub const LEFT_OUT: &str = "not asked for";
-
-/// What stands between the name of a hook and that of the one that could not be attached.
-pub const INSTEAD_OF: &str = " instead of ";
-
-impl Family {
-    /// A family that was not asked for.
-    pub fn left_out(name: &str) -> Self {
-        Self { name: name.to_owned(), hooks: Vec::new(), missing: Some(LEFT_OUT.to_owned()) }
-    }
-
-    pub fn is_left_out(&self) -> bool {
-        self.missing.as_deref() == Some(LEFT_OUT)
-    }
-
-    /// Hooks that stand in for others.
-    pub fn second_choices(&self) -> impl Iterator<Item = &String> {
-        self.hooks.iter().filter(|hook| hook.contains(INSTEAD_OF))
-    }
 }
 
 /// What the recording itself used so far.

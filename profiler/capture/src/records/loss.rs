@@ -13,6 +13,9 @@ pub const STACK_TRUNCATED: &str = "stack_truncated";
 /// The class of records of the ring buffers that the daemon could not read.
 pub const UNDECODABLE: &str = "undecodable";
 
+/// The class of records and events of kinds that the reader does not know.
+pub const UNKNOWN_KIND: &str = "unknown_kind";
+
 /// The program that does nothing, among those of a [`ProbeWindow`].
 pub const EMPTY_PROGRAM: &str = "empty";
 

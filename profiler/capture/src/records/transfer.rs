@@ -10,10 +10,19 @@ use crate::ProcessSerial;
 pub struct Label {
     pub process: ProcessSerial,
     pub label: String,
-    /// `seeder`, `leecher`, …
-    pub role: String,
+    pub role: Role,
     /// Name and version of the program, as it says itself.
     pub program: Option<String>,
+}
+
+/// What a node does in the benchmark.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Seeder,
+    Leecher,
+    /// Neither.
+    Other,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +96,17 @@ impl fmt::Display for MilestoneName {
             Self::P50 => "p50",
             Self::P90 => "p90",
             Self::P100 => "p100",
+        })
+    }
+}
+
+impl fmt::Display for Role {
+    /// As in JSON.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Seeder => "seeder",
+            Self::Leecher => "leecher",
+            Self::Other => "other",
         })
     }
 }

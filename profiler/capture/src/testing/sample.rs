@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use crate::families::{CONTEXTS, OWNERS, SCHEDULING};
 use crate::{
     Bypassed, Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, EMPTY_PROGRAM, End,
-    Environment, Family, Inode, InodeIo, InodeUse, Label, Losses, Milestone, MilestoneName, Operation,
-    Polling, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record, Run,
-    SocketEnds, SocketTotals, Stack, Start, ThreadIo, ThreadState, ThreadTotals, Transfer, Waits,
+    Environment, Family, Inode, InodeIo, InodeUse, Label, Layout, Losses, Milestone, MilestoneName,
+    Operation, Polling, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record,
+    Role, Run, SocketEnds, SocketTotals, Stack, Start, ThreadIo, ThreadState, ThreadTotals, Transfer, Waits,
+    Watermark,
     records::span::{Doing, Softirq, Span, Stacks, Wake},
 };
 
@@ -33,7 +34,7 @@ pub fn records() -> Vec<Record> {
         family(OWNERS, None),
         family(SCHEDULING, None),
     ];
-    records.extend([label(SEEDER, "seeder"), label(LEECHER, "leecher")]);
+    records.extend([label(SEEDER, Role::Seeder), label(LEECHER, Role::Leecher)]);
     records.push(io(LEECHER, true, 1_000, 5_000));
     records.push(Record::Stack(Stack {
         id: 7,
@@ -49,7 +50,7 @@ pub fn records() -> Vec<Record> {
         let at_ns = START_NS + (100 + 10 * step) * MS;
         records.push(progress(LEECHER, at_ns, step * 32_768, step * 100));
         records.push(progress(SEEDER, at_ns - MS, step * 100, step * 32_768));
-        records.push(Record::Watermark { at_ns });
+        records.push(Record::Watermark(Watermark { at_ns }));
     }
     records.extend([
         claim(MilestoneName::FirstByte, 120, 1),
@@ -100,6 +101,9 @@ pub fn start() -> Record {
             file_size_bytes: SIZE_BYTES,
             repetition: 1,
         }),
+        machine_id: "m".to_owned(),
+        host_name: "host-1".to_owned(),
+        layout: Layout::default(),
     })
 }
 
@@ -125,16 +129,11 @@ pub fn clock() -> Record {
 }
 
 pub fn family(name: &str, missing: Option<&str>) -> Record {
-    Record::Family(Family { name: name.to_owned(), hooks: Vec::new(), missing: missing.map(str::to_owned) })
+    Record::Family(Family::attached(name, Vec::new(), missing.map(str::to_owned)))
 }
 
-pub fn label(process: ProcessSerial, role: &str) -> Record {
-    Record::Label(Label {
-        process,
-        label: format!("{role}-1"),
-        role: role.to_owned(),
-        program: Some("Daemon 1.2".to_owned()),
-    })
+pub fn label(process: ProcessSerial, role: Role) -> Record {
+    Record::Label(Label { process, label: format!("{role}-1"), role, program: Some("Daemon 1.2".to_owned()) })
 }
 
 pub fn transfer() -> Record {

@@ -13,8 +13,8 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 
-use super::observer::Role;
 use crate::bench::plan::Configuration;
+use capture::Role;
 use torrent::Torrent;
 
 pub use sample::Sample;

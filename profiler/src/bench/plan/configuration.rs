@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::DiskLimit;
 use super::link::Link;
-use crate::bench::observer::Role;
+use capture::Role;
 
 /// One cell of the matrix, and which of its repetitions.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,10 +87,7 @@ mod tests {
         let plans = configuration.node_plans();
         let found: Vec<_> = plans.iter().map(|plan| plan.label.as_str()).collect();
         assert_eq!(found.join(" "), labels);
-        assert!(plans.iter().all(|plan| plan.label.starts_with(match plan.role {
-            Role::Seeder => "seeder",
-            Role::Leecher => "leecher",
-        })));
+        assert!(plans.iter().all(|plan| plan.label.starts_with(&plan.role.to_string())));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub use manifest::Manifest;
 pub use measures::Measures;
 pub use summary::Summary;
 
+use capture::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{plan::Cell, swarm::tap::Packets};
@@ -63,7 +64,7 @@ pub enum Status {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct NodeRecord {
     pub label: String,
-    pub role: String,
+    pub role: Role,
     pub address: std::net::IpAddr,
     /// System and version, by the program's own word.
     pub program: String,

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::bench::plan::Cell;
 use analysis::attribution::shares::{NetworkDetail, Shares};
-use capture::Direction;
+use capture::{Direction, Role};
 
 use super::{
     Measures, RunRecord, Status,
-    measures::{TransferMeasures, Upload},
+    measures::TransferMeasures,
     statistics::{Distribution, distribution},
 };
 
@@ -142,12 +142,9 @@ pub fn of(cell: Cell, runs_planned: u32, skipped: Option<String>, runs: &[RunRec
         skipped,
         metrics: metrics.into(),
         phases: PHASES.iter().filter_map(|name| phase(name, &measures)).collect(),
-        uploads: mean_of(&measures, |run| (!run.uploads.is_empty()).then(|| uploads(&run.uploads))).map(
-            |[seeders, leechers]| UploadsSummary {
-                from_seeders_bytes: seeders,
-                from_leechers_bytes: leechers,
-            },
-        ),
+        uploads: mean(&runs.iter().filter_map(uploads).collect::<Vec<_>>()).map(|[seeders, leechers]| {
+            UploadsSummary { from_seeders_bytes: seeders, from_leechers_bytes: leechers }
+        }),
         cost: cost(&measures),
         capture_bytes: runs.iter().filter_map(|run| run.capture_bytes).sum(),
     }
@@ -217,13 +214,14 @@ fn add<const N: usize>(sums: &mut [Named; N], shares: [Named; N], weight: f64) {
 }
 
 /// Bytes that leechers got from seeders and from leechers.
-fn uploads(uploads: &[Upload]) -> [f64; 2] {
-    let from = |role: &str| {
-        let pairs =
-            uploads.iter().filter(|pair| pair.from.starts_with(role) && pair.to.starts_with("leecher"));
+fn uploads(run: &RunRecord) -> Option<[f64; 2]> {
+    let uploads = &run.measures.as_ref()?.uploads;
+    let is_a = |label: &str, role| run.nodes.iter().any(|node| node.label == label && node.role == role);
+    let from = |role| {
+        let pairs = uploads.iter().filter(|pair| is_a(&pair.from, role) && is_a(&pair.to, Role::Leecher));
         pairs.map(|pair| pair.bytes).sum::<u64>() as f64
     };
-    [from("seeder"), from("leecher")]
+    (!uploads.is_empty()).then(|| [from(Role::Seeder), from(Role::Leecher)])
 }
 
 fn cost(measures: &[&Measures]) -> Option<CostSummary> {
@@ -253,7 +251,11 @@ fn mean_of<const N: usize>(
     measures: &[&Measures],
     values: impl Fn(&Measures) -> Option<[f64; N]>,
 ) -> Option<[f64; N]> {
-    let of_runs: Vec<[f64; N]> = measures.iter().filter_map(|run| values(run)).collect();
+    mean(&measures.iter().filter_map(|run| values(run)).collect::<Vec<_>>())
+}
+
+/// `None` without values.
+fn mean<const N: usize>(of_runs: &[[f64; N]]) -> Option<[f64; N]> {
     let count = of_runs.len() as f64;
     (count > 0.0)
         .then(|| std::array::from_fn(|place| of_runs.iter().map(|run| run[place]).sum::<f64>() / count))
@@ -262,6 +264,7 @@ fn mean_of<const N: usize>(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::bench::results::measures::Upload;
     use crate::bench::{
         plan::System,
         results::{
@@ -293,6 +296,15 @@ pub(crate) mod tests {
         }
     }
 
+    fn node(label: &str, role: Role) -> NodeRecord {
+        NodeRecord {
+            label: label.to_owned(),
+            role,
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            program: "transmission 3.00".to_owned(),
+        }
+    }
+
     pub fn run(repetition: u32, p100_s: [f64; 2]) -> RunRecord {
         let upload = |from: &str, to: &str, bytes| Upload { from: from.into(), to: to.into(), bytes };
         RunRecord {
@@ -302,12 +314,11 @@ pub(crate) mod tests {
             reason: None,
             started_at: String::new(),
             duration_s: 50.0,
-            nodes: vec![NodeRecord {
-                label: "leecher-1".to_owned(),
-                role: "leecher".to_owned(),
-                address: std::net::Ipv4Addr::LOCALHOST.into(),
-                program: "transmission 3.00".to_owned(),
-            }],
+            nodes: vec![
+                node("leecher-1", Role::Leecher),
+                node("leecher-2", Role::Leecher),
+                node("seeder-1", Role::Seeder),
+            ],
             capture_bytes: Some(1000),
             capture_kept: true,
             packets: None,

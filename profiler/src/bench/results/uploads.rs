@@ -63,7 +63,7 @@ fn sent_anywhere(process: &Process) -> bool {
 mod tests {
     use super::*;
     use analysis::timeline::sample::timeline;
-    use capture::{LEFT_OUT, Record, families::SCHEDULING, testing::sample::*};
+    use capture::{Record, families::SCHEDULING, testing::sample::*};
 
     /// A socket that sends datagrams to anyone.
     fn unconnected() -> Record {
@@ -78,11 +78,11 @@ mod tests {
     fn check(more: Vec<Record>, expected: &[(&str, &str, u64)]) {
         let nodes = [NodeRecord {
             label: "seeder-1".to_owned(),
-            role: "seeder".to_owned(),
+            role: capture::Role::Seeder,
             address: "10.77.0.9".parse().expect("an address"),
             program: String::new(),
         }];
-        let mut records = vec![start(), label(LEECHER, "leecher"), family(SCHEDULING, None)];
+        let mut records = vec![start(), label(LEECHER, capture::Role::Leecher), family(SCHEDULING, None)];
         records.push(socket(LEECHER, 77, Some("10.77.0.9:1"), false));
         records.extend(more);
         records.push(end());
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn who_got_datagrams_is_not_known_from_counters_alone() {
-        let counters = || family(SCHEDULING, Some(LEFT_OUT));
+        let counters = || Record::Family(capture::Family::left_out(SCHEDULING));
         let over_tcp = [("leecher-1", "seeder-1", 3_300)];
         check(vec![], &over_tcp);
         check(vec![unconnected()], &over_tcp);

@@ -105,7 +105,7 @@ pub fn run(
 fn record_of(system: System, node: &NodeProcess) -> NodeRecord {
     NodeRecord {
         label: node.label.clone(),
-        role: node.role.to_string(),
+        role: node.role,
         address: node.address,
         program: format!("{system} {}", node.version),
     }

@@ -49,7 +49,7 @@ pub fn register(recording: &Recording, system: System, node: &NodeProcess) -> Re
     recording.push(Record::Label(Label {
         process,
         label: node.label.clone(),
-        role: node.role.to_string(),
+        role: node.role,
         program: Some(format!("{system} {}", node.version)),
     }))
 }

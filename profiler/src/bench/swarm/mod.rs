@@ -19,7 +19,7 @@ use rustix::process::{Signal, geteuid};
 use super::dataset::{self, Dataset, received_file};
 use super::drivers::Meeting;
 use super::hosts::{self, Host};
-use super::observer::{NodeProcess, Observer, Role};
+use super::observer::{NodeProcess, Observer};
 use super::wait::Interrupted;
 use super::{drivers, wait};
 use crate::bench::follow::task::{Job, Outcome};
@@ -33,6 +33,7 @@ use crate::bench::{
     dataset::{checksum, payload},
     follow::transfer,
 };
+use capture::Role;
 use scratch::Run;
 use tap::{Packets, Tap};
 

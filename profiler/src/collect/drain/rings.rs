@@ -25,7 +25,7 @@ use crate::{
         maps::{MappedArray, Plain},
     },
 };
-use capture::{Losses, Record, UNDECODABLE, Writer, events};
+use capture::{Losses, Record, UNDECODABLE, Watermark, Writer, events};
 
 /// Records are at most some 100,000 a second: the ring buffers hold several such intervals.
 pub const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
@@ -85,7 +85,7 @@ impl Rings {
         if any && all {
             // A probe reads the clock before it reserves: what is older than a whole interval has been reserved.
             let at_ns = began_ns.saturating_sub(DRAIN_INTERVAL.as_nanos() as u64);
-            out.push(&Record::Watermark { at_ns })?;
+            out.push(&Record::Watermark(Watermark { at_ns }))?;
         }
         Ok(())
     }

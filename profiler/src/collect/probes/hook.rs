@@ -17,7 +17,7 @@ use crate::collect::probes::{
     btf,
     families::{AttachPoint, Program, second},
 };
-use capture::INSTEAD_OF;
+use capture::Hook;
 
 /// No multiple of the kernel's tick, so that the two do not stay in step.
 const SAMPLE_INTERVAL_NS: u64 = 1_999_993;
@@ -35,11 +35,11 @@ pub fn attach(
     ebpf: &mut Ebpf,
     program: &Program,
     known: &Known,
-    hooks: &mut Vec<String>,
+    hooks: &mut Vec<Hook>,
     reasons: &mut Vec<String>,
 ) {
     let error = match attach_program(ebpf, program, &[], known) {
-        Ok(hook) => return hooks.push(hook),
+        Ok(name) => return hooks.push(Hook::new(name)),
         Err(error) => error,
     };
     let second = second::instead_of(program.name);
@@ -47,7 +47,7 @@ pub fn attach(
     let mut failed = Vec::new();
     for choice in second {
         match attach_program(ebpf, &choice.program, choice.fields, known) {
-            Ok(hook) => hooks.push(format!("{hook}{INSTEAD_OF}{first}")),
+            Ok(name) => hooks.push(Hook { name, instead_of: Some(first.to_owned()) }),
             Err(error) => failed.push(format!("{}: {error:#}", choice.program.name)),
         }
     }

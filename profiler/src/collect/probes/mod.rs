@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result, bail};
 use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::Program};
 
 use self::hook::Known;
-use capture::EMPTY_PROGRAM;
+use capture::{EMPTY_PROGRAM, Hook};
 use families::{
     FAMILIES, Family,
     details::{self, DETAILS},
@@ -117,11 +117,9 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         if !settings.probes.have(detail.is_counter) {
             return capture::Family::left_out(detail.name);
         }
-        let found = details::find(detail, &known.types, &known.missing);
-        capture::Family {
-            name: detail.name.to_owned(),
-            hooks: found.iter().cloned().collect(),
-            missing: found.err(),
+        match details::find(detail, &known.types, &known.missing) {
+            Ok(found) => capture::Family::attached(detail.name, vec![Hook::new(found)], None),
+            Err(why) => capture::Family::attached(detail.name, Vec::new(), Some(why)),
         }
     }));
     // Not attached: see `cost.rs`. Without it the report says that nothing is known of the statistics' own time.
@@ -150,7 +148,7 @@ fn attach_family(ebpf: &mut Ebpf, family: &Family, known: &Known) -> Result<capt
         bail!("the probes that nothing works without cannot be attached: {}", reasons.join("; "));
     }
     let missing = (!reasons.is_empty()).then(|| reasons.join("; "));
-    Ok(capture::Family { name: family.name.to_owned(), hooks, missing })
+    Ok(capture::Family::attached(family.name, hooks, missing))
 }
 
 /// Asks the kernel, with a map of one element, whether this process may use BPF at all.

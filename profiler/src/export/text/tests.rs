@@ -1,7 +1,7 @@
 use crate::export::text;
 use analysis::report;
 use analysis::timeline::sample::timeline;
-use capture::{Family, Record, testing::sample::*};
+use capture::{Family, Hook, Record, testing::sample::*};
 
 fn render(records: Vec<Record>) -> String {
     text::render(&report::build(&timeline(records)))
@@ -35,8 +35,7 @@ fn a_process_that_did_nothing_has_no_row() {
 #[test]
 fn a_hook_that_stands_in_for_another_is_named() {
     let mut records = records();
-    let hook = "fexit/inet_sendmsg instead of sock_send_length".to_owned();
-    records
-        .insert(8, Record::Family(Family { name: "sockets".to_owned(), hooks: vec![hook], missing: None }));
+    let hook = Hook { instead_of: Some("sock_send_length".to_owned()), ..Hook::new("fexit/inet_sendmsg") };
+    records.insert(8, Record::Family(Family::attached("sockets", vec![hook], None)));
     assert!(render(records).contains("second choices  fexit/inet_sendmsg instead of sock_send_length"));
 }

@@ -10,7 +10,7 @@ use crate::{
     milestones::{Finish, Found, out_of_order},
     timeline::{LATE, Process, ThreadTime, TimedTransfer, Timeline, Windows},
 };
-use capture::{Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE};
+use capture::{Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE, UNKNOWN_KIND};
 
 mod cross_checks;
 
@@ -75,13 +75,17 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
     let cross_checks = cross_checks::compare(timeline);
     reasons.extend(cross_checks::reasons(&cross_checks));
     let left_out = timeline.families.values().filter(|family| family.is_left_out());
-    let missing =
-        timeline.families.values().filter(|family| family.missing.is_some() && !family.is_left_out());
+    let missing = timeline.families.values().filter(|family| family.missing().is_some());
     Trust {
         verdict: if reasons.is_empty() { Verdict::Complete } else { Verdict::Degraded },
         reasons,
         events_lost: timeline.losses.clone(),
-        probes_second_choice: timeline.families.values().flat_map(Family::second_choices).cloned().collect(),
+        probes_second_choice: timeline
+            .families
+            .values()
+            .flat_map(Family::second_choices)
+            .map(ToString::to_string)
+            .collect(),
         probes_missing: missing.map(|family| family.name.clone()).collect(),
         probes_left_out: left_out.map(|family| family.name.clone()).collect(),
         cross_checks,
@@ -181,14 +185,18 @@ fn meaning(class: &str) -> &str {
         None if class == UNDECODABLE => {
             "records of a ring buffer could not be read: the probes and the daemon are of different versions, or a probe did not end"
         }
+        None if class == UNKNOWN_KIND => {
+            "records of kinds that this version does not know were skipped: a newer profiler recorded them, and its own report has them"
+        }
         None => "this version does not know what follows from it",
     }
 }
 
 fn missing(timeline: &Timeline) -> Vec<String> {
-    let missing = timeline.families.values().filter(|family| !family.is_left_out());
-    missing
-        .filter_map(|family| Some((&family.name, family.missing.as_ref()?)))
+    timeline
+        .families
+        .values()
+        .filter_map(|family| Some((&family.name, family.missing()?)))
         .map(|(name, why)| {
             format!("probe family {name} is missing, in whole or in part, and so is what it counts: {why}")
         })

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use crate::report::{self, Verdict};
 use capture::{
-    LEFT_OUT, Losses, MilestoneName, Record, ThreadState, Waits, families::SCHEDULING, testing::sample::*,
+    Family, Losses, MilestoneName, Record, ThreadState, Waits, families::SCHEDULING, testing::sample::*,
 };
 
 /// `expected` are parts of the reasons, in their order.
@@ -33,7 +33,7 @@ fn without(unwanted: impl Fn(&Record) -> bool) -> Vec<Record> {
 
 #[test]
 fn what_nobody_asked_for_is_left_out_and_no_doubt() {
-    let records = with([family(SCHEDULING, Some(LEFT_OUT))]);
+    let records = with([Record::Family(Family::left_out(SCHEDULING))]);
     check("counters alone", records.clone(), &[]);
     let trust = report::build(&timeline(records)).trust;
     assert_eq!((trust.probes_left_out, trust.probes_missing), (vec![SCHEDULING.to_owned()], vec![]));
@@ -49,7 +49,7 @@ fn every_doubt_is_a_reason() {
     );
     check(
         "cut before the totals of a process",
-        vec![start(), label(LEECHER, "leecher")],
+        vec![start(), label(LEECHER, capture::Role::Leecher)],
         &["cut short", "without totals in the capture, and so not in the report: 1"],
     );
     check("a loss", with([losses(3)]), &["3 × ring_full: a record found the ring buffer full"]);
