@@ -122,7 +122,7 @@ fn what_is_no_capture_is_refused_with_a_way_out() {
     check_refused("nothing", b"", "is no capture");
     check_refused("half a head", b"XFERPROF\x01", "is no capture");
     check_refused("text", b"not a capture, but some text", "`profiler record -o FILE` makes one");
-    check_refused("a newer version", &newer, "format 7; this profiler reads format 4");
+    check_refused("a newer version", &newer, "format 7; this profiler reads formats 4 and 5");
     let huge = [&packed(&sample(), 3)[..12], &[0xff; 12]].concat();
     // So many records that packing makes them smaller.
     let many = vec![sample(); 20].concat();

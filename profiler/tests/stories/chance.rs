@@ -134,7 +134,7 @@ fn anything(seed: u64) -> Observed {
     }
     let threads = threads::order(&lives, spans);
     let traffic = traffic::index(&threads, records);
-    Observed { threads, traffic, lossy: Vec::new() }
+    Observed { host: capture::HostId::default(), threads, traffic, lossy: Vec::new() }
 }
 
 fn any_span(chance: &mut Chance, process: impl Fn(u32) -> ProcessSerial) -> Span {

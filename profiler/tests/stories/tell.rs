@@ -23,7 +23,7 @@ use analysis::{
     timeline::Lossy,
 };
 use capture::{
-    Direction, ProcessSerial, Progress, Protocol, SocketEnds,
+    Direction, HostId, ProcessSerial, Progress, Protocol, SocketEnds,
     span::{Doing, Futex, Softirq, Span, TaskKind, Wake},
     traffic::{Arrival, Direction as Moved, HeldBy, SendQueue},
 };
@@ -108,7 +108,12 @@ impl Story {
     ) {
         let ends =
             SocketEnds { protocol, local, peer, netns, established_ns: None, retransmits: 0, closed: None };
-        self.traffic.sockets.push(Socket { cookie, ends, first_ns: 0, last_ns: u64::MAX });
+        self.traffic.sockets.push(Socket {
+            cookie: HostId::default().of(cookie),
+            ends,
+            first_ns: 0,
+            last_ns: u64::MAX,
+        });
     }
 
     pub fn arrives(&mut self, cookie: u64, at_ms: u64, bytes: u32) {
@@ -134,7 +139,7 @@ impl Story {
         let mut records = self.traffic.clone();
         records.progress.extend(self.moved.iter().flat_map(|(&process, moved)| cumulative(process, moved)));
         let traffic = traffic::index(&threads, records);
-        Observed { threads, traffic, lossy: self.lossy.clone() }
+        Observed { host: HostId::default(), threads, traffic, lossy: self.lossy.clone() }
     }
 
     pub fn download(&self, process: u64, from_ms: u64, to_ms: u64) -> Budget {

@@ -10,11 +10,11 @@ use std::{
 };
 
 use crate::attribution::observed::payload::Socket;
-use capture::Protocol;
+use capture::{OnHost, Protocol};
 
 /// Cookies of the two ends, both ways.
 #[derive(Debug, Default)]
-pub struct Pairs(HashMap<u64, u64>);
+pub struct Pairs(HashMap<OnHost<u64>, OnHost<u64>>);
 
 pub fn pair(sockets: &[Socket]) -> Pairs {
     let mut by_ends: BTreeMap<Ends, Vec<&Socket>> = BTreeMap::new();
@@ -33,7 +33,7 @@ pub fn pair(sockets: &[Socket]) -> Pairs {
 }
 
 impl Pairs {
-    pub fn peer(&self, cookie: u64) -> Option<u64> {
+    pub fn peer(&self, cookie: OnHost<u64>) -> Option<OnHost<u64>> {
         self.0.get(&cookie).copied()
     }
 }
@@ -50,7 +50,7 @@ fn only_match<'s>(socket: &Socket, candidates: &[&'s Socket]) -> Option<&'s Sock
     let alive = |other: &&Socket| {
         other.cookie != socket.cookie && other.first_ns <= socket.last_ns && socket.first_ns <= other.last_ns
     };
-    let near = |other: &&Socket| other.ends.netns == socket.ends.netns;
+    let near = |other: &&Socket| other.netns() == socket.netns();
     let candidates: Vec<&Socket> = candidates.iter().copied().filter(alive).collect();
     let nearby: Vec<&Socket> = candidates.iter().copied().filter(near).collect();
     let eligible = if nearby.is_empty() && !is_loopback(socket) { candidates } else { nearby };
@@ -70,7 +70,11 @@ fn is_loopback(socket: &Socket) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use capture::SocketEnds;
+    use capture::{HostId, SocketEnds, testing::sample};
+
+    fn here(cookie: u64) -> OnHost<u64> {
+        HostId::default().of(cookie)
+    }
 
     fn socket(cookie: u64, netns: u32, local: &str, peer: &str) -> Socket {
         let [local, peer] = [local, peer].map(|address| address.parse().unwrap());
@@ -83,14 +87,14 @@ mod tests {
             retransmits: 0,
             closed: None,
         };
-        Socket { cookie, ends, first_ns: 0, last_ns: 100 }
+        Socket { cookie: here(cookie), ends, first_ns: 0, last_ns: 100 }
     }
 
     #[track_caller]
     fn check(sockets: &[Socket], expected: Option<u64>) {
         let pairs = pair(sockets);
-        assert_eq!(pairs.peer(1), expected);
-        assert_eq!(expected.and_then(|other| pairs.peer(other)), expected.map(|_| 1));
+        assert_eq!(pairs.peer(here(1)), expected.map(here));
+        assert_eq!(expected.and_then(|other| pairs.peer(here(other))), expected.map(|_| here(1)));
     }
 
     const A: &str = "10.0.0.1:1000";
@@ -117,6 +121,18 @@ mod tests {
         check(&[socket(1, 7, A, B), socket(2, 8, B, A), socket(3, 9, B, A)], None);
         // Each of two clients would take the one server: neither gets it.
         check(&[socket(1, 7, A, B), socket(2, 8, A, B), socket(3, 9, B, A)], None);
+    }
+
+    /// Numbers of namespaces and cookies are used again on another host.
+    #[test]
+    fn the_same_namespace_on_another_host_is_another_one() {
+        let capture::Record::Start(mut start) = sample::start() else { panic!("a start") };
+        start.boot_id = "5f".to_owned();
+        let there = |socket: Socket| Socket { cookie: start.host().of(socket.cookie.id), ..socket };
+        let [a, b] = ["127.0.0.1:1000", "127.0.0.1:2000"];
+        check(&[socket(1, 7, a, b), there(socket(2, 7, b, a))], None);
+        let apart = [socket(1, 7, A, B), there(socket(1, 7, B, A))];
+        assert_eq!(pair(&apart).peer(here(1)), Some(start.host().of(1)));
     }
 
     #[test]

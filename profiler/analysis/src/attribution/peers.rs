@@ -112,7 +112,10 @@ fn carrier<'t>(
 ) -> Option<&'t Sent> {
     let traffic = &evidence.observed.traffic;
     match byte {
-        Some(byte) => traffic.carrier(evidence.pairs.peer(receive.cookie)?, byte, receive.at_ns),
+        Some(byte) => {
+            let sender = evidence.pairs.peer(evidence.observed.host.of(receive.cookie))?;
+            traffic.carrier(sender.id, byte, receive.at_ns)
+        }
         None => traffic.last_datagram(receive.cookie, arrived_ns),
     }
 }

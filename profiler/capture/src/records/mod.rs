@@ -9,6 +9,7 @@ pub mod cross_check;
 mod disk;
 mod family;
 mod host;
+mod identity;
 mod loss;
 mod process;
 mod socket;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use disk::{CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation};
 pub use family::{Family, FamilyState, Hook};
 pub use host::{Clock, Daemon, Disk, End, Environment, Filesystem, Kind, Layout, Run, Start};
+pub use identity::{HostId, OnHost};
 pub use loss::{
     EMPTY_PROGRAM, Losses, PROBE_REENTRY, ProbeDispatch, ProbeWindow, ProgramRuns, STACK_TRUNCATED,
     UNDECODABLE, UNKNOWN_KIND,

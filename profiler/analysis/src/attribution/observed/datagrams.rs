@@ -35,7 +35,7 @@ pub struct Datagrams {
 
 pub fn file<'s>(sockets: &[Socket], sends: impl Iterator<Item = &'s Sent>) -> Datagrams {
     let netns_of: HashMap<u64, u32> =
-        sockets.iter().map(|socket| (socket.cookie, socket.ends.netns)).collect();
+        sockets.iter().map(|socket| (socket.cookie.id, socket.ends.netns)).collect();
     let mut by_destination: BTreeMap<Destination, Vec<Sent>> = BTreeMap::new();
     for sent in sends {
         if let Some(address) = sent.payload.destination {
@@ -89,7 +89,7 @@ fn owners(sockets: &[Socket], used: &[Destination]) -> HashMap<u64, Vec<Destinat
     for &to in used {
         let takers: Vec<&&Socket> = udp.iter().filter(|socket| takes(socket, &to)).collect();
         match takers[..] {
-            [only] => owned.entry(only.cookie).or_default().push(to),
+            [only] => owned.entry(only.cookie.id).or_default().push(to),
             [] if to.netns.is_none() => left_over.entry(to.address.port()).or_default().push(to),
             _ => {}
         }
@@ -97,9 +97,9 @@ fn owners(sockets: &[Socket], used: &[Destination]) -> HashMap<u64, Vec<Destinat
     for (port, destinations) in left_over {
         let lacks = |socket: &&&Socket| {
             let local = plain(socket.ends.local);
-            local.ip().is_unspecified() && local.port() == port && !owned.contains_key(&socket.cookie)
+            local.ip().is_unspecified() && local.port() == port && !owned.contains_key(&socket.cookie.id)
         };
-        let lacking: Vec<u64> = udp.iter().filter(lacks).map(|socket| socket.cookie).collect();
+        let lacking: Vec<u64> = udp.iter().filter(lacks).map(|socket| socket.cookie.id).collect();
         if let ([cookie], [_]) = (&lacking[..], &destinations[..]) {
             owned.insert(*cookie, destinations);
         }

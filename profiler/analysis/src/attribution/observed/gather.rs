@@ -38,7 +38,7 @@ pub fn gather(timeline: &Timeline) -> Observed {
         sockets: sockets(timeline),
     };
     let traffic = traffic::index(&threads, records);
-    Observed { threads, traffic, lossy: timeline.lossy.clone() }
+    Observed { host: timeline.start.host(), threads, traffic, lossy: timeline.lossy.clone() }
 }
 
 fn life(timeline: &Timeline, totals: &ThreadTotals) -> Life {
@@ -75,6 +75,7 @@ fn unfinished(totals: &ThreadTotals) -> Option<Span> {
 
 /// Of sockets that several processes use, one entry: the first's.
 fn sockets(timeline: &Timeline) -> Vec<Socket> {
+    let host = timeline.start.host();
     let mut known = HashSet::new();
     let totals = timeline.processes.values().flat_map(|process| process.sockets.values());
     totals
@@ -82,7 +83,12 @@ fn sockets(timeline: &Timeline) -> Vec<Socket> {
             let ends = totals.ends.clone()?;
             let last_ns = ends.closed.map_or(totals.last_ns, |closed| closed.at_ns.max(totals.last_ns));
             let first_ns = ends.established_ns.map_or(totals.first_ns, |at_ns| at_ns.min(totals.first_ns));
-            known.insert(totals.cookie).then_some(Socket { cookie: totals.cookie, ends, first_ns, last_ns })
+            known.insert(totals.cookie).then_some(Socket {
+                cookie: host.of(totals.cookie),
+                ends,
+                first_ns,
+                last_ns,
+            })
         })
         .collect()
 }

@@ -8,6 +8,8 @@ pub mod sequences;
 pub mod threads;
 pub mod traffic;
 
+use capture::HostId;
+
 use crate::timeline::Lossy;
 use threads::Threads;
 use traffic::Traffic;
@@ -15,6 +17,7 @@ use traffic::Traffic;
 /// Everything that attribution may look at.
 #[derive(Debug)]
 pub struct Observed {
+    pub host: HostId,
     pub threads: Threads,
     pub traffic: Traffic,
     /// In order of time, disjoint.

@@ -1,21 +1,25 @@
 //! The traffic records of a capture, and what goes with them.
 
-use serde::{Deserialize, Serialize};
-
 use crate::attribution::observed::threads::ThreadIndex;
 use capture::{
-    Progress, SocketEnds,
+    OnHost, Progress, SocketEnds,
     traffic::{Arrival, Payload, SendQueue},
 };
 
 /// A socket of a target and its ends.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Socket {
-    pub cookie: u64,
+    pub cookie: OnHost<u64>,
     pub ends: SocketEnds,
     /// First and last sign of life.
     pub first_ns: u64,
     pub last_ns: u64,
+}
+
+impl Socket {
+    pub fn netns(&self) -> OnHost<u32> {
+        self.cookie.host.of(self.ends.netns)
+    }
 }
 
 /// All traffic records of a capture, in any order.
