@@ -74,9 +74,9 @@ fn fail_kill_and_resume() -> bool {
         assert!(!bench.run(size).join("run.capture").exists());
         let transfer = &record["measures"]["transfers"][0];
         assert!(transfer["kernel"]["p100_s"].as_f64().unwrap() > 0.0);
-        let served = &record["measures"]["served"];
-        let payload = served.as_array().unwrap().iter().find(|pair| pair["from"] == "seeder-1").unwrap();
-        assert!(payload["bytes"].as_u64().unwrap() > 7 << 20, "{served}");
+        let uploads = &record["measures"]["uploads"];
+        let payload = uploads.as_array().unwrap().iter().find(|pair| pair["from"] == "seeder-1").unwrap();
+        assert!(payload["bytes"].as_u64().unwrap() > 7 << 20, "{uploads}");
     }
     check_summary(&bench);
     true
