@@ -3,8 +3,10 @@
 mod command;
 mod guest;
 mod overhead;
+mod pure;
 mod run;
 mod setup;
+mod steps;
 mod test;
 mod workspace;
 

@@ -9,14 +9,15 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    command, guest,
+    command, guest, pure,
     setup::{self, Tell},
+    steps::step,
     workspace,
 };
 
 /// The integration tests that load the real probes: against the test itself, and against programs whose bottleneck is
-/// known.
-const PRIVILEGED: [&str; 2] = ["kernel", "setups"];
+/// known; with the part of CI's budget that each takes.
+const PRIVILEGED: [(&str, &str); 2] = [("kernel", "kernel"), ("set-ups", "setups")];
 /// How cargo starts the tests of this target.
 const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 
@@ -41,12 +42,18 @@ pub fn test(args: &Args) -> Result<()> {
     }
     let targets = workspace::integration_tests(&workspace::metadata()?);
     // First everything is compiled, so that both cores have work until the last link.
-    command::run(cargo_test().args(["--workspace", "--no-run"]))?;
-    command::run(cargo_test().args(anywhere(&targets)))?;
-    command::run(cargo_test().args(["--workspace", "--doc"]))?;
-    let privileged = PRIVILEGED.into_iter().filter(|name| targets.iter().any(|target| target == name));
-    privileged.map(privileged_test).try_for_each(|mut test| command::run(&mut test))?;
-    guest::test(&guest::VERSIONS)
+    step("build", "compile the tests", || command::run(cargo_test().args(["--workspace", "--no-run"])))?;
+    step("checks", "tests that need no privileges", || command::run(cargo_test().args(anywhere(&targets))))?;
+    step("checks", "capture and analysis as an ordinary user", pure::test)?;
+    step("checks", "examples of documentation", || {
+        command::run(cargo_test().args(["--workspace", "--doc"]))
+    })?;
+    for (part, target) in
+        PRIVILEGED.into_iter().filter(|(_, name)| targets.iter().any(|target| target == name))
+    {
+        step(part, &format!("{target} tests"), || command::run(&mut privileged_test(target)))?;
+    }
+    step("guests", "kernel tests under other kernels", || guest::test(&guest::VERSIONS))
 }
 
 /// Each version once.
@@ -63,7 +70,7 @@ fn cargo_test() -> Command {
 
 /// The tests that need no privileges. cargo can name test targets but not leave one out.
 fn anywhere(targets: &[String]) -> Vec<String> {
-    let named = targets.iter().filter(|target| !PRIVILEGED.contains(&target.as_str()));
+    let named = targets.iter().filter(|target| !PRIVILEGED.iter().any(|(_, name)| name == target));
     let named = named.flat_map(|target| ["--test".into(), target.clone()]);
     ["--workspace", "--lib", "--bins"].map(String::from).into_iter().chain(named).collect()
 }

@@ -33,7 +33,7 @@ const LEFT_OUT_MODULES: [(&str, &str); 16] = [
     ("storms", "needs perl, and thousands of processes and threads"),
     ("threads", "not tried here: two thousand threads for an id, and more threads than there are places"),
     ("traffic::arrival", "asks for times that emulation stretches"),
-    ("traffic::holding", "asks for shares of time"),
+    ("traffic::send_queue", "asks for shares of time"),
     ("verify", "not tried here: transfers of 12 MB beside a packet capture"),
     ("cross_checks", "not tried here: compares times on the CPU"),
     ("xfs", "needs mkfs.xfs and loop devices"),
