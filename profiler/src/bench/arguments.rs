@@ -10,7 +10,6 @@ use crate::{
         swarm::Options,
     },
     collect::probes::families::ProbeSet,
-    export::Format,
 };
 
 /// Run a matrix of real transfers between real clients on this host, profile them, and print the report
@@ -79,8 +78,8 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", default_value_os_t = Options::default().scratch)]
     pub scratch: PathBuf,
     /// How the report is printed
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub format: Output,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -102,4 +101,11 @@ impl Keep {
             Self::None => false,
         }
     }
+}
+
+/// How the results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
 }

@@ -11,11 +11,10 @@ use anyhow::Result;
 use super::signals;
 use crate::{
     bench::{
-        arguments::Arguments,
+        arguments::{Arguments, Output},
         run::{self, Finished},
     },
     display::tell,
-    export::Format,
 };
 
 pub fn run(args: &Arguments) -> Result<ExitCode> {
@@ -31,13 +30,13 @@ pub fn run(args: &Arguments) -> Result<ExitCode> {
 }
 
 /// The report of the only run, or the summary of all.
-fn print_results(finished: &Finished, format: Format) -> Result<()> {
+fn print_results(finished: &Finished, format: Output) -> Result<()> {
     let mut out = io::stdout();
     match (&finished.only_run, format) {
-        (Some(folder), Format::Text) => out.write_all(&fs::read(folder.join("report.txt"))?)?,
-        (Some(folder), Format::Json) => out.write_all(&fs::read(folder.join("report.json"))?)?,
-        (None, Format::Text) => out.write_all(finished.report.as_bytes())?,
-        (None, Format::Json) => {
+        (Some(folder), Output::Text) => out.write_all(&fs::read(folder.join("report.txt"))?)?,
+        (Some(folder), Output::Json) => out.write_all(&fs::read(folder.join("report.json"))?)?,
+        (None, Output::Text) => out.write_all(finished.report.as_bytes())?,
+        (None, Output::Json) => {
             serde_json::to_writer_pretty(&mut out, &finished.summaries)?;
             writeln!(out)?;
         }

@@ -26,7 +26,7 @@ use crate::{
         },
     },
     display::{Display, tell},
-    export::Format,
+    export::{self, Format},
     values,
 };
 
@@ -75,8 +75,8 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = ProbeSet::All)]
     pub probes: ProbeSet,
     /// How the report is printed
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_parser = export::parser(), default_value = export::default())]
+    pub format: &'static dyn Format,
     /// Command to run and profile
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 
-use crate::export::{self, Format};
+use crate::export::{self, Format, Source};
 
 /// Print the report of captures; needs no root
 #[derive(Args)]
@@ -19,8 +19,8 @@ use crate::export::{self, Format};
 pub struct Arguments {
     #[arg(required = true, value_name = "CAPTURE")]
     pub captures: Vec<PathBuf>,
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_parser = export::parser(), default_value = export::default())]
+    pub format: &'static dyn Format,
 }
 
 pub fn run(args: &Arguments) -> Result<ExitCode> {
@@ -29,7 +29,9 @@ pub fn run(args: &Arguments) -> Result<ExitCode> {
 }
 
 /// Prints the report of a capture.
-pub fn print(capture: &Path, format: Format) -> Result<()> {
+pub fn print(capture: &Path, format: &dyn Format) -> Result<()> {
     let report = analysis::report::of_capture(capture)?;
-    Ok(io::stdout().write_all(export::render(&report, format).as_bytes())?)
+    let mut out = Vec::new();
+    format.write(Source { capture, report: &report }, &mut out)?;
+    Ok(io::stdout().write_all(&out)?)
 }

@@ -1,21 +1,45 @@
-//! Output formats. They show a report, and compute nothing.
+//! Output formats: a file each, and a line in [`FORMATS`]. They show a report, and compute nothing.
 
 pub mod json;
 pub mod text;
 
-use analysis::report::Report;
-use clap::ValueEnum;
+use std::{io::Write, path::Path};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    Text,
-    Json,
+use analysis::report::Report;
+use anyhow::Result;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+/// A way to show a report.
+pub trait Format: Send + Sync {
+    /// As it is typed.
+    fn name(&self) -> &'static str;
+
+    /// What names of its files end with.
+    fn extension(&self) -> &'static str;
+
+    fn write(&self, source: Source, out: &mut dyn Write) -> Result<()>;
 }
 
-/// The report in a format.
-pub fn render(report: &Report, format: Format) -> String {
-    match format {
-        Format::Text => text::render(report),
-        Format::Json => json::render(report),
-    }
+/// What is shown: a report, and the capture that it is of, for formats that show its records.
+#[derive(Clone, Copy)]
+pub struct Source<'s> {
+    pub capture: &'s Path,
+    pub report: &'s Report,
+}
+
+/// Every format, the default first.
+pub static FORMATS: [&dyn Format; 2] = [&text::Text, &json::Json];
+
+/// Those that a benchmark leaves beside each capture, which may not be kept.
+pub static BESIDE_CAPTURES: [&dyn Format; 2] = [&text::Text, &json::Json];
+
+/// A format by its name, for arguments.
+pub fn parser() -> impl TypedValueParser<Value = &'static dyn Format> {
+    PossibleValuesParser::new(FORMATS.map(|format| format.name()))
+        .map(|typed| FORMATS.into_iter().find(|format| format.name() == typed).expect("one of them"))
+}
+
+/// The default's name.
+pub fn default() -> &'static str {
+    FORMATS[0].name()
 }

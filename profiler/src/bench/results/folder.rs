@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::bench::plan::Cell;
+use crate::export::{self, Source};
 use capture::whole::{self, UNFINISHED};
 
 use super::{Manifest, RunRecord, manifest};
@@ -114,6 +115,15 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
             serde_json::from_slice(&read.with_context(context)?).with_context(context)
         }
     }
+}
+
+/// Writes a report in every format that stays beside its capture; `stem` is what the files are called but for their endings.
+pub fn write_reports(stem: &Path, source: Source) -> Result<()> {
+    export::BESIDE_CAPTURES.iter().try_for_each(|format| {
+        let mut bytes = Vec::new();
+        format.write(source, &mut bytes)?;
+        write(&stem.with_extension(format.extension()), &bytes)
+    })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::{
         wait::Interrupted,
     },
     display::Display,
-    export::{self, Format},
+    export::Source,
 };
 use analysis::{report, timeline::Timeline};
 
@@ -110,8 +110,7 @@ pub fn run(
 fn report_on(folder: &Path, capture: &Path, nodes: &[NodeRecord]) -> Result<Measures> {
     let timeline = Timeline::from_capture(&mut capture::read(capture)?)?;
     let report = report::build(&timeline);
-    folder::write(&folder.join("report.txt"), export::render(&report, Format::Text).as_bytes())?;
-    folder::write(&folder.join("report.json"), export::render(&report, Format::Json).as_bytes())?;
+    folder::write_reports(&folder.join("report"), Source { capture, report: &report })?;
     let measures = measures::of(&report, &timeline, nodes);
     let upload = folder.join(upload::CAPTURE);
     Ok(if upload.exists() { measures.with_upload(&report::of_capture(&upload)?) } else { measures })

@@ -18,7 +18,7 @@ use crate::{
         recording,
     },
     display::Display,
-    export::{self, Format},
+    export::Source,
 };
 use analysis::report;
 
@@ -53,8 +53,7 @@ pub fn offer(
     }
     transfer.with_context(|| format!("what was recorded of the upload is in {}", capture.display()))?;
     let report = report::of_capture(&capture)?;
-    folder::write(&capture.with_extension("txt"), export::render(&report, Format::Text).as_bytes())?;
-    folder::write(&capture.with_extension("json"), export::render(&report, Format::Json).as_bytes())?;
+    folder::write_reports(&capture, Source { capture: &capture, report: &report })?;
     swarm.offer(&mut Rehearsal(display), stop)
 }
 

@@ -5,8 +5,29 @@ pub(crate) mod cells;
 mod cross_checks;
 mod tables;
 
+use std::io::Write;
+
+use anyhow::Result;
+
+use super::{Format, Source};
 use analysis::report::{About, Agreement, Overhead, Report, Trust, Verdict};
 use cells::{both, clean, exact, lines, or_dash, plain, rate};
+
+pub struct Text;
+
+impl Format for Text {
+    fn name(&self) -> &'static str {
+        "text"
+    }
+
+    fn extension(&self) -> &'static str {
+        "txt"
+    }
+
+    fn write(&self, source: Source, out: &mut dyn Write) -> Result<()> {
+        Ok(out.write_all(render(source.report).as_bytes())?)
+    }
+}
 
 /// Lines of at most 110 columns, without colours.
 pub fn render(report: &Report) -> String {
