@@ -13,6 +13,13 @@ pub fn offset(field: Field) -> usize {
     unsafe { (&raw const OFFSETS).cast::<u32>().add(field as usize).read_volatile() as usize }
 }
 
+/// Whether the kernel has a field. Only programs that ask first may read one that it lacks; the kernel's verifier knows the
+/// answer, and leaves out what does not apply.
+#[inline(always)]
+pub fn has(field: Field) -> bool {
+    offset(field) != MISSING as usize
+}
+
 /// Loads a field through a pointer whose type the verifier knows: a tracepoint's argument, or a pointer that
 /// was loaded from one. The load faults safely, and gives 0, where the pointer is stale.
 #[inline(always)]

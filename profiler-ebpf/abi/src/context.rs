@@ -81,3 +81,66 @@ pub enum Wait {
 
 /// Number of [`Wait`]s.
 pub const WAITS: usize = 8;
+
+/// `io_uring_enter` on x86-64: it sets `in_iowait` for sockets too (6.1.39).
+pub const IO_URING_ENTER: u32 = 426;
+
+impl Wait {
+    /// What a wait was for, by what is seen of its end: the judgement that the probes add up time by, for the states of
+    /// threads, and that the path of a transfer begins with.
+    ///
+    /// Inside direct reclaim a thread waits for memory, whatever woke it: reclaim's own I/O is not the thread's. Else
+    /// the innermost context of the wake-up decides; a timer counts as the disk's where the sleeper waited for I/O, as in
+    /// `balance_dirty_pages`. `None` in task context: it is what the waker stands for.
+    #[inline(always)]
+    pub fn judge(reclaims: bool, context: u8, waits_for_io: impl FnOnce() -> bool) -> Option<Self> {
+        if reclaims {
+            return Some(Self::Memory);
+        }
+        Some(match context {
+            SOFTIRQ_BLOCK => Self::Disk,
+            context if context & DISK != 0 => Self::Disk,
+            SOFTIRQ_NET_RX | SOFTIRQ_NET_TX => Self::Network,
+            HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER => {
+                if waits_for_io() {
+                    Self::Disk
+                } else {
+                    Self::Timer
+                }
+            }
+            TASK => return None,
+            _ => Self::Other,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(context: u8, expected: impl Into<Option<Wait>>) {
+        let expected = expected.into();
+        let judged = |io| Wait::judge(false, context, || io);
+        assert_eq!(judged(false), expected);
+        let with_io = if expected == Some(Wait::Timer) { Some(Wait::Disk) } else { expected };
+        assert_eq!(judged(true), with_io, "the sleeper waits for I/O");
+        assert_eq!(Wait::judge(true, context, || unreachable!("not asked")), Some(Wait::Memory));
+    }
+
+    #[test]
+    fn the_context_of_the_wake_up_decides_and_io_only_of_a_timer() {
+        check(SOFTIRQ_NET_RX, Wait::Network);
+        check(SOFTIRQ_NET_TX, Wait::Network);
+        check(SOFTIRQ_BLOCK, Wait::Disk);
+        check(SOFTIRQ_BLOCK | DISK, Wait::Disk);
+        check(HARDIRQ | DISK, Wait::Disk);
+        check(HARDIRQ, Wait::Other);
+        check(SOFTIRQ_TIMER, Wait::Timer);
+        check(SOFTIRQ_HRTIMER, Wait::Timer);
+        check(HRTIMER, Wait::Timer);
+        check(TASK, None);
+        // RCU's.
+        check(10, Wait::Other);
+    }
+}

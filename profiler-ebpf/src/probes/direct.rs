@@ -4,7 +4,7 @@ use abi::fields::Field;
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
-    kernel::{load, read},
+    kernel::{has, load, read},
     maps::DIRECT_CALLS,
     target,
 };
@@ -26,7 +26,7 @@ pub fn direct_begin(ctx: BtfTracePointContext) -> i32 {
 /// the bio (6.18); what others hang there leads to no call that is known.
 #[inline(always)]
 pub unsafe fn caller(bio: *const u8) -> Option<u64> {
-    if !target::is_kernel_thread() {
+    if !has(Field::IomapDioIocb) || !target::is_kernel_thread() {
         return None;
     }
     // SAFETY: the caller's bio is a struct bio; the helper checks the address behind it; the value is copied.

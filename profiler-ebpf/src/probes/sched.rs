@@ -6,7 +6,7 @@
 
 use abi::{
     context::Wait,
-    fields::{Field, MISSING},
+    fields::Field,
     loss::Loss,
     sched::{StateWord, Thread, ThreadState},
     span::{PREEMPTED, THROTTLED},
@@ -17,7 +17,7 @@ use aya_ebpf::{helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::
 use crate::{
     atomic,
     emit::{lose, now_ns},
-    kernel::{load, offset, read_bytes},
+    kernel::{has, load, read_bytes},
     probes::{
         context, payload,
         span::{self, Registers},
@@ -150,6 +150,9 @@ pub unsafe fn end_unseen(task: *const u8, process: *mut Process, now: u64) {
     // SAFETY: the caller's task is the current one, its process a live slot; map values are live.
     unsafe {
         if has(Field::TaskRchar)
+            && has(Field::TaskWchar)
+            && has(Field::TaskReadBytes)
+            && has(Field::TaskWriteBytes)
             && let Some(thread) = threads::find(task, process)
         {
             enter(thread, ThreadState::Dead, now);
@@ -268,11 +271,6 @@ unsafe fn is_throttled(task: *const u8) -> bool {
             && has(Field::QueueThrottled)
             && load::<i32>(load(task, Field::TaskQueue), Field::QueueThrottled) > 0
     }
-}
-
-#[inline(always)]
-fn has(field: Field) -> bool {
-    offset(field) != MISSING as usize
 }
 
 #[inline(always)]

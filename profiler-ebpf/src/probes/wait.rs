@@ -1,14 +1,8 @@
-//! What a wait was for, from the context of the wake-up that ends it.
-//!
-//! The innermost context decides; a timer counts as the disk's where the sleeper waited for I/O, as in
-//! `balance_dirty_pages`. In task context it is the waker: a kernel thread that acts for a device stands for the
-//! device, any other task for itself.
+//! The evidence of what a wait was for, as the wake-up ends it; see [`Wait::judge`]. Of wakers, a kernel thread that acts
+//! for a device stands for the device, any other task for itself.
 
 use abi::{
-    context::{
-        DISK, HRTIMER, SOFTIRQ_BLOCK, SOFTIRQ_HRTIMER, SOFTIRQ_NET_RX, SOFTIRQ_NET_TX, SOFTIRQ_TIMER, TASK,
-        Wait,
-    },
+    context::{IO_URING_ENTER, TASK, Wait},
     fields::Field,
     sched::Thread,
     span::Waker,
@@ -27,27 +21,16 @@ static IN_IOWAIT_BIT: u32 = 0;
 /// A bit of `task_struct.flags`, which direct reclaim and compaction set, and nothing else in a user's task.
 const PF_MEMALLOC: u32 = 0x0000_0800;
 
-/// `io_uring_enter` on x86-64: it sets `in_iowait` for sockets too (6.1.39).
-const IO_URING_ENTER: u64 = 426;
-
 /// What a task that is woken has waited for, by what wakes it.
 #[inline(always)]
 pub unsafe fn of(sleeper: *const u8, thread: *const Thread) -> Wait {
     // SAFETY: the caller's sleeper is a task_struct, its thread a live map value.
     unsafe {
         let waker = &(*thread).waker;
-        if reclaims(sleeper) {
-            return Wait::Memory;
-        }
-        match waker.context {
-            SOFTIRQ_BLOCK => Wait::Disk,
-            context if context & DISK != 0 => Wait::Disk,
-            SOFTIRQ_NET_RX | SOFTIRQ_NET_TX => Wait::Network,
-            HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER if waits_for_io(sleeper) => Wait::Disk,
-            HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER => Wait::Timer,
-            TASK if waker.kernel != 0 => by_kernel_thread(&(*thread).stranger),
-            TASK => Wait::Thread,
-            _ => Wait::Other,
+        match Wait::judge(reclaims(sleeper), waker.context, || waits_for_io(sleeper)) {
+            Some(wait) => wait,
+            None if waker.kernel != 0 => by_kernel_thread(&(*thread).stranger),
+            None => Wait::Thread,
         }
     }
 }
@@ -107,7 +90,7 @@ unsafe fn waits_for_io(sleeper: *const u8) -> bool {
             return false;
         }
         let registers = bpf_task_pt_regs(sleeper.cast_mut().cast());
-        registers == 0 || load::<u64>(registers as *const u8, Field::RegsSyscall) != IO_URING_ENTER
+        registers == 0 || load::<u64>(registers as *const u8, Field::RegsSyscall) != IO_URING_ENTER.into()
     }
 }
 

@@ -61,7 +61,7 @@ fn examine() -> Diagnosis {
         Ok(probes) => (probes.families.clone(), None),
         Err(error) => (Vec::new(), Some(format!("{error:#}"))),
     };
-    let states = families::all().map(|(name, counts)| {
+    let states = families::FAMILIES.iter().map(|&families::Family { name, counts, .. }| {
         let found = tried.iter().find(|found| found.name == name);
         FamilyState {
             name: name.to_owned(),

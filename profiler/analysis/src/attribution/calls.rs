@@ -6,7 +6,7 @@ const EPOLL_WAIT: i32 = 232;
 const PSELECT6: i32 = 270;
 const PPOLL: i32 = 271;
 const EPOLL_PWAIT: i32 = 281;
-const IO_URING_ENTER: i32 = 426;
+const IO_URING_ENTER: i32 = abi::context::IO_URING_ENTER as i32;
 const EPOLL_PWAIT2: i32 = 441;
 
 /// A call that waits for many things at once: which one it was, only the run after it tells.

@@ -1,9 +1,12 @@
-//! What one wait was for, from the context of its wake-up alone.
+//! What one wait was for, from the context of its wake-up alone: [`Wait::judge`], which the threads' states go by too, and
+//! what the path alone asks: `in_iowait` where the context does not tell, and which thread or lock it was.
 //!
 //! This is what the kernel showed of a single wait. An event loop's waits need what follows them as well
 //! (`attribution::progress`). Where the context does not tell (a stranger, an unknown interrupt, no wake-up),
 //! `in_iowait` does, except in io_uring waits, which set it for sockets too (6.1.39 on). Inside direct
-//! reclaim the thread waits for memory, whatever woke it: reclaim's own I/O is not the thread's.
+//! reclaim the thread waits for memory, whatever woke it.
+
+use abi::context::{self, Wait};
 
 use crate::attribution::{calls, futex::FutexWaits};
 use capture::span::{KernelWorker, Softirq, Span, TaskKind, Wake};
@@ -38,21 +41,42 @@ pub fn of(span: &Span, futexes: &FutexWaits) -> Option<Cause> {
     if span.never_woken() {
         return Some(Cause::Never);
     }
-    let disk = span.iowait && !calls::is_io_uring(span.doing.syscall);
-    let disk_or = |cause| if disk { Cause::Disk } else { cause };
-    Some(match span.wake {
-        _ if span.reclaim => Cause::Memory,
-        Wake::Softirq(Softirq::NetRx | Softirq::NetTx) => Cause::Network,
-        Wake::Softirq(Softirq::Block) | Wake::HardIrq { disk: true } => Cause::Disk,
-        // balance_dirty_pages sleeps on a timer, in io_schedule_timeout.
-        Wake::Softirq(Softirq::Timer | Softirq::HrTimer) | Wake::HrTimer => disk_or(Cause::Timer),
+    let waits_for_io = span.iowait && !calls::is_io_uring(span.doing.syscall);
+    let disk_or = |cause| if waits_for_io { Cause::Disk } else { cause };
+    let Some(judged) = Wait::judge(span.reclaim, context_of(span.wake), || waits_for_io) else {
+        return Some(by_task(span, futexes, disk_or));
+    };
+    Some(match judged {
+        Wait::Memory => Cause::Memory,
+        Wait::Network => Cause::Network,
+        Wait::Disk => Cause::Disk,
+        Wait::Timer => Cause::Timer,
+        Wait::Other | Wait::Thread | Wait::Idle | Wait::Unseen => disk_or(Cause::Unknown),
+    })
+}
+
+/// The context as the probes know it.
+fn context_of(wake: Wake) -> u8 {
+    match wake {
+        Wake::Softirq(Softirq::NetRx) => context::SOFTIRQ_NET_RX,
+        Wake::Softirq(Softirq::NetTx) => context::SOFTIRQ_NET_TX,
+        Wake::Softirq(Softirq::Block) => context::SOFTIRQ_BLOCK,
+        Wake::Softirq(Softirq::Timer) => context::SOFTIRQ_TIMER,
+        Wake::Softirq(Softirq::HrTimer) => context::SOFTIRQ_HRTIMER,
+        Wake::HrTimer => context::HRTIMER,
+        Wake::HardIrq { disk: true } => context::HARDIRQ | context::DISK,
+        // Which softirq it was, or whether there was a wake-up, says as little as the interrupt.
+        Wake::HardIrq { disk: false } | Wake::Softirq(Softirq::Other) | Wake::Unknown => context::HARDIRQ,
+        Wake::Task { .. } => context::TASK,
+    }
+}
+
+fn by_task(span: &Span, futexes: &FutexWaits, disk_or: impl FnOnce(Cause) -> Cause) -> Cause {
+    match span.wake {
         Wake::Task { kind: TaskKind::Kernel(worker), .. } => by_worker(worker),
         Wake::Task { tid, kind: TaskKind::Target, .. } => by_target(span, tid, futexes),
-        Wake::Task { kind: TaskKind::Other, .. } => disk_or(Cause::OutsideWaker),
-        Wake::Softirq(Softirq::Other) | Wake::HardIrq { disk: false } | Wake::Unknown => {
-            disk_or(Cause::Unknown)
-        }
-    })
+        _ => disk_or(Cause::OutsideWaker),
+    }
 }
 
 fn by_worker(worker: KernelWorker) -> Cause {

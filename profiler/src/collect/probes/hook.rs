@@ -13,11 +13,9 @@ use aya::{
     util::online_cpus,
 };
 
-use crate::collect::probes::{
-    btf,
-    families::{AttachPoint, Program, second},
-};
+use crate::collect::probes::{btf, families::Program, reads::Reads};
 use capture::Hook;
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 /// No multiple of the kernel's tick, so that the two do not stay in step.
 const SAMPLE_INTERVAL_NS: u64 = 1_999_993;
@@ -25,9 +23,35 @@ const SAMPLE_INTERVAL_NS: u64 = 1_999_993;
 /// What attaching goes by.
 pub struct Known {
     pub points: BTreeMap<String, AttachPoint>,
+    pub reads: BTreeMap<String, Reads>,
     pub types: btf_rs::Btf,
     pub kernel: Btf,
     pub missing: Vec<(Field, String)>,
+}
+
+/// Where a program is attached, as the object names it.
+pub struct AttachPoint {
+    /// `tp_btf` or `fexit`
+    pub kind: &'static str,
+    /// The tracepoint, or the function.
+    pub target: String,
+}
+
+/// The attach point of each program that has one in the object.
+pub fn points(object: &[u8]) -> Result<BTreeMap<String, AttachPoint>> {
+    let file = object::File::parse(object).context("parse the eBPF object")?;
+    let mut points = BTreeMap::new();
+    for symbol in file.symbols() {
+        if let Some(index) = symbol.section_index()
+            && let Some((kind, target)) = file.section_by_index(index)?.name()?.split_once('/')
+            && let Some(kind) = ["tp_btf", "fexit"].into_iter().find(|known| *known == kind)
+            && let Ok(name) = symbol.name()
+            && !name.is_empty()
+        {
+            points.insert(name.to_owned(), AttachPoint { kind, target: target.to_owned() });
+        }
+    }
+    Ok(points)
 }
 
 /// Adds the hook, or those of the second choice, and why any of it cannot be attached.
@@ -38,37 +62,34 @@ pub fn attach(
     hooks: &mut Vec<Hook>,
     reasons: &mut Vec<String>,
 ) {
-    let error = match attach_program(ebpf, program, &[], known) {
+    let error = match attach_program(ebpf, program, known) {
         Ok(name) => return hooks.push(Hook::new(name)),
         Err(error) => error,
     };
-    let second = second::instead_of(program.name);
     let first = known.points.get(program.name).map_or(program.name, |point| point.target.as_str());
     let mut failed = Vec::new();
-    for choice in second {
-        match attach_program(ebpf, &choice.program, choice.fields, known) {
+    for choice in program.instead {
+        match attach_program(ebpf, choice, known) {
             Ok(name) => hooks.push(Hook { name, instead_of: Some(first.to_owned()) }),
-            Err(error) => failed.push(format!("{}: {error:#}", choice.program.name)),
+            Err(error) => failed.push(format!("{}: {error:#}", choice.name)),
         }
     }
-    if second.is_empty() || !failed.is_empty() {
+    if program.instead.is_empty() || !failed.is_empty() {
         failed.insert(0, format!("{}: {error:#}", program.name));
         reasons.append(&mut failed);
     }
 }
 
 /// Gives the hook's name.
-fn attach_program(
-    ebpf: &mut Ebpf,
-    program: &Program,
-    more_fields: &[Field],
-    known: &Known,
-) -> Result<String> {
+fn attach_program(ebpf: &mut Ebpf, program: &Program, known: &Known) -> Result<String> {
+    let reads = known.reads.get(program.name);
+    let reads = reads.with_context(|| format!("the object has no program {}", program.name))?;
+    check_fields(reads, &known.missing)?;
     let Some(AttachPoint { kind, target }) = known.points.get(program.name) else {
         attach_samples(ebpf, program.name)?;
         return Ok("perf_event/cpu-clock".to_owned());
     };
-    check(program, more_fields, kind, target, known)?;
+    check_parameters(program, kind, target, &known.types)?;
     match loaded(ebpf, program.name)? {
         aya::programs::Program::FExit(exit) => attach_exit(exit, target, &known.kernel)?,
         other => attach_tracepoint(other.try_into()?, target, &known.kernel)?,
@@ -76,11 +97,19 @@ fn attach_program(
     Ok(format!("{kind}/{target}"))
 }
 
-/// That the kernel has what the program reads, where the program reads it.
-fn check(program: &Program, more_fields: &[Field], kind: &str, target: &str, known: &Known) -> Result<()> {
+/// That the kernel has what the program reads.
+fn check_fields(reads: &Reads, missing: &[(Field, String)]) -> Result<()> {
+    match missing.iter().find(|(field, _)| reads.needed.contains(*field)) {
+        Some((_, why)) => bail!("{why}"),
+        None => Ok(()),
+    }
+}
+
+/// That the kernel has the arguments where the program reads them.
+fn check_parameters(program: &Program, kind: &str, target: &str, types: &btf_rs::Btf) -> Result<()> {
     let found = match kind {
-        "fexit" => btf::function_parameters(&known.types, target)?,
-        _ => btf::tracepoint_parameters(&known.types, target)?,
+        "fexit" => btf::function_parameters(types, target)?,
+        _ => btf::tracepoint_parameters(types, target)?,
     };
     // A function's result stands behind its last parameter.
     let compared = if kind == "fexit" { found.len() } else { program.parameters.len().min(found.len()) };
@@ -91,11 +120,7 @@ fn check(program: &Program, more_fields: &[Field], kind: &str, target: &str, kno
             program.parameters.join(", ")
         );
     }
-    let needed = |field: &Field| program.fields.contains(field) || more_fields.contains(field);
-    match known.missing.iter().find(|(field, _)| needed(field)) {
-        Some((_, why)) => bail!("{why}"),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn attach_tracepoint(program: &mut BtfTracePoint, tracepoint: &str, kernel: &Btf) -> Result<()> {
@@ -127,4 +152,26 @@ fn attach_samples(ebpf: &mut Ebpf, name: &str) -> Result<()> {
 
 fn loaded<'e>(ebpf: &'e mut Ebpf, name: &str) -> Result<&'e mut aya::programs::Program> {
     ebpf.program_mut(name).with_context(|| format!("the object has no program {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::probes::{OBJECT, families, reads};
+
+    /// Each field that this kernel could lack, one after the other.
+    #[test]
+    fn a_program_is_refused_without_a_field_that_it_reads_and_with_all_others_missing_is_not() {
+        let reads = reads::of_programs(OBJECT).unwrap();
+        let missing = |field: Field| (field, format!("this kernel has no {}", field.path().1));
+        for program in families::programs() {
+            let reads = &reads[program.name];
+            for field in reads.needed.iter() {
+                let error = check_fields(reads, &[missing(field)]).unwrap_err();
+                assert_eq!(error.to_string(), missing(field).1, "{}", program.name);
+            }
+            let others = Field::ALL.iter().copied().filter(|field| !reads.needed.contains(*field));
+            check_fields(reads, &others.map(missing).collect::<Vec<_>>()).unwrap();
+        }
+    }
 }

@@ -4,6 +4,7 @@
 pub mod btf;
 pub mod families;
 mod hook;
+pub mod reads;
 mod rings;
 
 use std::{num::NonZeroU32, ops::Range};
@@ -18,10 +19,7 @@ use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::Program};
 
 use self::hook::Known;
 use capture::{EMPTY_PROGRAM, Hook};
-use families::{
-    FAMILIES, Family,
-    details::{self, DETAILS},
-};
+use families::{FAMILIES, Family};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler-ebpf"));
 
@@ -99,8 +97,9 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     fill(&mut ebpf, "FREE_THREADS", 1..THREAD_SLOTS)?;
     fill(&mut ebpf, "FREE_USES", 1..SOCKET_USE_SLOTS)?;
 
-    let known = Known { points: families::attach_points(OBJECT)?, types, kernel, missing };
-    let mut attached = FAMILIES
+    let known =
+        Known { points: hook::points(OBJECT)?, reads: reads::of_programs(OBJECT)?, types, kernel, missing };
+    let attached = FAMILIES
         .iter()
         .map(|family| {
             if settings.probes.have(family.is_counter) {
@@ -113,15 +112,6 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     if attached.iter().all(|family| family.hooks.is_empty()) {
         bail!("no probe family can be attached: `profiler doctor` says why");
     }
-    attached.extend(DETAILS.iter().map(|detail| {
-        if !settings.probes.have(detail.is_counter) {
-            return capture::Family::left_out(detail.name);
-        }
-        match details::find(detail, &known.types, &known.missing) {
-            Ok(found) => capture::Family::attached(detail.name, vec![Hook::new(found)], None),
-            Err(why) => capture::Family::attached(detail.name, Vec::new(), Some(why)),
-        }
-    }));
     // Not attached: see `cost.rs`. Without it the report says that nothing is known of the statistics' own time.
     if let Some(Program::SocketFilter(empty)) = ebpf.program_mut(EMPTY_PROGRAM) {
         let _ = empty.load();
@@ -143,6 +133,12 @@ fn attach_family(ebpf: &mut Ebpf, family: &Family, known: &Known) -> Result<capt
     let mut reasons = Vec::new();
     for program in family.programs {
         hook::attach(ebpf, program, known, &mut hooks, &mut reasons);
+    }
+    if !family.ways.is_empty() {
+        match families::find(family, &known.types, &known.missing) {
+            Ok(found) => hooks.push(Hook::new(found)),
+            Err(why) => reasons.push(why),
+        }
     }
     if family.required && !reasons.is_empty() {
         bail!("the probes that nothing works without cannot be attached: {}", reasons.join("; "));

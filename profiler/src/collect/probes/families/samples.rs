@@ -1,0 +1,10 @@
+//! Samples of the CPU, by a perf event of each.
+
+use super::{Family, Program};
+
+pub const FAMILY: Family = Family {
+    name: "samples",
+    counts: "user and kernel mode on the CPU",
+    programs: &[Program::new("cpu_sample", &[])],
+    ..Family::PLAIN
+};

@@ -1,0 +1,94 @@
+use abi::fields::Field::{self, *};
+
+use super::*;
+use crate::collect::probes::{
+    OBJECT,
+    families::{self, FAMILIES, Way},
+};
+
+fn of_object() -> BTreeMap<String, Reads> {
+    of_programs(OBJECT).unwrap()
+}
+
+#[test]
+fn every_program_can_be_followed() {
+    let reads = of_object();
+    for program in families::programs() {
+        assert!(reads.contains_key(program.name), "{}", program.name);
+    }
+}
+
+#[test]
+fn what_a_program_needs_is_found_in_the_functions_that_it_calls_too() {
+    let reads = of_object();
+    let check = |program: &str, fields: &[Field]| {
+        let missed = fields.iter().copied().collect::<Fields>().without(reads[program].needed);
+        assert_eq!(missed, Fields::default(), "{program}: {:?}", missed.iter().collect::<Vec<_>>());
+    };
+    check("process_fork", &[TaskTgid]);
+    // Of `threads::slot_of`, which is called.
+    check("process_exec", &[TaskPid, TaskStartTime, TaskSumExec, TaskComm]);
+    check("process_exit", &[TaskSignal, SignalLive, TaskSumExec]);
+    check("group_fork", &[TaskCgroups, CssSetDefault, CgroupNode, NodeId]);
+    // Of `connections::describe`, called by `socket_uses::slot_of`, which is called.
+    check("sock_recv", &[TaskTgid, SockCookie, SockNet, NetInum, SockPeerV6, TcpCopiedSeq]);
+    check("sock_send", &[TcpWriteSeq, TcpWstampNs, SockPacingStatus, RegsFifth]);
+    check("inet_send", &[SocketSk, MessageIterType, TcpWriteSeq]);
+    check("disk_submit", &[BioOpf, BioVec, PageMapping, SuperblockDevice, DiskMajor]);
+    check("folio_dirty", &[FolioMapping, FolioPages, InodeNumber]);
+    check("sched_switch", &[TaskTgid, TaskSumExec, RegsSyscall, TaskRchar]);
+    check("sched_wake", &[TaskOnCpu, TaskFlags]);
+    check("cpu_sample", &[TaskPid, TaskStartTime]);
+}
+
+#[test]
+fn what_is_read_only_where_the_kernel_has_it_is_not_needed() {
+    let reads = of_object();
+    let check = |program: &str, fields: &[Field]| {
+        let Reads { needed, asked, .. } = &reads[program];
+        assert_eq!(*asked, fields.iter().copied().collect(), "{program}");
+        assert_eq!(needed.in_both(*asked), Fields::default(), "{program}");
+    };
+    check("sched_switch", &[TaskThrottled, TaskQueue, QueueThrottled]);
+    check("disk_submit", &[IomapDioIocb]);
+    check("process_exit", &[TaskRchar, TaskWchar, TaskReadBytes, TaskWriteBytes]);
+    check("sched_wake", &[]);
+}
+
+/// Else its absence would have no name.
+#[test]
+fn what_programs_ask_for_is_a_family_and_the_other_way_around() {
+    let asked = of_object().values().fold(Fields::default(), |all, reads| all | reads.asked);
+    let ways = FAMILIES.iter().flat_map(|family| family.ways);
+    let named: Fields = ways
+        .flat_map(|way| match way {
+            Way::Fields(fields) => *fields,
+            Way::Enumerator(_) => &[],
+        })
+        .copied()
+        .collect();
+    assert_eq!(asked.iter().collect::<Vec<_>>(), named.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn every_field_is_read_by_a_program() {
+    let read = of_object().values().fold(Fields::default(), |all, reads| all | reads.needed | reads.asked);
+    let all: Fields = Field::ALL.iter().copied().collect();
+    assert_eq!(all.without(read).iter().collect::<Vec<_>>(), []);
+}
+
+/// By position: a tracepoint's arguments, whose names are compared with the kernel's. Behind those of a function stands what
+/// it returned.
+#[test]
+fn no_argument_is_read_whose_name_is_not_known() {
+    let reads = of_object();
+    for family in FAMILIES {
+        for program in family.programs.iter().filter(|program| program.name != "cpu_sample") {
+            let last = |name: &str| reads[name].arguments.last().copied();
+            assert!(last(program.name) < Some(program.parameters.len()), "{}", program.name);
+            for choice in program.instead {
+                assert_eq!(last(choice.name), Some(choice.parameters.len()), "{}", choice.name);
+            }
+        }
+    }
+}
