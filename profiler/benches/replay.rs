@@ -14,7 +14,7 @@ use abi::{
     span::{Span, Waker},
 };
 use analysis::timeline::Timeline;
-use capture::{Capture, End, Layout, Record, Start, Watermark, Writer, events};
+use capture::{Capture, End, Record, Start, Watermark, Writer, events};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -130,7 +130,7 @@ fn capture() -> anyhow::Result<Vec<u8>> {
         run: None,
         machine_id: String::new(),
         host_name: String::new(),
-        layout: Layout::current(),
+        layout: capture::layout(),
     }))?;
     for i in 0..RECORDS {
         let stride = 1 + i / PROCESSES;

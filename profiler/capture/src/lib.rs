@@ -14,7 +14,7 @@ mod records;
 pub mod testing;
 pub mod whole;
 
-pub use format::{Capture, Ending, VERSION, Writer, pack, read};
+pub use format::{Capture, Ending, VERSION, Writer, layout, pack, read};
 pub use records::{
     Bypassed, Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, EMPTY_PROGRAM, End,
     Environment, Family, FamilyState, Filesystem, Hook, HostId, Inode, InodeIo, InodeUse, Kind, Label,

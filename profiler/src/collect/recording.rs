@@ -25,7 +25,7 @@ use crate::{
     display::tell,
     memory,
 };
-use capture::{Layout, ProcessSerial, Record, Run, Start, Writer, cross_check::Moment};
+use capture::{ProcessSerial, Record, Run, Start, Writer, cross_check::Moment};
 
 /// What is recorded, beyond the probes' settings.
 #[derive(Clone, Debug, Default)]
@@ -186,7 +186,7 @@ fn begin(
         run: subject.run.clone(),
         machine_id: environment::machine_id(),
         host_name: environment::host_name(),
-        layout: Layout::current(),
+        layout: capture::layout(),
     };
     out.push(&Record::Start(start))?;
     out.push(&Record::Clock(drain::clock()))?;

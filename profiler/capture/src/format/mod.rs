@@ -1,10 +1,12 @@
 //! The file: frames of records, how they are read, written and packed. See `docs/capture-format.md`.
 
 mod converter;
+mod layout;
 mod pack;
 mod read;
 mod write;
 
+pub use layout::layout;
 pub use pack::pack;
 pub use read::{Capture, Ending, read};
 pub use write::Writer;

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Record, events};
-
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Start {
     /// Random, for telling captures apart.
@@ -34,18 +32,6 @@ pub struct Layout {
     pub records: Vec<Kind>,
     /// Of events, as the probes write them.
     pub events: Vec<Kind>,
-}
-
-impl Layout {
-    /// What this program writes.
-    pub fn current() -> Self {
-        let records = Record::KINDS.iter().map(|(number, name)| Kind {
-            number: *number,
-            name: (*name).to_owned(),
-            size_bytes: 0,
-        });
-        Self { records: records.collect(), events: events::kinds().collect() }
-    }
 }
 
 /// A kind of record or event.

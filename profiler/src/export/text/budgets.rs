@@ -1,10 +1,8 @@
 //! Tables of where time went: shares, the network's detail, the longest pieces of the active path.
 
-use comfy_table::Table;
-
 use analysis::report::{Budget, Piece, ProcessReport, StackReport, TransferReport};
 
-use super::cells::{clean, lines, or_dash, table};
+use super::cells::{Table, clean, lines, or_dash, table};
 
 /// Processes that are shown: those that lived longest.
 const PROCESSES: usize = 12;
@@ -137,7 +135,7 @@ fn longest_table(pieces: &[&Piece]) -> Table {
 
 /// The different stacks of the longest pieces, each named by the first of them.
 fn stacks(pieces: &[&Piece]) -> Table {
-    let mut table = table(&["stack at", "innermost frame first"], [0]);
+    let mut table = table(&["stack at", "innermost frame first"], [0]).prose([1]);
     let mut shown: Vec<String> = Vec::new();
     for piece in pieces {
         let frames = |stack: &Option<StackReport>| {

@@ -2,53 +2,26 @@
 
 use std::time::Duration;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use humansize::{BINARY, format_size};
 
-/// Lines are not longer.
-pub const WIDTH: u16 = 110;
+pub use super::layout::Table;
 
-/// A table without lines, as wide as its content. Columns of numbers are to the right.
+/// Columns of numbers are to the right.
 pub fn table(head: &[&str], numbers: impl IntoIterator<Item = usize>) -> Table {
-    let mut table = plain();
-    if !head.is_empty() {
-        table.set_header(head);
-    }
-    for column in numbers {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
+    Table::new(head, numbers)
 }
 
-/// Rows of text that wrap.
-pub fn plain() -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH - 2);
-    table
+/// A name in each row, and what is said of it.
+pub fn said() -> Table {
+    Table::new(&["", ""], []).prose([1])
 }
 
 /// The table's lines, indented; nothing if it has no rows.
 pub fn lines(table: &Table) -> String {
-    let mut text = String::new();
-    if table.row_count() > 0 {
-        for line in table.trim_fmt().lines() {
-            text.push_str(format!("  {}", line.trim_end()).trim_end());
-            text.push('\n');
-        }
-    }
-    text
+    table.lines()
 }
 
 /// Names come from processes, which may call themselves anything.
-pub fn name(name: &str) -> Cell {
-    Cell::new(clean(name))
-}
-
 pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

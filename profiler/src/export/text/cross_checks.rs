@@ -1,13 +1,17 @@
 //! What the kernel's own counts say of ours.
 
-use analysis::report::{Comparison, Relation};
+use analysis::report::{Comparison, Relation, Report};
 
-use super::cells::{clean, exact, lines, signed, table};
+use super::{
+    cells::{clean, exact, lines, signed, table},
+    names_whole,
+};
 
-/// A row for each count and cross_check; things that agree are added up.
-pub fn cross_checks(rows: &[Comparison]) -> String {
-    let head = ["count", "of", "ours", "", "cross_check", "difference", "known error", ""];
-    let mut shown = table(&head, [2, 4, 5, 6]);
+/// A row for each count and cross-check; things that agree are added up.
+pub fn cross_checks(report: &Report) -> String {
+    let rows = &report.trust.cross_checks;
+    let head = ["count", "of", "ours", "", "cross-check", "difference", "known error", ""];
+    let mut shown = table(&head, [2, 4, 5, 6]).prose([0, 1]);
     let mut kinds: Vec<(&str, &str, Relation)> = Vec::new();
     for row in rows {
         if !kinds.contains(&(row.what, row.cross_check, row.relation)) {
@@ -24,7 +28,7 @@ pub fn cross_checks(rows: &[Comparison]) -> String {
         for group in groups.filter(|group| !group.is_empty()) {
             let sum = |of: fn(&Comparison) -> u64| exact(group.iter().map(|row| of(row)).sum());
             let of = match group[..] {
-                [row] => clean(&row.of),
+                [row] => names_whole(&clean(&row.of), report),
                 _ => format!("{} of them", group.len()),
             };
             shown.add_row([

@@ -3,6 +3,7 @@
 mod budgets;
 pub(crate) mod cells;
 mod cross_checks;
+mod layout;
 mod tables;
 
 use std::io::Write;
@@ -11,7 +12,8 @@ use anyhow::Result;
 
 use super::{Format, Source};
 use analysis::report::{About, Agreement, Overhead, Report, Trust, Verdict};
-use cells::{both, clean, exact, lines, or_dash, plain, rate};
+use cells::{Table, both, clean, exact, lines, or_dash, rate, said};
+use layout::whole;
 
 pub struct Text;
 
@@ -29,7 +31,7 @@ impl Format for Text {
     }
 }
 
-/// Lines of at most 110 columns, without colours.
+/// Lines of at most 100 columns, without colours. Names and addresses are whole.
 pub fn render(report: &Report) -> String {
     let mut sections = vec![header(report)];
     sections.extend(report.transfers.iter().map(tables::transfer));
@@ -43,14 +45,14 @@ pub fn render(report: &Report) -> String {
     sections.push(tables::time(&report.processes));
     sections.push(tables::devices(&report.devices));
     sections.push(overhead(&report.overhead));
-    sections.push(trust(&report.trust));
+    sections.push(trust(report));
     sections.retain(|section| !section.is_empty());
     sections.join("\n")
 }
 
 fn header(report: &Report) -> String {
     let About { id, started_at, duration_s, targets, end_reason, profiler, host, run } = &report.capture;
-    let mut table = plain();
+    let mut table = said();
     table.add_row(["targets", &clean(targets)]);
     if let Some(run) = run {
         let cell = format!(
@@ -105,10 +107,10 @@ fn agreement(agreement: &Agreement) -> String {
         .filter(|size| *size > 0)
         .map(|size| format!(", which is {:.2} % of the file", 100.0 * *received_bytes as f64 / size as f64));
     let sent = if *seeders == 1 { "its seeder".to_owned() } else { format!("its {seeders} seeders") };
-    let mut table = plain();
+    let mut table = Table::new(&[""], []).prose([0]);
     table.add_row([format!(
         "{} received {} from its peers{}; {sent} sent {}. Sent less received: {}{} bytes.",
-        clean(leecher),
+        whole(&clean(leecher)),
         both(*received_bytes),
         of_file.unwrap_or_default(),
         both(*sent_bytes),
@@ -143,7 +145,7 @@ fn overhead(overhead: &Overhead) -> String {
         or_dash(overhead.daemon_cpu_fraction, percent),
         or_dash(overhead.daemon_anon_rss_bytes, both)
     );
-    let mut table = plain();
+    let mut table = said();
     table.add_row(["probes", &counted]);
     for more in [uncounted, whole].into_iter().flatten() {
         table.add_row(["", &more]);
@@ -154,7 +156,8 @@ fn overhead(overhead: &Overhead) -> String {
     format!("Overhead\n{}{}", lines(&table), tables::programs(&overhead.programs))
 }
 
-fn trust(trust: &Trust) -> String {
+fn trust(report: &Report) -> String {
+    let trust = &report.trust;
     let lost: u64 = trust.events_lost.values().sum();
     let classes: Vec<_> = trust
         .events_lost
@@ -162,7 +165,7 @@ fn trust(trust: &Trust) -> String {
         .filter(|(_, count)| **count > 0)
         .map(|(class, count)| format!("{class} {}", exact(*count)))
         .collect();
-    let mut table = plain();
+    let mut table = said();
     table.add_row(["verdict", &verdict(trust).replace(" (see Trust)", "")]);
     table.add_row(["events lost", &if lost == 0 { "0".to_owned() } else { classes.join(", ") }]);
     let missing = trust.probes_missing.join(", ");
@@ -173,16 +176,28 @@ fn trust(trust: &Trust) -> String {
     if !trust.probes_second_choice.is_empty() {
         table.add_row(["second choices", &trust.probes_second_choice.join(", ")]);
     }
-    let mut reasons = plain();
+    let mut reasons = said();
     for reason in &trust.reasons {
-        reasons.add_row(["-", &clean(reason)]);
+        reasons.add_row(["-", &names_whole(&clean(reason), report)]);
     }
-    let missing = trust.cross_checks_missing.map_or_else(String::new, |why| format!("  {why}\n"));
-    let cross_checks = cross_checks::cross_checks(&trust.cross_checks);
-    let cross_checks: Vec<_> = [cross_checks, missing].into_iter().filter(|part| !part.is_empty()).collect();
+    let mut missing = Table::new(&[""], []).prose([0]);
+    if let Some(why) = trust.cross_checks_missing {
+        missing.add_row([why]);
+    }
+    let cross_checks = cross_checks::cross_checks(report);
+    let cross_checks: Vec<_> =
+        [cross_checks, lines(&missing)].into_iter().filter(|part| !part.is_empty()).collect();
     let mut sections = vec![format!("Trust\n{}{}", lines(&table), lines(&reasons))];
     sections.extend(cross_checks);
     sections.join("\n")
+}
+
+/// A sentence does not wrap inside of a process's name.
+fn names_whole(sentence: &str, report: &Report) -> String {
+    let names = report.processes.iter().map(|process| clean(process.name()));
+    names
+        .filter(|name| name.contains(' '))
+        .fold(sentence.to_owned(), |sentence, name| sentence.replace(&name, &whole(&name)))
 }
 
 #[cfg(test)]

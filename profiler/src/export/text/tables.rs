@@ -1,7 +1,5 @@
 //! The report's tables, each with its title; empty if there is nothing to show.
 
-use comfy_table::{Cell, Table};
-
 use analysis::{
     report::{DeviceReport, ProcessReport, Program, TransferReport},
     timeline::ThreadTime,
@@ -10,7 +8,8 @@ use capture::{Direction, Protocol};
 
 use super::{
     budgets,
-    cells::{both, clean, exact, human, lines, name, or_dash, rate, seconds, signed, table},
+    cells::{Table, both, clean, exact, human, lines, or_dash, rate, seconds, signed, table},
+    layout::{paragraph, whole},
 };
 
 pub fn transfer(transfer: &TransferReport) -> String {
@@ -49,10 +48,14 @@ pub fn transfer(transfer: &TransferReport) -> String {
             or_dash(milestone.kernel_bytes, human),
         ]);
     }
+    let title = format!(
+        "Transfer {}: {verb} of {}, seconds since {since}",
+        whole(&clean(&transfer.label)),
+        both(transfer.file_size_bytes)
+    );
     format!(
-        "Transfer {}: {verb} of {}, seconds since {since}\n{}\n{}\n{}",
-        clean(&transfer.label),
-        both(transfer.file_size_bytes),
+        "{}{}\n{}\n{}",
+        paragraph(&title),
         lines(&rows),
         budgets::phases(transfer),
         lines(&throughput(transfer)),
@@ -72,23 +75,22 @@ pub fn network(processes: &[ProcessReport]) -> String {
         ];
         for (kind, rx_bytes, tx_bytes, retransmits) in kinds.into_iter().filter(|kind| kind.1 + kind.2 > 0) {
             rows.add_row(vec![
-                name(process.name()),
-                process.pid.into(),
-                kind.into(),
-                exact(rx_bytes).into(),
-                human(rx_bytes).into(),
-                exact(tx_bytes).into(),
-                human(tx_bytes).into(),
-                retransmits.into(),
+                clean(process.name()),
+                process.pid.to_string(),
+                kind.to_owned(),
+                exact(rx_bytes),
+                human(rx_bytes),
+                exact(tx_bytes),
+                human(tx_bytes),
+                retransmits.to_owned(),
             ]);
         }
     }
-    titled("Network, payload bytes", &rows)
+    titled("Network, payload bytes", &lines(&rows))
 }
 
 pub fn peers(processes: &[ProcessReport]) -> String {
-    let mut rows =
-        table(&["process", "peer", "", "received", "", "sent", "", "sockets", "retransmits"], 3..9);
+    let mut rows = table(&["process", "peer", "", "received", "", "sent", "", "sockets", "retrans"], 3..9);
     for process in processes {
         for peer in &process.peers {
             let protocol = match peer.protocol {
@@ -97,19 +99,19 @@ pub fn peers(processes: &[ProcessReport]) -> String {
                 None => "?",
             };
             rows.add_row(vec![
-                name(process.name()),
-                peer.peer.as_str().into(),
-                if peer.control { format!("{protocol} control") } else { protocol.to_owned() }.into(),
-                exact(peer.rx_bytes).into(),
-                human(peer.rx_bytes).into(),
-                exact(peer.tx_bytes).into(),
-                human(peer.tx_bytes).into(),
-                exact(peer.connections).into(),
-                exact(peer.retransmits).into(),
+                clean(process.name()),
+                peer.peer.clone(),
+                if peer.control { format!("{protocol} control") } else { protocol.to_owned() },
+                exact(peer.rx_bytes),
+                human(peer.rx_bytes),
+                exact(peer.tx_bytes),
+                human(peer.tx_bytes),
+                exact(peer.connections),
+                exact(peer.retransmits),
             ]);
         }
     }
-    titled("Peers, payload bytes", &rows)
+    titled("Peers, payload bytes", &lines(&rows))
 }
 
 /// What was asked for, what became dirty, and what devices moved, side by side.
@@ -134,18 +136,18 @@ pub fn disk(processes: &[ProcessReport]) -> String {
                 continue;
             }
             rows.add_row(vec![
-                name(process.name()),
-                process.pid.into(),
-                direction.into(),
-                exact(asked_for).into(),
-                or_dash(dirtied, exact).into(),
-                exact(moved).into(),
-                human(moved).into(),
-                or_dash(written_back, exact).into(),
+                clean(process.name()),
+                process.pid.to_string(),
+                direction.to_owned(),
+                exact(asked_for),
+                or_dash(dirtied, exact),
+                exact(moved),
+                human(moved),
+                or_dash(written_back, exact),
             ]);
         }
     }
-    titled("Files and disks, bytes", &rows)
+    titled("Files and disks, bytes", &lines(&rows))
 }
 
 /// A row for each process, and one for each of its threads that ran. States that nobody was in are left out.
@@ -157,25 +159,39 @@ pub fn time(processes: &[ProcessReport]) -> String {
         .into_iter()
         .filter(|(_, ns)| active.iter().any(|(_, time)| seconds(ns(time)) != seconds(0)))
         .collect();
-    let head: Vec<&str> =
-        ["process", "thread", "user %"].into_iter().chain(shown.iter().map(|(name, _)| *name)).collect();
+    let rows = |states: &[State], with_user: bool| time_rows(&active, states, with_user);
+    let whole = rows(&shown, true);
+    let (awake, asleep) = shown.split_at(shown.iter().take_while(|(name, _)| AWAKE.contains(name)).count());
+    let text = if whole.fits() || awake.is_empty() || asleep.is_empty() {
+        lines(&whole)
+    } else {
+        format!("{}\n{}", lines(&rows(awake, true)), lines(&rows(asleep, false)))
+    };
+    titled("Time of threads, s: on the CPU, waiting for one, asleep until what woke them", &text)
+}
+
+fn time_rows(active: &[(&ProcessReport, ThreadTime)], states: &[State], with_user: bool) -> Table {
+    let user = with_user.then_some("user %");
+    let names = states.iter().map(|(name, _)| *name);
+    let head: Vec<&str> = ["process", "thread"].into_iter().chain(user).chain(names).collect();
     let mut rows = table(&head, 2..head.len());
-    let row = |process: Cell, thread: String, time: &ThreadTime| -> Vec<Cell> {
+    let row = |process: String, thread: String, time: &ThreadTime| -> Vec<String> {
         let user = time.cpu_user_ns.map(|ns| 100.0 * ns as f64 / time.cpu_ns.max(1) as f64);
-        let states = shown.iter().map(|(_, ns)| seconds(ns(time)).into());
-        [process, thread.into(), or_dash(user, |user| format!("{user:.0}")).into()]
+        let user = with_user.then(|| or_dash(user, |user| format!("{user:.0}")));
+        [process, thread]
             .into_iter()
-            .chain(states)
+            .chain(user)
+            .chain(states.iter().map(|(_, ns)| seconds(ns(time))))
             .collect()
     };
     for (process, time) in active {
-        rows.add_row(row(name(process.name()), format!("all {}", time.threads), &time));
+        rows.add_row(row(clean(process.name()), format!("all {}", time.threads), time));
         let ran = process.threads.iter().filter(|thread| thread.time.cpu_ns > 0 && process.threads.len() > 1);
         for thread in ran {
-            rows.add_row(row(Cell::new(""), format!("{} {}", clean(&thread.comm), thread.tid), &thread.time));
+            rows.add_row(row(String::new(), format!("{} {}", clean(&thread.comm), thread.tid), &thread.time));
         }
     }
-    titled("Time of threads, s: on the CPU, waiting for one, asleep until what woke them", &rows)
+    rows
 }
 
 /// A thread state and its ns.
@@ -196,6 +212,9 @@ const STATES: [State; 13] = [
     ("other", |time| time.wait_other_ns),
     ("idle", |time| time.wait_idle_ns),
 ];
+
+/// States of a thread that does not sleep.
+const AWAKE: [&str; 5] = ["on CPU", "softirq", "hardirq", "run queue", "throttled"];
 
 pub fn devices(devices: &[DeviceReport]) -> String {
     let head =
@@ -226,20 +245,20 @@ pub fn devices(devices: &[DeviceReport]) -> String {
         for (i, (direction, bytes, requests, queue_us, service_us, credited, rest)) in moved.enumerate() {
             let once = |text: String| if i == 0 { text } else { String::new() };
             rows.add_row(vec![
-                name(&device.name),
-                (*direction).into(),
-                exact(*bytes).into(),
-                human(*bytes).into(),
-                exact(*requests).into(),
-                or_dash(*queue_us, |us| format!("{us:.1}")).into(),
-                or_dash(*service_us, |us| format!("{us:.1}")).into(),
-                exact(*credited).into(),
+                clean(&device.name),
+                (*direction).to_owned(),
+                exact(*bytes),
+                human(*bytes),
+                exact(*requests),
+                or_dash(*queue_us, |us| format!("{us:.1}")),
+                or_dash(*service_us, |us| format!("{us:.1}")),
+                exact(*credited),
                 signed(*rest).into(),
-                once(exact(device.errors)).into(),
+                once(exact(device.errors)),
             ]);
         }
     }
-    titled("Devices, whole host, each by itself; times are means", &rows)
+    titled("Devices, whole host, each by itself; times are means", &lines(&rows))
 }
 
 pub fn programs(programs: &[Program]) -> String {
@@ -299,6 +318,6 @@ fn title(milestone: capture::MilestoneName) -> String {
     .to_owned()
 }
 
-fn titled(title: &str, rows: &Table) -> String {
-    if rows.row_count() == 0 { String::new() } else { format!("{title}\n{}", lines(rows)) }
+fn titled(title: &str, rows: &str) -> String {
+    if rows.is_empty() { String::new() } else { format!("{title}\n{rows}") }
 }

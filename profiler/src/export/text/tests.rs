@@ -20,9 +20,47 @@ fn lines_fit_and_do_not_end_in_blanks() {
     records.insert(5, family("disk", Some(&long)));
     records.insert(5, process(SEEDER, "a\x1b[31m", u64::MAX / 4, u64::MAX / 4));
     for line in render(records).lines() {
-        assert!(line.chars().count() <= 110, "{}: {line}", line.chars().count());
+        assert!(line.chars().count() <= 100, "{}: {line}", line.chars().count());
         assert_eq!(line, line.trim_end());
         assert!(!line.contains('\x1b'), "{line}");
+    }
+}
+
+/// What the kernel and a benchmark may call things: as long as they get.
+#[test]
+fn names_and_addresses_are_whole() {
+    const ADDRESS: &str = "[fd00:1234:5678:9abc:def0:1234:5678:9abc]:65535";
+    const COMM: &str = "transmission-da";
+    const LABEL: &str = "a-leecher-that-somebody-gave-a-rather-long-label-1";
+    let mut records = records();
+    for record in &mut records {
+        match record {
+            Record::Label(label) if label.process == LEECHER => label.label = LABEL.to_owned(),
+            Record::Transfer(transfer) => transfer.label = LABEL.to_owned(),
+            Record::ThreadTotals(thread) => {
+                thread.comm = COMM.to_owned();
+                thread.waits.network_ns += 10_000 * MS;
+                thread.waits.disk_ns += 10_000 * MS;
+                thread.cpu_ns += 30_000 * MS;
+                thread.softirq_ns += 10_000 * MS;
+                thread.hardirq_ns += 10_000 * MS;
+            }
+            _ => {}
+        }
+    }
+    let at = records.len() - 2;
+    records.insert(at, socket(LEECHER, 13, Some(ADDRESS), false));
+    records.insert(at, socket(SEEDER, 14, Some(ADDRESS), false));
+    let report = report::build(&timeline(records));
+    let text = text::render(&report);
+    let host = ADDRESS.rsplit_once(':').expect("an address with its port").0.trim_matches(['[', ']']);
+    let threads = report.processes.iter().flat_map(|process| &process.threads);
+    let threads = threads.map(|thread| format!("{} {}", thread.comm, thread.tid));
+    for name in [LABEL.to_owned(), host.to_owned()].into_iter().chain(threads) {
+        assert!(text.lines().any(|line| line.contains(&name)), "{name} is not whole in\n{text}");
+    }
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "{}: {line}", line.chars().count());
     }
 }
 
