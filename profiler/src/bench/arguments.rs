@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::{
-    bench::{
-        plan::{Preset, System},
-        swarm::Options,
-    },
+    bench::{drivers::System, plan::Preset, swarm::Options},
     collect::probes::families::ProbeSet,
 };
 

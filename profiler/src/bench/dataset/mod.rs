@@ -13,8 +13,6 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 
-use crate::bench::plan::Configuration;
-use capture::Role;
 use torrent::Torrent;
 
 pub use sample::Sample;
@@ -32,25 +30,33 @@ pub struct Dataset {
     pub torrent: Option<Torrent>,
 }
 
-/// Makes a file that clients upload to nodes.
-pub fn make(configuration: &Configuration, run_folder: &Path, stop: &AtomicBool) -> Result<Dataset> {
-    write(&[run_folder.join(FILE_NAME)], configuration, stop)
+/// What the file is to be: the same seed, the same bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Content {
+    pub file_size_bytes: u64,
+    pub seed: u64,
 }
 
-/// Makes the file in the folder of every seeder, and its torrent.
+/// Makes a file that clients upload to nodes.
+pub fn make(content: Content, run_folder: &Path, stop: &AtomicBool) -> Result<Dataset> {
+    write(&[run_folder.join(FILE_NAME)], content, stop)
+}
+
+/// Makes the file in the folder of every seeder, by their labels, and its torrent.
 pub fn make_with_torrent(
-    configuration: &Configuration,
+    content: Content,
+    seeders: &[String],
     run_folder: &Path,
     announce_url: String,
     stop: &AtomicBool,
 ) -> Result<Dataset> {
     let mut copies = Vec::new();
-    for plan in configuration.node_plans().iter().filter(|plan| plan.role == Role::Seeder) {
-        let data = places::data(run_folder, &plan.label);
+    for label in seeders {
+        let data = places::data(run_folder, label);
         fs::create_dir_all(&data).with_context(|| format!("make the folder {}", data.display()))?;
         copies.push(data.join(FILE_NAME));
     }
-    let dataset = write(&copies, configuration, stop)?;
+    let dataset = write(&copies, content, stop)?;
     let torrent = torrent::make(&dataset.file, announce_url, &run_folder.join(TORRENT_NAME), stop)?;
     Ok(Dataset { torrent: Some(torrent), ..dataset })
 }
@@ -60,9 +66,8 @@ pub fn received_file(run_folder: &Path, label: &str) -> PathBuf {
     places::data(run_folder, label).join(FILE_NAME)
 }
 
-fn write(copies: &[PathBuf], configuration: &Configuration, stop: &AtomicBool) -> Result<Dataset> {
+fn write(copies: &[PathBuf], content: Content, stop: &AtomicBool) -> Result<Dataset> {
     let file = copies.first().context("the configuration has no seeder")?.clone();
-    let file_size_bytes = configuration.file_size_bytes;
-    let checksum = payload::make(copies, file_size_bytes, u64::from(configuration.repetition), stop)?;
-    Ok(Dataset { file, file_size_bytes, checksum, torrent: None })
+    let checksum = payload::make(copies, content.file_size_bytes, content.seed, stop)?;
+    Ok(Dataset { file, file_size_bytes: content.file_size_bytes, checksum, torrent: None })
 }

@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use rustix::fs::statvfs;
 
 use super::checksum::Xxh128;
-use crate::bench::{plan::needed_space_bytes, wait};
+use crate::bench::wait;
 
 const CHUNK_BYTES: u64 = 1 << 20;
 /// How much is written before the disk has to have it. Bounds how long a wish to stop goes unheard.
@@ -47,6 +47,14 @@ pub fn make(paths: &[PathBuf], size_bytes: u64, seed: u64, stop: &AtomicBool) ->
     }
     Ok(xxh128.finish())
 }
+
+/// What a run with so many copies of the file takes on the disk.
+pub fn needed_space_bytes(copies: u32, size_bytes: u64) -> u64 {
+    u64::from(copies).saturating_mul(size_bytes).saturating_add(SLACK_BYTES)
+}
+
+/// What a run writes besides payload: settings, logs, the metadata of file systems.
+const SLACK_BYTES: u64 = 64 << 20;
 
 /// What is free in `folder` for programs.
 pub fn free_bytes(folder: &Path) -> Result<u64> {

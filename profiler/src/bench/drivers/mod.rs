@@ -4,22 +4,26 @@
 //! not its business.
 
 mod bittorrent;
-mod codex;
-mod deluge;
-mod transmission;
+pub mod codex;
+pub mod deluge;
+mod system;
+pub mod transmission;
 
 use std::ffi::OsString;
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
 use super::dataset::Dataset;
 use crate::bench::dataset::Sample;
 use crate::bench::hosts::program::Program;
-use crate::bench::plan::System;
+
+pub use system::{Entry, Pace, System};
+
+/// Every system, in the order of a plan. A new one is its folder, and a line here.
+pub static SYSTEMS: [System; 4] = [transmission::SYSTEM, deluge::SYSTEM, deluge::WITHOUT_UTP, codex::SYSTEM];
 
 /// What is particular to a system. The answers that stand here are those of BitTorrent's clients.
 pub trait Driver: Send + Sync {
@@ -118,14 +122,4 @@ pub enum Download {
     Held,
     /// The node hands the file over, in order, as it arrives.
     Streamed(Box<dyn Read>),
-}
-
-/// The driver of a system. `codex_bin` is the program of Codex, if it is not in PATH.
-pub fn driver(system: System, codex_bin: Option<&Path>) -> Result<Arc<dyn Driver>> {
-    match system {
-        System::Codex => Ok(Arc::new(codex::Codex::find(codex_bin)?)),
-        System::Deluge => Ok(Arc::new(deluge::Deluge { has_utp: true })),
-        System::DelugeTcp => Ok(Arc::new(deluge::Deluge { has_utp: false })),
-        System::Transmission => Ok(Arc::new(transmission::Transmission)),
-    }
 }

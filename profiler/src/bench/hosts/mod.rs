@@ -4,6 +4,8 @@
 //! it is reachable from outside, and the host's own network is not touched.
 
 pub mod child;
+mod disk_limit;
+mod link;
 pub mod links;
 pub mod logs;
 pub mod namespace;
@@ -16,7 +18,8 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
 
-use crate::bench::plan::Link;
+pub use disk_limit::DiskLimit;
+pub use link::Link;
 use namespace::Namespace;
 
 /// Private (RFC 1918), and less often in use than the first networks of the range. Only seen inside the

@@ -16,7 +16,7 @@ use rtnetlink::packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 
 use super::Host;
 use super::links::{self, NODE_INTERFACE};
-use crate::bench::plan::Link;
+use crate::bench::hosts::Link;
 
 const TCA_OPTIONS: u16 = 2;
 const TCA_TBF_PARMS: u16 = 1;

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use procfs::process::Process;
 use rustix::fs::{major, minor};
 
-use crate::bench::plan::DiskLimit;
+use crate::bench::hosts::DiskLimit;
 
 /// A control group for one node. Dropping it removes it; its processes must have ended.
 pub struct Throttle {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::plan::{Configuration, System};
+use crate::bench::{drivers::System, plan::Configuration};
 
 use super::{Matrix, size};
 

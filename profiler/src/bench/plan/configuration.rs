@@ -2,13 +2,10 @@
 //!
 //! Plain values only. Nothing here touches the host.
 
-use std::fmt;
-
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
-
-use super::disk::DiskLimit;
-use super::link::Link;
+use crate::bench::{
+    drivers::System,
+    hosts::{DiskLimit, Link},
+};
 use capture::Role;
 
 /// One cell of the matrix, and which of its repetitions.
@@ -27,30 +24,6 @@ pub struct Configuration {
     pub disk: Option<DiskLimit>,
 }
 
-/// A storage system that the benchmark can drive.
-#[derive(Serialize, Deserialize, ValueEnum, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "kebab-case")]
-pub enum System {
-    /// With the client's defaults, among them uTP
-    Transmission,
-    /// With the client's defaults, among them uTP
-    Deluge,
-    /// Without uTP: all payload goes over TCP
-    DelugeTcp,
-    Codex,
-}
-
-impl fmt::Display for System {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Transmission => "transmission",
-            Self::Deluge => "deluge",
-            Self::DelugeTcp => "deluge-tcp",
-            Self::Codex => "codex",
-        })
-    }
-}
-
 /// Role and name of a node, as reports show it: `leecher-1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodePlan {
@@ -59,6 +32,12 @@ pub struct NodePlan {
 }
 
 impl Configuration {
+    /// Labels of the seeders.
+    pub fn seeders(&self) -> Vec<String> {
+        let seeders = self.node_plans().into_iter().filter(|plan| plan.role == Role::Seeder);
+        seeders.map(|plan| plan.label).collect()
+    }
+
     /// Every node, seeders first; each role counts from 1.
     pub fn node_plans(&self) -> Vec<NodePlan> {
         let seeders = (1..=self.seeders)
@@ -76,7 +55,7 @@ mod tests {
     #[track_caller]
     fn check(nodes: u32, seeders: u32, labels: &str) {
         let configuration = Configuration {
-            system: System::Transmission,
+            system: crate::bench::drivers::transmission::SYSTEM,
             nodes,
             seeders,
             file_size_bytes: 1,

@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use super::{Cell, Link, System};
+use crate::bench::{dataset::payload::needed_space_bytes, hosts::Link};
+
+use super::Cell;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
@@ -17,21 +19,6 @@ pub struct Needs {
     pub memory_bytes: u64,
     /// Of one run, from its preparation to its checksums.
     pub run: Duration,
-}
-
-/// How one system behaves. Another one is calibrated before its estimates mean anything.
-struct Pace {
-    /// From the request until payload flows.
-    until_first_byte_s: f64,
-    /// Of one leecher that nothing holds back.
-    leecher_bytes_per_s: f64,
-    /// CPU of all nodes for each byte that a leecher receives.
-    cpu_s_per_byte: f64,
-    /// The same, more for each other node.
-    cpu_s_per_byte_and_peer: f64,
-    node_memory_bytes: u64,
-    /// From its start until it answers, and to check its file's torrent.
-    node_start_s: f64,
 }
 
 /// Ring buffer, maps and the daemon's own memory.
@@ -47,7 +34,7 @@ const PROFILER_S: f64 = 4.0;
 
 /// What one run of a cell is estimated to need on a host with that many CPUs.
 pub fn needs(cell: &Cell, link: Option<&Link>, cpus: u32) -> Needs {
-    let pace = pace(cell.system);
+    let pace = cell.system.pace();
     let size_bytes = cell.file_size_bytes as f64;
     let received_bytes = size_bytes * f64::from(cell.leechers());
     // Each byte of a leecher comes in over its own link.
@@ -71,59 +58,10 @@ pub fn needs(cell: &Cell, link: Option<&Link>, cpus: u32) -> Needs {
     }
 }
 
-fn pace(system: System) -> Pace {
-    match system {
-        System::Transmission => Pace {
-            until_first_byte_s: 19.0,
-            leecher_bytes_per_s: 6.5e6,
-            cpu_s_per_byte: 2.1e-8,
-            cpu_s_per_byte_and_peer: 0.0,
-            node_memory_bytes: 24 << 20,
-            node_start_s: 0.5,
-        },
-        // By runs on 2 CPUs: 100 MiB to one leecher in 11.6 s and to six from two seeders in 7.6 s, 20 MiB to
-        // sixteen from sixteen in 5.5 s; of 36 s there, 26 s went by until all nodes seeded.
-        System::Deluge => Pace {
-            until_first_byte_s: 0.1,
-            leecher_bytes_per_s: 9e6,
-            cpu_s_per_byte: 1.6e-8,
-            cpu_s_per_byte_and_peer: 0.0,
-            node_memory_bytes: 48 << 20,
-            node_start_s: 0.8,
-        },
-        // The same three without uTP: 0.6 s, 1.5 s and 3.5 s.
-        System::DelugeTcp => Pace {
-            until_first_byte_s: 0.1,
-            leecher_bytes_per_s: 170e6,
-            cpu_s_per_byte: 8e-9,
-            cpu_s_per_byte_and_peer: 0.0,
-            node_memory_bytes: 48 << 20,
-            node_start_s: 0.8,
-        },
-        // By runs of v0.2.5 on 2 CPUs, CPU of all nodes: 100 MiB to one leecher with 3.0 s in 12 s, to seven with 37 s,
-        // 20 MiB to twelve of 16 nodes with 36 s. Each node asks all others for each block, and some come twice.
-        System::Codex => Pace {
-            until_first_byte_s: 1.0,
-            leecher_bytes_per_s: 7.2e6,
-            cpu_s_per_byte: 2e-8,
-            cpu_s_per_byte_and_peer: 8e-9,
-            node_memory_bytes: 112 << 20,
-            node_start_s: 1.0,
-        },
-    }
-}
-
-/// What a run with so many copies of the file takes on the disk.
-pub fn needed_space_bytes(copies: u32, size_bytes: u64) -> u64 {
-    u64::from(copies).saturating_mul(size_bytes).saturating_add(SLACK_BYTES)
-}
-
-/// What a run writes besides payload: settings, logs, the metadata of file systems.
-const SLACK_BYTES: u64 = 64 << 20;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::drivers;
 
     const MIB: u64 = 1 << 20;
 
@@ -131,7 +69,8 @@ mod tests {
     #[track_caller]
     fn check(cell: (u32, u32, u64), run_s: u64, disk_mib: u64, memory_mib: u64) {
         let (nodes, seeders, size_mib) = cell;
-        let cell = Cell { system: System::Transmission, nodes, seeders, file_size_bytes: size_mib * MIB };
+        let cell =
+            Cell { system: drivers::transmission::SYSTEM, nodes, seeders, file_size_bytes: size_mib * MIB };
         let found = needs(&cell, None, 2);
         assert_eq!(
             (found.run.as_secs(), found.disk_bytes / MIB, found.memory_bytes / MIB),
@@ -151,7 +90,7 @@ mod tests {
     #[test]
     fn a_byte_of_codex_costs_more_with_each_node() {
         let run_s = |nodes, seeders| {
-            let cell = Cell { system: System::Codex, nodes, seeders, file_size_bytes: 100 * MIB };
+            let cell = Cell { system: drivers::codex::SYSTEM, nodes, seeders, file_size_bytes: 100 * MIB };
             needs(&cell, None, 2).run.as_secs()
         };
         assert_eq!([run_s(2, 1), run_s(8, 1), run_s(16, 4), run_s(32, 16)], [23, 44, 116, 279]);
@@ -159,8 +98,12 @@ mod tests {
 
     #[test]
     fn a_slow_link_takes_its_time() {
-        let cell =
-            Cell { system: System::Transmission, nodes: 2, seeders: 1, file_size_bytes: 1_000_000_000 };
+        let cell = Cell {
+            system: drivers::transmission::SYSTEM,
+            nodes: 2,
+            seeders: 1,
+            file_size_bytes: 1_000_000_000,
+        };
         let link = Link { rate_bits_per_s: Some(8_000_000), ..Link::default() };
         assert!(needs(&cell, Some(&link), 2).run > Duration::from_secs(1000));
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    bench::plan::System,
+    bench::drivers::System,
     export::text::cells::{self, in_words},
 };
 
@@ -159,7 +159,9 @@ mod tests {
         check(&matrix, &room(8, 24), 28, &["163904 MiB of disk", "8192 MiB are free", "scratch directory"]);
         check(&matrix, &room(0, 24), 0, &["0 MiB are free"]);
         check(&matrix, &room(1000, 0), 0, &["896 MiB of memory"]);
-        let missing = [(System::Transmission, "transmission-daemon is not in PATH".to_owned())].into();
+        let missing =
+            [(crate::bench::drivers::transmission::SYSTEM, "transmission-daemon is not in PATH".to_owned())]
+                .into();
         check(&matrix, &Room { missing, ..room(1000, 24) }, 39, &["not in PATH"]);
         let short = Matrix { timeout: Duration::from_secs(60), ..matrix };
         check(&short, &room(1000, 24), 16, &["take 3", "limit is 1m", "timeout"]);

@@ -8,7 +8,10 @@ use serde::{
     de::{DeserializeOwned, Error as _},
 };
 
-use crate::bench::plan::{DiskLimit, Link, System};
+use crate::bench::{
+    drivers::System,
+    hosts::{DiskLimit, Link},
+};
 
 use super::size::FileSize;
 
@@ -156,7 +159,7 @@ read_bytes_per_s = 20_000_000
     #[test]
     fn every_key_is_read() -> Result<()> {
         let matrix = parse(WHOLE, "whole.toml")?;
-        assert_eq!(matrix.systems, [System::Transmission]);
+        assert_eq!(matrix.systems, [crate::bench::drivers::transmission::SYSTEM]);
         assert_eq!(matrix.swarms[1], Swarm { nodes: 8, seeders: vec![1, 2, 4] });
         assert_eq!(matrix.file_sizes, [FileSize(104_857_600), FileSize(1000)]);
         assert_eq!((matrix.repetitions.get(), matrix.timeout), (3, Duration::from_secs(90)));

@@ -9,21 +9,17 @@
 
 mod cell;
 mod configuration;
-mod disk;
 mod estimate;
 mod feasible;
 mod file;
-mod link;
 mod preset;
 mod size;
 
 pub use cell::{Cell, cells};
-pub use configuration::{Configuration, NodePlan, System};
-pub use disk::DiskLimit;
-pub use estimate::{Needs, needed_space_bytes, needs};
+pub use configuration::{Configuration, NodePlan};
+pub use estimate::{Needs, needs};
 pub use feasible::{Obstacle, Planned, Room, Verdict, plan, table};
 pub use file::{Matrix, Swarm, parse, read};
-pub use link::Link;
 pub use preset::Preset;
 
 /// How long nothing may come to a transfer before its run is given up.

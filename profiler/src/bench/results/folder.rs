@@ -130,7 +130,7 @@ pub fn write_reports(stem: &Path, source: Source) -> Result<()> {
 mod tests {
     use super::*;
     use crate::bench::{
-        plan::{Preset, System},
+        plan::Preset,
         results::{Status, manifest::tests::sample},
     };
 
@@ -154,7 +154,12 @@ mod tests {
     fn results_continue_where_they_were_left() -> Result<()> {
         let base = tempfile::tempdir()?;
         let path = base.path().join("results");
-        let cell = Cell { system: System::Transmission, nodes: 2, seeders: 1, file_size_bytes: 8 << 20 };
+        let cell = Cell {
+            system: crate::bench::drivers::transmission::SYSTEM,
+            nodes: 2,
+            seeders: 1,
+            file_size_bytes: 8 << 20,
+        };
         let folder = Folder::begin(&path, sample())?;
         folder.clear_run(&cell, 1)?;
         folder.finish_run(&record(cell, 1))?;

@@ -265,15 +265,17 @@ fn mean<const N: usize>(of_runs: &[[f64; N]]) -> Option<[f64; N]> {
 pub(crate) mod tests {
     use super::*;
     use crate::bench::results::measures::Upload;
-    use crate::bench::{
-        plan::System,
-        results::{
-            NodeRecord,
-            measures::{Cost, PhaseMeasures, Times},
-        },
+    use crate::bench::results::{
+        NodeRecord,
+        measures::{Cost, PhaseMeasures, Times},
     };
 
-    pub const CELL: Cell = Cell { system: System::Transmission, nodes: 3, seeders: 1, file_size_bytes: 100 };
+    pub const CELL: Cell = Cell {
+        system: crate::bench::drivers::transmission::SYSTEM,
+        nodes: 3,
+        seeders: 1,
+        file_size_bytes: 100,
+    };
 
     fn transfer(p100_s: f64, network: f64) -> TransferMeasures {
         let phase = |name: &str, wall_s: f64, network: f64| PhaseMeasures {

@@ -9,10 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     bench::{
-        self,
-        observer::NodeProcess,
-        plan::{Configuration, System},
-        results::NodeRecord,
+        self, drivers::System, observer::NodeProcess, plan::Configuration, results::NodeRecord,
         swarm::tap::Packets,
     },
     collect::{probes::families::ProbeSet, recording},

@@ -5,10 +5,7 @@ use capture::{Label, Polling, Record, Run, Writer};
 
 use crate::{
     bench::{
-        follow::watch::Transfer,
-        observer::NodeProcess,
-        plan::{Configuration, System},
-        swarm::Swarm,
+        drivers::System, follow::watch::Transfer, observer::NodeProcess, plan::Configuration, swarm::Swarm,
     },
     collect::{
         probes::{Settings, families::ProbeSet},

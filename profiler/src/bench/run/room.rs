@@ -5,13 +5,7 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use procfs::Current as _;
 
-use crate::{
-    bench::arguments::Arguments,
-    bench::{
-        self,
-        plan::{Room, System},
-    },
-};
+use crate::bench::{self, arguments::Arguments, drivers::System, plan::Room};
 
 /// The scratch directory decides which disk counts.
 pub fn room(systems: &[System], args: &Arguments) -> Result<Room> {

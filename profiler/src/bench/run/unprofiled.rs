@@ -20,9 +20,9 @@ use clap::Args;
 use crate::{
     bench::{
         self,
+        drivers::System,
         observer::{AppMilestone, Observer, TransferRequest},
         plan::Configuration,
-        plan::System,
         swarm::Options,
         wait::Interrupted,
     },

@@ -15,9 +15,9 @@ use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use super::leftovers;
+use crate::bench::hosts::Link;
 use crate::bench::hosts::{self, Host};
 use crate::bench::observer::Observer;
-use crate::bench::plan::Link;
 use crate::bench::swarm::scratch::Run;
 use crate::bench::{dataset::payload, wait};
 

@@ -16,12 +16,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Signal, geteuid};
 
-use super::dataset::{self, Dataset, received_file};
+use super::dataset::{self, Content, Dataset, received_file};
 use super::drivers::Meeting;
 use super::hosts::{self, Host};
 use super::observer::{NodeProcess, Observer};
+use super::wait;
 use super::wait::Interrupted;
-use super::{drivers, wait};
 use crate::bench::follow::task::{Job, Outcome};
 use crate::bench::follow::transfer::Actors;
 use crate::bench::follow::watch::Transfer;
@@ -114,7 +114,7 @@ pub fn prepare(
 ) -> Result<Swarm> {
     require_root()?;
     leftovers::remove(observer)?;
-    let driver = drivers::driver(configuration.system, options.codex_bin.as_deref())?;
+    let driver = configuration.system.driver(options.codex_bin.as_deref())?;
     driver.program().find()?;
     if driver.meeting() == Meeting::Tracker {
         tracker::PROGRAM.find()?;
@@ -131,12 +131,14 @@ pub fn prepare(
     }
 
     observer.step(&format!("making {} MiB of random data", configuration.file_size_bytes >> 20));
+    let content =
+        Content { file_size_bytes: configuration.file_size_bytes, seed: u64::from(configuration.repetition) };
     let dataset = match driver.meeting() {
         Meeting::Tracker => {
             let announce_url = tracker::announce_url(hosts::HUB_ADDRESS);
-            dataset::make_with_torrent(configuration, run.folder(), announce_url, stop)?
+            dataset::make_with_torrent(content, &configuration.seeders(), run.folder(), announce_url, stop)?
         }
-        Meeting::FirstNode => dataset::make(configuration, run.folder(), stop)?,
+        Meeting::FirstNode => dataset::make(content, run.folder(), stop)?,
     };
 
     observer.step("making the network");

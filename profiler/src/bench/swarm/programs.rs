@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::tracker;
-use crate::bench::drivers::{self, Meeting};
-use crate::bench::plan::System;
+use crate::bench::drivers::Meeting;
+use crate::bench::drivers::System;
 
 /// The programs of a system with their places, or which one is missing and how to get it. `codex_bin` is the
 /// program of Codex, if it is not in PATH.
 pub fn programs(system: System, codex_bin: Option<&Path>) -> Result<Vec<(&'static str, PathBuf)>> {
-    let driver = drivers::driver(system, codex_bin)?;
+    let driver = system.driver(codex_bin)?;
     let tracker = (driver.meeting() == Meeting::Tracker).then_some(tracker::PROGRAM);
     let programs = [driver.program()].into_iter().chain(tracker);
     programs.map(|program| Ok((program.name, program.find()?))).collect()

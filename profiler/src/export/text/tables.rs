@@ -253,7 +253,7 @@ pub fn devices(devices: &[DeviceReport]) -> String {
                 or_dash(*queue_us, |us| format!("{us:.1}")),
                 or_dash(*service_us, |us| format!("{us:.1}")),
                 exact(*credited),
-                signed(*rest).into(),
+                signed(*rest),
                 once(exact(device.errors)),
             ]);
         }

@@ -11,6 +11,7 @@ mod tests;
 use std::ffi::OsString;
 use std::fs;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::bittorrent::{self, CONTROL_PORT, Node, PEER_PORT};
-use super::{Control, Driver, Place};
+use super::{Control, Driver, Entry, Pace, Place, System};
 use crate::bench::hosts::program::{Program, Source, User};
 use rpc::Rpc;
 
@@ -28,6 +29,20 @@ const SETTINGS: &str = "settings.json";
 const STATUS_SEEDING: u64 = 6;
 /// `TR_STAT_LOCAL_ERROR`: a disk that is full, a file that is gone. Trouble with a tracker has other numbers.
 const ERROR_LOCAL: u64 = 3;
+
+pub const SYSTEM: System = System::new(&Entry {
+    name: "transmission",
+    help: Some("With the client's defaults, among them uTP"),
+    pace: Pace {
+        until_first_byte_s: 19.0,
+        leecher_bytes_per_s: 6.5e6,
+        cpu_s_per_byte: 2.1e-8,
+        cpu_s_per_byte_and_peer: 0.0,
+        node_memory_bytes: 24 << 20,
+        node_start_s: 0.5,
+    },
+    driver: |_| Ok(Arc::new(Transmission)),
+});
 
 pub struct Transmission;
 
