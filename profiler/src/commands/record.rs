@@ -62,7 +62,7 @@ pub struct Arguments {
     #[arg(long, value_name = "BYTES", value_parser = values::payload)]
     pub size: Option<u64>,
     /// Stop after this time, as in 30s or 5m
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
     pub duration: Option<Duration>,
     /// Port of control traffic (RPC, tracker), local or remote, that is no part of the transfer; may be repeated
     #[arg(long, value_name = "PORT")]
