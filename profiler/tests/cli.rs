@@ -44,7 +44,8 @@ fn nothing_to_profile() {
 #[test]
 fn sizes_and_times_that_are_none() {
     check(&["record", "--size", "big", "--", "true"], &["big", "100MiB"]);
-    check(&["record", "--duration", "soon", "--", "true"], &["soon"]);
+    check(&["record", "--duration", "soon", "--", "true"], &["soon", "30s"]);
+    check(&["record", "--duration", "5", "--", "true"], &["'5'", "5s"]);
     check(&["record", "--ring-buffer", "5000", "--", "true"], &["5000", "power of two"]);
 }
 

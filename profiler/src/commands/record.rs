@@ -1,10 +1,11 @@
 //! `profiler record`: follows what was asked for until it ends, and gives the capture.
 
 use std::{
+    io,
     num::NonZeroU32,
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
-    process::{ExitCode, ExitStatus},
+    process::{ExitCode, ExitStatus, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -62,7 +63,7 @@ pub struct Arguments {
     #[arg(long, value_name = "BYTES", value_parser = values::payload)]
     pub size: Option<u64>,
     /// Stop after this time, as in 30s or 5m
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
     pub duration: Option<Duration>,
     /// Port of control traffic (RPC, tracker), local or remote, that is no part of the transfer; may be repeated
     #[arg(long, value_name = "PORT")]
@@ -74,7 +75,8 @@ pub struct Arguments {
     /// How much is watched. What each probe costs stands in the report
     #[arg(long, value_enum, default_value_t = ProbeSet::All)]
     pub probes: ProbeSet,
-    /// How the report is printed
+    /// How the report is printed; with json nothing else is on the standard output: what the command writes there goes
+    /// to the standard error
     #[arg(long, value_parser = export::parser(), default_value = export::default())]
     pub format: &'static dyn Format,
     /// Command to run and profile
@@ -161,7 +163,7 @@ fn follow(
     }
     let mut child = match args.command.as_slice() {
         [] => None,
-        command => Some(Child::start(command, |pid| recording.register(pid).map(drop))?),
+        command => Some(Child::start(command, stdout(args.format), |pid| recording.register(pid).map(drop))?),
     };
     let waits_for_more = !args.comm.is_empty() || !groups.is_empty();
     let started = Instant::now();
@@ -206,6 +208,11 @@ fn follow(
         display.clear();
         return Ok((reason.to_owned(), ended));
     }
+}
+
+/// Where the command's standard output goes. JSON with other text in it is none.
+fn stdout(format: &dyn Format) -> Stdio {
+    if format.is_for_people() { Stdio::inherit() } else { io::stderr().into() }
 }
 
 fn in_words(args: &Arguments) -> String {

@@ -17,6 +17,11 @@ pub trait Format: Send + Sync {
     /// What names of its files end with.
     fn extension(&self) -> &'static str;
 
+    /// Whether other text may stand before it.
+    fn is_for_people(&self) -> bool {
+        false
+    }
+
     fn write(&self, source: Source, out: &mut dyn Write) -> Result<()>;
 }
 

@@ -181,6 +181,26 @@ fn targets_that_are_none_are_named() {
 }
 
 #[test]
+fn a_json_report_is_alone_on_the_standard_output() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let record = |format: &str| {
+        let output = Command::new(PROFILER)
+            .args(["record", "--format", format, "-o"])
+            .arg(folder.path().join(format))
+            .args(["--", "echo", "said by the command"])
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
+    };
+    let [stdout, stderr] = record("json");
+    serde_json::from_str::<serde_json::Value>(&stdout).expect("JSON alone");
+    assert!(stderr.contains("said by the command"), "{stderr}");
+    let [stdout, _] = record("text");
+    assert!(stdout.starts_with("said by the command\nCapture "), "{stdout}");
+}
+
+#[test]
 fn two_recordings_at_once_do_not_disturb_each_other() {
     let recorded = record_with(&Settings::default(), |_| {
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();

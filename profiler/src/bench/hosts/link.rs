@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use crate::values;
+
 /// Each node's link, both ways alike; what is missing is not limited.
 #[derive(Deserialize, Serialize, Clone, Debug, Default, PartialEq)]
 #[serde(deny_unknown_fields, default)]
@@ -31,9 +33,7 @@ fn rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
 }
 
 fn delay<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(from)?;
-    let delay = humantime::parse_duration(&text);
-    delay.map(Some).map_err(|error| D::Error::custom(format!("`{text}` is no time ({error}): as in \"5ms\"")))
+    values::time_in_file(from).map(Some)
 }
 
 fn loss<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {

@@ -8,9 +8,12 @@ use serde::{
     de::{DeserializeOwned, Error as _},
 };
 
-use crate::bench::{
-    drivers::System,
-    hosts::{DiskLimit, Link},
+use crate::{
+    bench::{
+        drivers::System,
+        hosts::{DiskLimit, Link},
+    },
+    values,
 };
 
 use super::size::FileSize;
@@ -35,7 +38,7 @@ pub struct Matrix {
     #[serde(
         default = "half_an_hour",
         rename(serialize = "timeout_s"),
-        deserialize_with = "duration",
+        deserialize_with = "values::time_in_file",
         serialize_with = "seconds"
     )]
     pub timeout: Duration,
@@ -43,7 +46,7 @@ pub struct Matrix {
     #[serde(
         default = "stall_timeout",
         rename(serialize = "stall_timeout_s"),
-        deserialize_with = "duration",
+        deserialize_with = "values::time_in_file",
         serialize_with = "seconds"
     )]
     pub stall_timeout: Duration,
@@ -125,12 +128,6 @@ fn distinct<'de, D: Deserializer<'de>, T: DeserializeOwned + Debug>(from: D) -> 
     }
 }
 
-fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(from)?;
-    humantime::parse_duration(&text)
-        .map_err(|error| D::Error::custom(format!("`{text}` is no time ({error}): as in \"90s\" or \"1h\"")))
-}
-
 fn seconds<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(duration.as_secs_f64())
 }
@@ -204,10 +201,13 @@ read_bytes_per_s = 20_000_000
         check("\"100MiB\"", "true", &["bad.toml:4", "number of bytes"]);
         check("1000", "0", &["bad.toml:4", "at least one byte"]);
         check("repetitions = 3", "repetitions = 0", &["bad.toml:5", "nonzero"]);
-        check("\"90s\"", "\"soon\"", &["bad.toml:6", "soon", "90s"]);
-        check("\"30s\"", "30", &["bad.toml:7", "string"]);
+        check("\"90s\"", "\"soon\"", &["bad.toml:6", "soon", "30s"]);
+        check("\"90s\"", "\"90\"", &["bad.toml:6", "90s"]);
+        check("\"30s\"", "30", &["bad.toml:7", "30s"]);
+        check("\"30s\"", "true", &["bad.toml:7", "30s"]);
         check("100_000_000", "0", &["bad.toml:10", "8,000"]);
-        check("\"5ms\"", "\"-1\"", &["bad.toml:11", "5ms"]);
+        check("\"5ms\"", "\"-1\"", &["bad.toml:11", "500ms"]);
+        check("\"5ms\"", "5", &["bad.toml:11", "5ms"]);
         check("0.5", "101.0", &["bad.toml:12", "from 0 to 100"]);
         check("20_000_000", "20", &["bad.toml:15", "at least 100000"]);
         check("swarms", "# swarms", &["bad.toml", "missing field `swarms`"]);

@@ -6,7 +6,7 @@ use std::{
         fd::{AsRawFd as _, OwnedFd},
         unix::process::CommandExt as _,
     },
-    process::{self, Command, ExitStatus},
+    process::{self, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -25,12 +25,17 @@ const NO_GO: u8 = 2;
 pub struct Child(process::Child);
 
 impl Child {
-    /// Starts a command, and lets it execute only after `register` has made its process a target.
-    pub fn start(command: &[String], register: impl FnOnce(u32) -> Result<()> + Send) -> Result<Self> {
+    /// Starts a command with this standard output, and lets it execute only after `register` has made its process a
+    /// target.
+    pub fn start(
+        command: &[String],
+        stdout: Stdio,
+        register: impl FnOnce(u32) -> Result<()> + Send,
+    ) -> Result<Self> {
         let (mut pid_reader, pid_writer) = std::io::pipe().context("make a pipe")?;
         let (go_reader, mut go_writer) = std::io::pipe().context("make a pipe")?;
         let mut prepared = Command::new(&command[0]);
-        prepared.args(&command[1..]);
+        prepared.args(&command[1..]).stdout(stdout);
         let (pid_fd, go_fd) = (OwnedFd::from(pid_writer), OwnedFd::from(go_reader));
         // SAFETY: the closure only makes system calls.
         unsafe {

@@ -26,6 +26,10 @@ impl Format for Text {
         "txt"
     }
 
+    fn is_for_people(&self) -> bool {
+        true
+    }
+
     fn write(&self, source: Source, out: &mut dyn Write) -> Result<()> {
         Ok(out.write_all(render(source.report).as_bytes())?)
     }
