@@ -12,7 +12,7 @@ use std::{
 use crate::attribution::observed::payload::Socket;
 use capture::Protocol;
 
-/// Cookies of the two ends, both ways.
+/// Cookies of the two ends, from each to the other.
 #[derive(Debug, Default)]
 pub struct Pairs(HashMap<u64, u64>);
 
