@@ -119,7 +119,7 @@ fn overhead(overhead: &Overhead) -> String {
         .zip(overhead.statistics_ns_per_run)
         .map(|(net, ns)| format!("{} while nobody counts, which takes {ns:.0} ns of each run", percent(net)));
     let whole = overhead.probe_whole_cpu_fraction.zip(overhead.dispatch_ns_per_run).map(|(whole, ns)| {
-        format!("{} with the way to them and back, which takes {ns:.0} ns for each run", percent(whole))
+        format!("{} with their dispatch, which takes {ns:.0} ns for each run", percent(whole))
     });
     let daemon = format!(
         "{}, {} anonymous memory at most",
