@@ -2,7 +2,7 @@
 //! what the path alone asks: `in_iowait` where the context does not tell, and which thread or lock it was.
 //!
 //! This is what the kernel showed of a single wait. An event loop's waits need what follows them as well
-//! (`attribution::progress`). Where the context does not tell (a stranger, an unknown interrupt, no wake-up),
+//! (`attribution::progress`). Where the context does not tell (a waker outside the targets, an unknown interrupt, no wake-up),
 //! `in_iowait` does, except in io_uring waits, which set it for sockets too (6.1.39 on). Inside direct
 //! reclaim the thread waits for memory, whatever woke it.
 
@@ -113,7 +113,7 @@ mod tests {
     const BLOCK: Wake = Wake::Softirq(Softirq::Block);
     const NET_RX: Wake = Wake::Softirq(Softirq::NetRx);
     const TIMER: Wake = Wake::Softirq(Softirq::Timer);
-    const STRANGER: Wake = Wake::Task { tid: 9, process: None, kind: TaskKind::Other };
+    const OUTSIDER: Wake = Wake::Task { tid: 9, process: None, kind: TaskKind::Other };
 
     fn asleep_in(syscall: impl Into<Option<i32>>, wake: Wake) -> Span {
         Span {
@@ -165,7 +165,7 @@ mod tests {
         check(with_iowait(asleep_in(READ, TIMER)), Cause::Disk);
         check(with_iowait(asleep_in(READ, Wake::HrTimer)), Cause::Disk);
         check(with_iowait(asleep_in(IO_URING_ENTER, TIMER)), Cause::Timer);
-        check(with_iowait(asleep_in(READ, STRANGER)), Cause::Disk);
+        check(with_iowait(asleep_in(READ, OUTSIDER)), Cause::Disk);
         check(with_iowait(asleep_in(READ, Wake::Unknown)), Cause::Disk);
     }
 
@@ -186,7 +186,7 @@ mod tests {
         check(by(KernelWorker::Writeback), Cause::Disk);
         check(by(KernelWorker::Napi), Cause::Network);
         check(by(KernelWorker::IoUringPoll), Cause::Unknown);
-        check(asleep_in(READ, STRANGER), Cause::OutsideWaker);
+        check(asleep_in(READ, OUTSIDER), Cause::OutsideWaker);
     }
 
     #[test]

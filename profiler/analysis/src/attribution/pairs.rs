@@ -12,7 +12,7 @@ use std::{
 use crate::attribution::observed::payload::Socket;
 use capture::{OnHost, Protocol};
 
-/// Cookies of the two ends, both ways.
+/// Cookies of the two ends, from each to the other.
 #[derive(Debug, Default)]
 pub struct Pairs(HashMap<OnHost<u64>, OnHost<u64>>);
 

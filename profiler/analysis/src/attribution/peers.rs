@@ -1,4 +1,4 @@
-//! A network wait, split over the way of the byte that it waited for: before the peer sent it, while TCP held
+//! A network wait, split over the transit of the byte that it waited for: before the peer sent it, while TCP held
 //! it, while it was under way, and from its arrival to the wake-up.
 //!
 //! The awaited byte is the first one of the receive that ended the wait which had not arrived as the wait

@@ -11,7 +11,7 @@ use crate::attribution::{
 };
 use capture::traffic::{HeldBy, Payload, SendQueue};
 
-/// The way of a byte (None: of a datagram) that was sent on this socket; the latest part first.
+/// The transit of a byte (None: of a datagram) that was sent on this socket; the latest part first.
 pub fn of_byte(traffic: &Traffic, cookie: u64, byte: Option<u32>, from_ns: u64, to_ns: u64) -> Vec<Part> {
     let Some(byte) = byte else { return vec![part(from_ns, to_ns, Network::Link)] };
     let send_queues = traffic.send_queues(cookie, from_ns, to_ns);

@@ -6,6 +6,7 @@
 mod about;
 mod budget;
 mod devices;
+mod helpers;
 mod overhead;
 mod processes;
 mod transfers;
@@ -19,8 +20,9 @@ use serde::Serialize;
 pub use about::{About, Host};
 pub use budget::{Budget, Holder, Piece, StackReport, ThreadName};
 pub use devices::DeviceReport;
+pub use helpers::HelperReport;
 pub use overhead::{Overhead, Program};
-pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessReport};
+pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessReport, ThreadReport};
 pub use transfers::{Agreement, MilestoneReport, Phase, Throughput, TransferReport};
 pub use trust::{Comparison, Relation, Trust, Verdict};
 
@@ -43,6 +45,8 @@ pub struct Report {
     pub trust: Trust,
     pub overhead: Overhead,
     pub processes: Vec<ProcessReport>,
+    /// Small ones of `processes`, added up.
+    pub helpers: Vec<HelperReport>,
     /// For the whole host, targets or not. Not to be added together.
     pub devices: Vec<DeviceReport>,
     pub transfers: Vec<TransferReport>,
@@ -64,12 +68,14 @@ pub fn build(timeline: &Timeline) -> Report {
     let evidence = timeline.has_family(SCHEDULING).then_some(&evidence);
     let transfers: Vec<_> =
         found.iter().map(|transfer| transfers::report(timeline, evidence, transfer)).collect();
+    let processes = processes::report(timeline, evidence);
     Report {
         schema_version: SCHEMA_VERSION,
         capture: about::report(timeline),
         trust: trust::judge(timeline, evidence, &found),
         overhead: overhead::report(timeline),
-        processes: processes::report(timeline, evidence),
+        helpers: helpers::report(timeline, &processes),
+        processes,
         devices: devices::report(timeline),
         agreement: transfers::agreement(timeline),
         transfers,

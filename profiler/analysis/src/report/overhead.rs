@@ -22,7 +22,7 @@ pub struct Overhead {
     /// What the kernel takes to reach a probe and to come back, which it does not count; by datagrams before the
     /// recording, whose probes were in the caches.
     pub dispatch_ns_per_run: Option<f64>,
-    /// Of one CPU: `probe_net_cpu_fraction`, and the way to the probes and back.
+    /// Of one CPU: `probe_net_cpu_fraction`, and the dispatch cost: from the tracepoints to the probes and back.
     pub probe_whole_cpu_fraction: Option<f64>,
     /// Of one CPU: the whole profiler, except what it took to ask applications, which stands with their transfers.
     pub daemon_cpu_fraction: Option<f64>,

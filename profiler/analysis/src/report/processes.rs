@@ -11,7 +11,7 @@ use crate::{
     },
     timeline::{Process, ThreadTime, Timeline, by_peer},
 };
-use capture::{Operation, ProcessSerial, ProcessTotals, Protocol, Role, ThreadTotals};
+use capture::{Operation, ProcessSerial, ProcessTotals, Protocol, Role, SocketTotals, ThreadTotals};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct ProcessReport {
@@ -48,7 +48,7 @@ pub struct ThreadReport {
 }
 
 /// Payload: what the process's own calls returned.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NetworkBytes {
     pub tcp_rx_bytes: u64,
     pub tcp_tx_bytes: u64,
@@ -75,7 +75,7 @@ pub struct PeerReport {
     pub retransmits: u64,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DiskBytes {
     /// The tasks' own accounting, which counts `read()` and `write()` on sockets too.
     pub file_read_bytes: u64,
@@ -105,14 +105,24 @@ impl ProcessReport {
 
 impl NetworkBytes {
     pub fn moved(&self) -> bool {
-        self.tcp_rx_bytes + self.tcp_tx_bytes + self.udp_rx_bytes + self.udp_tx_bytes > 0
+        self.bytes() > 0
+    }
+
+    /// Over all protocols, in both directions.
+    pub(super) fn bytes(&self) -> u64 {
+        self.tcp_rx_bytes + self.tcp_tx_bytes + self.udp_rx_bytes + self.udp_tx_bytes
     }
 }
 
 impl DiskBytes {
     pub fn moved(&self) -> bool {
+        self.bytes() > 0
+    }
+
+    /// Asked for, dirtied and moved by devices: most bytes more than once.
+    pub(super) fn bytes(&self) -> u64 {
         let asked_for = self.file_read_bytes + self.file_written_bytes + self.dirtied_bytes.unwrap_or(0);
-        asked_for + self.device_read_bytes + self.device_written_bytes > 0
+        asked_for + self.device_read_bytes + self.device_written_bytes
     }
 }
 
@@ -123,7 +133,7 @@ pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<Pr
         .values()
         .filter_map(|process| {
             let totals = process.totals.as_ref()?;
-            let peers = peers(process);
+            let peers = peers(process.sockets.values());
             let threads = evidence.map(|evidence| threads(timeline, process, evidence));
             Some(ProcessReport {
                 pid: totals.pid,
@@ -202,8 +212,9 @@ fn network(totals: &ProcessTotals, peers: &[PeerReport]) -> NetworkBytes {
     }
 }
 
-fn peers(process: &Process) -> Vec<PeerReport> {
-    by_peer(process.sockets.values())
+/// One for each peer of these sockets.
+pub(super) fn peers<'s>(sockets: impl IntoIterator<Item = &'s SocketTotals>) -> Vec<PeerReport> {
+    by_peer(sockets)
         .into_iter()
         .map(|((control, remote, protocol), peer)| PeerReport {
             peer: remote.to_string(),

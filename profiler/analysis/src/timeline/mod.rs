@@ -307,8 +307,8 @@ impl Folded {
                 self.seen(span.on_ns.or(span.woken_ns).unwrap_or(span.off_ns));
                 self.events.spans.push(span);
             }
-            Record::OutsideWaker(stranger) => {
-                self.events.outside_wakers.insert(stranger.tid, stranger.comm);
+            Record::OutsideWaker(waker) => {
+                self.events.outside_wakers.insert(waker.tid, waker.comm);
             }
             Record::Stack(stack) => {
                 self.events.stacks.insert(stack.id, stack);

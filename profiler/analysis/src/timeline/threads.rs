@@ -85,7 +85,7 @@ impl ThreadTime {
             ThreadState::Blocked | ThreadState::Idle => time.wait_idle_ns += open_ns,
             ThreadState::Exited => {}
         }
-        // Interrupts of the stay on the CPU that the recording found the thread in count from before it.
+        // Interrupts of the run that the recording found the thread in count from before it.
         time.softirq_ns = thread.softirq_ns.min(time.cpu_ns);
         time.hardirq_ns = thread.hardirq_ns.min(time.cpu_ns - time.softirq_ns);
         time.cpu_ns -= time.softirq_ns + time.hardirq_ns;

@@ -1,8 +1,11 @@
 //! Tables of where time went: shares, the network's detail, the longest pieces of the active path.
 
-use analysis::report::{Budget, Piece, ProcessReport, StackReport, TransferReport};
+use analysis::report::{Budget, Piece, ProcessReport, Report, StackReport, TransferReport};
 
-use super::cells::{Table, clean, lines, or_dash, table};
+use super::{
+    cells::{Table, clean, lines, or_dash, table},
+    rows::one_by_one,
+};
 
 /// Processes that are shown: those that lived longest.
 const PROCESSES: usize = 12;
@@ -25,12 +28,13 @@ pub fn phases(transfer: &TransferReport) -> String {
 }
 
 /// What the first thread of each process waited for.
-pub fn paths(processes: &[ProcessReport]) -> String {
-    let mut active: Vec<&ProcessReport> =
-        processes.iter().filter(|process| process.did_something()).collect();
-    let short = active.len().saturating_sub(PROCESSES);
+pub fn paths(report: &Report) -> String {
+    let did_something = |process: &&ProcessReport| process.did_something();
+    let mut active: Vec<&ProcessReport> = one_by_one(report).filter(did_something).collect();
+    let all = report.processes.iter().filter(did_something).count();
     active.sort_by_key(|process| std::cmp::Reverse(process.time.map_or(0, |time| time.lifetime_ns)));
     active.truncate(PROCESSES);
+    let short = all - active.len();
     let rows: Vec<Row> = active
         .into_iter()
         .filter_map(|process| {

@@ -4,6 +4,7 @@ mod budgets;
 pub(crate) mod cells;
 mod cross_checks;
 mod layout;
+mod rows;
 mod tables;
 
 use std::io::Write;
@@ -37,16 +38,17 @@ impl Format for Text {
 
 /// Lines of at most 100 columns, without colours. Names and addresses are whole.
 pub fn render(report: &Report) -> String {
+    let rows = rows::Rows::of(report);
     let mut sections = vec![header(report)];
     sections.extend(report.transfers.iter().map(tables::transfer));
     if report.transfers.is_empty() {
-        sections.push(budgets::paths(&report.processes));
+        sections.push(budgets::paths(report));
     }
     sections.extend(report.agreement.as_ref().map(agreement));
-    sections.push(tables::network(&report.processes));
-    sections.push(tables::peers(&report.processes));
-    sections.push(tables::disk(&report.processes));
-    sections.push(tables::time(&report.processes));
+    sections.push(tables::network(&rows));
+    sections.push(tables::peers(&rows));
+    sections.push(tables::disk(&rows));
+    sections.push(tables::time(&rows));
     sections.push(tables::devices(&report.devices));
     sections.push(overhead(&report.overhead));
     sections.push(trust(report));
@@ -142,7 +144,7 @@ fn overhead(overhead: &Overhead) -> String {
         .zip(overhead.statistics_ns_per_run)
         .map(|(net, ns)| format!("{} while nobody counts, which takes {ns:.0} ns of each run", percent(net)));
     let whole = overhead.probe_whole_cpu_fraction.zip(overhead.dispatch_ns_per_run).map(|(whole, ns)| {
-        format!("{} with the way to them and back, which takes {ns:.0} ns for each run", percent(whole))
+        format!("{} with their dispatch, which takes {ns:.0} ns for each run", percent(whole))
     });
     let daemon = format!(
         "{}, {} anonymous memory at most",

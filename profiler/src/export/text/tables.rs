@@ -1,7 +1,7 @@
 //! The report's tables, each with its title; empty if there is nothing to show.
 
 use analysis::{
-    report::{DeviceReport, ProcessReport, Program, TransferReport},
+    report::{DeviceReport, Program, TransferReport},
     timeline::ThreadTime,
 };
 use capture::{Direction, Protocol};
@@ -10,6 +10,7 @@ use super::{
     budgets,
     cells::{Table, both, clean, exact, human, lines, or_dash, rate, seconds, signed, table},
     layout::{paragraph, whole},
+    rows::{Row, Rows},
 };
 
 pub fn transfer(transfer: &TransferReport) -> String {
@@ -62,11 +63,12 @@ pub fn transfer(transfer: &TransferReport) -> String {
     )
 }
 
-pub fn network(processes: &[ProcessReport]) -> String {
+pub fn network(rows: &Rows) -> String {
+    let (shown, below) = rows.that(|row| row.network.moved());
     let mut rows =
         table(&["process", "pid", "traffic", "received", "", "sent", "", "retransmits"], [1, 3, 4, 5, 6, 7]);
-    for process in processes.iter().filter(|process| process.network.moved()) {
-        let network = &process.network;
+    for process in shown {
+        let network = process.network;
         let retransmits = exact(network.tcp_retransmits);
         let kinds = [
             ("TCP", network.tcp_rx_bytes, network.tcp_tx_bytes, retransmits.as_str()),
@@ -75,8 +77,8 @@ pub fn network(processes: &[ProcessReport]) -> String {
         ];
         for (kind, rx_bytes, tx_bytes, retransmits) in kinds.into_iter().filter(|kind| kind.1 + kind.2 > 0) {
             rows.add_row(vec![
-                clean(process.name()),
-                process.pid.to_string(),
+                process.name.clone(),
+                process.pid.clone(),
                 kind.to_owned(),
                 exact(rx_bytes),
                 human(rx_bytes),
@@ -86,20 +88,21 @@ pub fn network(processes: &[ProcessReport]) -> String {
             ]);
         }
     }
-    titled("Network, payload bytes", &lines(&rows))
+    titled("Network, payload bytes", &(lines(&rows) + below))
 }
 
-pub fn peers(processes: &[ProcessReport]) -> String {
+pub fn peers(rows: &Rows) -> String {
+    let (shown, below) = rows.that(|row| !row.peers.is_empty());
     let mut rows = table(&["process", "peer", "", "received", "", "sent", "", "sockets", "retrans"], 3..9);
-    for process in processes {
-        for peer in &process.peers {
+    for process in shown {
+        for peer in process.peers {
             let protocol = match peer.protocol {
                 Some(Protocol::Tcp) => "TCP",
                 Some(Protocol::Udp) => "UDP",
                 None => "?",
             };
             rows.add_row(vec![
-                clean(process.name()),
+                process.name.clone(),
                 peer.peer.clone(),
                 if peer.control { format!("{protocol} control") } else { protocol.to_owned() },
                 exact(peer.rx_bytes),
@@ -111,16 +114,17 @@ pub fn peers(processes: &[ProcessReport]) -> String {
             ]);
         }
     }
-    titled("Peers, payload bytes", &lines(&rows))
+    titled("Peers, payload bytes", &(lines(&rows) + below))
 }
 
 /// What was asked for, what became dirty, and what devices moved, side by side.
-pub fn disk(processes: &[ProcessReport]) -> String {
+pub fn disk(rows: &Rows) -> String {
+    let (shown, below) = rows.that(|row| row.disk.moved());
     let head =
         ["process", "pid", "", "by calls, sockets too", "dirtied", "on devices", "", "of it written back"];
     let mut rows = table(&head, [1, 3, 4, 5, 6, 7]);
-    for process in processes.iter().filter(|process| process.disk.moved()) {
-        let disk = &process.disk;
+    for process in shown {
+        let disk = process.disk;
         let directions = [
             ("read", disk.file_read_bytes, None, disk.device_read_bytes, None),
             (
@@ -136,8 +140,8 @@ pub fn disk(processes: &[ProcessReport]) -> String {
                 continue;
             }
             rows.add_row(vec![
-                clean(process.name()),
-                process.pid.to_string(),
+                process.name.clone(),
+                process.pid.clone(),
                 direction.to_owned(),
                 exact(asked_for),
                 or_dash(dirtied, exact),
@@ -147,14 +151,14 @@ pub fn disk(processes: &[ProcessReport]) -> String {
             ]);
         }
     }
-    titled("Files and disks, bytes", &lines(&rows))
+    titled("Files and disks, bytes", &(lines(&rows) + below))
 }
 
 /// A row for each process, and one for each of its threads that ran. States that nobody was in are left out.
-pub fn time(processes: &[ProcessReport]) -> String {
-    let active = processes.iter().filter(|process| process.did_something());
-    let active: Vec<(&ProcessReport, ThreadTime)> =
-        active.filter_map(|process| Some((process, process.time?))).collect();
+pub fn time(rows: &Rows) -> String {
+    let (active, below) = rows.that(|row| row.did_something() && row.time.is_some());
+    let active: Vec<(&Row, &ThreadTime)> =
+        active.into_iter().filter_map(|row| Some((row, row.time?))).collect();
     let shown: Vec<State> = STATES
         .into_iter()
         .filter(|(_, ns)| active.iter().any(|(_, time)| seconds(ns(time)) != seconds(0)))
@@ -167,10 +171,10 @@ pub fn time(processes: &[ProcessReport]) -> String {
     } else {
         format!("{}\n{}", lines(&rows(awake, true)), lines(&rows(asleep, false)))
     };
-    titled("Time of threads, s: on the CPU, waiting for one, asleep until what woke them", &text)
+    titled("Time of threads, s: on the CPU, waiting for one, asleep until what woke them", &(text + below))
 }
 
-fn time_rows(active: &[(&ProcessReport, ThreadTime)], states: &[State], with_user: bool) -> Table {
+fn time_rows(active: &[(&Row, &ThreadTime)], states: &[State], with_user: bool) -> Table {
     let user = with_user.then_some("user %");
     let names = states.iter().map(|(name, _)| *name);
     let head: Vec<&str> = ["process", "thread"].into_iter().chain(user).chain(names).collect();
@@ -185,7 +189,7 @@ fn time_rows(active: &[(&ProcessReport, ThreadTime)], states: &[State], with_use
             .collect()
     };
     for (process, time) in active {
-        rows.add_row(row(clean(process.name()), format!("all {}", time.threads), time));
+        rows.add_row(row(process.name.clone(), format!("all {}", time.threads), time));
         let ran = process.threads.iter().filter(|thread| thread.time.cpu_ns > 0 && process.threads.len() > 1);
         for thread in ran {
             rows.add_row(row(String::new(), format!("{} {}", clean(&thread.comm), thread.tid), &thread.time));

@@ -1,7 +1,7 @@
 use crate::export::text;
 use analysis::report;
 use analysis::timeline::sample::timeline;
-use capture::{Family, Hook, Record, testing::sample::*};
+use capture::{Family, Hook, ProcessSerial, Record, ThreadState, testing::sample::*};
 
 fn render(records: Vec<Record>) -> String {
     text::render(&report::build(&timeline(records)))
@@ -62,6 +62,40 @@ fn names_and_addresses_are_whole() {
     for line in text.lines() {
         assert!(line.chars().count() <= 100, "{}: {line}", line.chars().count());
     }
+}
+
+/// 38 shells that a target started are one row in each table.
+#[test]
+fn helpers_are_one_row() {
+    let mut records = records();
+    let at = records.len() - 1;
+    for serial in (10..48).map(ProcessSerial) {
+        let Record::ProcessTotals(mut totals) = process(serial, "sh", 0, 0) else {
+            unreachable!("as it says")
+        };
+        totals.parent_pid = 102;
+        totals.since_ns += serial.0;
+        let Record::ThreadTotals(mut thread) = thread(serial, 1, ThreadState::Blocked) else {
+            unreachable!("as it says")
+        };
+        thread.cpu_ns = 2 * MS;
+        records.insert(at, Record::ThreadTotals(thread));
+        records.splice(at..at, [io(serial, true, 0, 0), io(serial, false, 1_000, 10)]);
+        records.insert(at, Record::ProcessTotals(totals));
+    }
+    let text = render(records);
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("   sh ")).collect();
+    let rows: Vec<_> = rows.iter().map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        rows,
+        [
+            "sh ×38 (helpers) read 38,000 - 0 0 B -",
+            "sh ×38 (helpers) written 380 0 0 0 B 0",
+            "sh ×38 (helpers) all 38 - 0.076 3.800 3.800 26.600",
+        ],
+        "{text}"
+    );
+    assert_eq!(text.matches("`--format json` has each").count(), 2, "{text}");
 }
 
 #[test]

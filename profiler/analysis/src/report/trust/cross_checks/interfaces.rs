@@ -25,7 +25,7 @@ const SENT: Measure = Measure {
     follows: "bytes that no interface carried were counted, and sent bytes are too high by as much",
 };
 
-/// Over both ways: of those that carry no payload, acknowledgements of uTP are packets without any.
+/// Over both directions: of those that carry no payload, acknowledgements of uTP are packets without any.
 const MOST: Measure = Measure {
     what: "80 % of packets both ways",
     cross_check: INTERFACES,
