@@ -1,10 +1,20 @@
 //! Events, the records of the ring buffers: each begins with its kind. Captures hold them as they are: another layout
 //! is another kind, and a number is for good.
 
-/// What a record is; its first 4 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Kind {
+macro_rules! kinds {
+    ($($kind:ident = $number:literal,)*) => {
+        /// What a record is; its first 4 bytes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Kind { $($kind = $number,)* }
+
+        impl Kind {
+            pub const ALL: &[Kind] = &[$(Kind::$kind,)*];
+        }
+    };
+}
+
+kinds! {
     Progress = 1,
     Span = 2,
     Payload = 3,

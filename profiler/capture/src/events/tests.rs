@@ -135,3 +135,14 @@ fn by_outsider(tid: u32, name: &[u8]) -> SpanByOutsider {
     };
     SpanByOutsider { span, stranger }
 }
+
+/// One that was forgotten would be no event, or no record.
+#[test]
+fn every_kind_has_a_size_and_a_record() {
+    for kind in abi::event::Kind::ALL {
+        let number = *kind as u32;
+        let len = super::size_bytes(number).unwrap_or_else(|| panic!("{kind:?} is not listed"));
+        let event = [&number.to_le_bytes(), vec![0; len - 4].as_slice()].concat();
+        assert!(Reader::default().record(&event).is_some(), "{kind:?} becomes no record");
+    }
+}
