@@ -153,6 +153,9 @@ fn follow(
     stop: &AtomicBool,
 ) -> Result<(String, Option<ExitStatus>)> {
     for &pid in &args.pid {
+        if pid == std::process::id() {
+            bail!("{pid} is the profiler itself: profile another process, or another profiler from outside");
+        }
         recording.register(pid)?;
     }
     for name in &args.comm {

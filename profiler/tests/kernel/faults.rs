@@ -164,6 +164,8 @@ fn targets_that_are_none_are_named() {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
     };
     check("4194303".to_owned(), "no process");
+    check("0".to_owned(), "no process 0");
+    check("2".to_owned(), "(kthreadd) is a thread of the kernel");
     let mut zombie = Command::new("true").spawn().unwrap();
     thread::sleep(Duration::from_millis(200));
     check(zombie.id().to_string(), "has ended");
@@ -178,6 +180,19 @@ fn targets_that_are_none_are_named() {
     check(tid.recv().unwrap().to_string(), "is a thread of process");
     drop(done);
     thread.join().unwrap();
+}
+
+#[test]
+fn the_profiler_does_not_profile_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "exec \"$0\" record --pid $$ --duration 200ms", PROFILER])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && message.contains("is the profiler itself"), "{message}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
 }
 
 #[test]
