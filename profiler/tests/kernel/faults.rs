@@ -155,7 +155,7 @@ fn targets_that_are_none_are_named() {
     let check = |pid: String, part: &str| {
         let folder = tempfile::tempdir().unwrap();
         let output = Command::new(PROFILER)
-            .args(["record", "--pid", &pid])
+            .args(["record", "--duration", "1s", "--pid", &pid])
             .current_dir(folder.path())
             .output()
             .unwrap();
@@ -213,6 +213,23 @@ fn a_json_report_is_alone_on_the_standard_output() {
     assert!(stderr.contains("said by the command"), "{stderr}");
     let [stdout, _] = record("text");
     assert!(stdout.starts_with("said by the command\nCapture "), "{stdout}");
+}
+
+#[test]
+fn a_recording_that_followed_nothing_says_so_and_fails_and_keeps_its_capture() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let path = folder.path().join("nothing.capture");
+    let output = Command::new(PROFILER)
+        .args(["record", "--comm", "nosuch", "--duration", "300ms", "-o"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("nothing was followed") && message.contains("command nosuch"), "{message}");
+    let trust = report::build(&read(&path)).trust;
+    assert_eq!(trust.verdict, report::Verdict::Degraded);
+    assert!(trust.reasons.iter().any(|reason| reason.contains("no process was followed")), "{trust:?}");
 }
 
 #[test]

@@ -142,8 +142,7 @@ impl Targets {
 
     /// Where the threads of processes stood that have come into a control group since the last call.
     pub fn moved_in(&mut self) -> Vec<ThreadIo> {
-        // SAFETY: one element of 8 bytes, aligned, shared with the probes' atomic instructions.
-        let last = unsafe { AtomicU64::from_ptr(self.last_serial.at(0).cast()) }.load(Ordering::Acquire);
+        let last = self.followed();
         let before = std::mem::replace(&mut self.looked_at, last);
         if before == last {
             return Vec::new();
@@ -157,6 +156,12 @@ impl Targets {
             })
         })
         .collect()
+    }
+
+    /// How many processes have been targets so far, those that have ended included.
+    pub fn followed(&self) -> u64 {
+        // SAFETY: one element of 8 bytes, aligned, shared with the probes' atomic instructions.
+        unsafe { AtomicU64::from_ptr(self.last_serial.at(0).cast()) }.load(Ordering::Acquire)
     }
 
     /// The serial of a process that is a target.
