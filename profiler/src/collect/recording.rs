@@ -127,6 +127,11 @@ impl Recording {
         status
     }
 
+    /// How many processes have been targets so far.
+    pub fn followed(&self) -> u64 {
+        self.targets().followed()
+    }
+
     /// Whether the capture can still be written.
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())

@@ -34,8 +34,8 @@ use crate::{
 /// Profile running processes, or a command and its children, into a capture, and print the report
 ///
 /// Ends when the command ends, when every process given with --pid has ended, after --duration, or with Ctrl-C; with
-/// --comm, --cgroup or --unit it waits for more processes. A
-/// command that still runs then gets SIGTERM, and SIGKILL after 5 s.
+/// --comm, --cgroup or --unit it waits for more processes. A command that still runs then gets SIGTERM, and SIGKILL
+/// after 5 s. The exit status is the command's; without one it is 0, or 1 if no process was followed.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profiler record --size 100MiB -- curl -so /dev/null http://10.0.0.2/file
@@ -87,6 +87,8 @@ pub struct Arguments {
 /// A capture that is complete, and how the command ended, if there was one.
 struct Recorded {
     capture: PathBuf,
+    /// How many processes were followed.
+    followed: u64,
     command: Option<ExitStatus>,
 }
 
@@ -95,6 +97,13 @@ pub fn run(args: &Arguments) -> Result<ExitCode> {
     let recorded = record(args, &stop)?;
     report::print(&recorded.capture, args.format)?;
     tell(&format!("the capture is {}", recorded.capture.display()));
+    if recorded.followed == 0 {
+        tell(&format!(
+            "profiler: nothing was followed: no process of {} ran meanwhile; the capture has the host's numbers only",
+            in_words(args)
+        ));
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(exit_code(recorded.command))
 }
 
@@ -120,8 +129,9 @@ fn record(args: &Arguments, stop: &AtomicBool) -> Result<Recorded> {
             return Err(error);
         }
     };
+    let followed = recording.followed();
     recording.detach()?.complete(&reason)?;
-    Ok(Recorded { capture: path, command })
+    Ok(Recorded { capture: path, followed, command })
 }
 
 fn settings(args: &Arguments) -> Settings {
@@ -153,6 +163,9 @@ fn follow(
     stop: &AtomicBool,
 ) -> Result<(String, Option<ExitStatus>)> {
     for &pid in &args.pid {
+        if pid == std::process::id() {
+            bail!("{pid} is the profiler itself: profile another process, or another profiler from outside");
+        }
         recording.register(pid)?;
     }
     for name in &args.comm {

@@ -155,7 +155,7 @@ fn targets_that_are_none_are_named() {
     let check = |pid: String, part: &str| {
         let folder = tempfile::tempdir().unwrap();
         let output = Command::new(PROFILER)
-            .args(["record", "--pid", &pid])
+            .args(["record", "--duration", "1s", "--pid", &pid])
             .current_dir(folder.path())
             .output()
             .unwrap();
@@ -164,6 +164,8 @@ fn targets_that_are_none_are_named() {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
     };
     check("4194303".to_owned(), "no process");
+    check("0".to_owned(), "no process 0");
+    check("2".to_owned(), "(kthreadd) is a thread of the kernel");
     let mut zombie = Command::new("true").spawn().unwrap();
     thread::sleep(Duration::from_millis(200));
     check(zombie.id().to_string(), "has ended");
@@ -178,6 +180,19 @@ fn targets_that_are_none_are_named() {
     check(tid.recv().unwrap().to_string(), "is a thread of process");
     drop(done);
     thread.join().unwrap();
+}
+
+#[test]
+fn the_profiler_does_not_profile_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "exec \"$0\" record --pid $$ --duration 200ms", PROFILER])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && message.contains("is the profiler itself"), "{message}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
 }
 
 #[test]
@@ -198,6 +213,23 @@ fn a_json_report_is_alone_on_the_standard_output() {
     assert!(stderr.contains("said by the command"), "{stderr}");
     let [stdout, _] = record("text");
     assert!(stdout.starts_with("said by the command\nCapture "), "{stdout}");
+}
+
+#[test]
+fn a_recording_that_followed_nothing_says_so_and_fails_and_keeps_its_capture() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let path = folder.path().join("nothing.capture");
+    let output = Command::new(PROFILER)
+        .args(["record", "--comm", "nosuch", "--duration", "300ms", "-o"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("nothing was followed") && message.contains("command nosuch"), "{message}");
+    let trust = report::build(&read(&path)).trust;
+    assert_eq!(trust.verdict, report::Verdict::Degraded);
+    assert!(trust.reasons.iter().any(|reason| reason.contains("no process was followed")), "{trust:?}");
 }
 
 #[test]

@@ -102,7 +102,9 @@ impl Targets {
         let mut registered = Vec::new();
         for process in procfs::process::all_processes().context("list the processes in /proc")?.flatten() {
             let pid = process.pid as u32;
-            if process.stat().is_ok_and(|stat| comm_bytes(&stat.comm) == comm)
+            // The profiler's own work is no part of what has its name.
+            if pid != std::process::id()
+                && process.stat().is_ok_and(|stat| comm_bytes(&stat.comm) == comm && !is_kernel_thread(&stat))
                 && !self.is_target(pid)
                 && let Ok(found) = self.register(pid)
             {
@@ -140,8 +142,7 @@ impl Targets {
 
     /// Where the threads of processes stood that have come into a control group since the last call.
     pub fn moved_in(&mut self) -> Vec<ThreadIo> {
-        // SAFETY: one element of 8 bytes, aligned, shared with the probes' atomic instructions.
-        let last = unsafe { AtomicU64::from_ptr(self.last_serial.at(0).cast()) }.load(Ordering::Acquire);
+        let last = self.followed();
         let before = std::mem::replace(&mut self.looked_at, last);
         if before == last {
             return Vec::new();
@@ -155,6 +156,12 @@ impl Targets {
             })
         })
         .collect()
+    }
+
+    /// How many processes have been targets so far, those that have ended included.
+    pub fn followed(&self) -> u64 {
+        // SAFETY: one element of 8 bytes, aligned, shared with the probes' atomic instructions.
+        unsafe { AtomicU64::from_ptr(self.last_serial.at(0).cast()) }.load(Ordering::Acquire)
     }
 
     /// The serial of a process that is a target.
@@ -181,12 +188,22 @@ impl Targets {
     }
 
     fn register_one(&mut self, pid: u32, parent: u32) -> Result<Registered> {
+        if pid == 0 {
+            bail!("there is no process 0: the kernel calls its idle threads so; give the id of a process");
+        }
         if pid >= pid_max()? {
             bail!("there is no process {pid}: process ids stay below kernel.pid_max");
         }
-        let status = ProcProcess::new(pid as i32)
-            .and_then(|process| process.status())
+        let (status, stat) = ProcProcess::new(pid as i32)
+            .and_then(|process| Ok((process.status()?, process.stat()?)))
             .with_context(|| format!("there is no process {pid} that could be profiled"))?;
+        if is_kernel_thread(&stat) {
+            bail!(
+                "{pid} ({}) is a thread of the kernel, which has no calls and files of its own: profile the process that \
+                 it works for",
+                status.name
+            );
+        }
         if status.tgid != pid as i32 {
             bail!("{pid} is a thread of process {}: profile the process", status.tgid);
         }
@@ -257,6 +274,13 @@ impl Targets {
         // SAFETY: in bounds; no probe writes to a slot that no thread group id leads to.
         unsafe { self.processes.at(slot).cast::<Process>().write_volatile(process) }
     }
+}
+
+/// Whether it is a thread of the kernel, and no process.
+pub fn is_kernel_thread(stat: &procfs::process::Stat) -> bool {
+    /// Of `task_struct.flags`.
+    const PF_KTHREAD: u32 = 0x0020_0000;
+    stat.flags & PF_KTHREAD != 0
 }
 
 /// The I/O accounting of each thread of a process; nothing for what is gone or must not be read.

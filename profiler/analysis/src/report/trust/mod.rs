@@ -59,11 +59,7 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
         reasons.extend(sums(timeline));
     }
     reasons.extend(evidence.into_iter().flat_map(|evidence| spans(timeline, evidence)));
-    if let (true, Ending::Complete, Some(size_bytes)) =
-        (transfers.is_empty(), &timeline.ending, timeline.start.size_bytes)
-    {
-        reasons.push(format!("no process moved half of {size_bytes} bytes: there is no transfer to report"));
-    }
+    reasons.extend(without_subject(timeline, transfers));
     for transfer in transfers {
         judge_transfer(transfer, &mut reasons);
     }
@@ -91,6 +87,21 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
         cross_checks,
         cross_checks_missing: cross_checks::missing(timeline),
     }
+}
+
+/// A recording that ended as it should, and has nothing of what it was for.
+fn without_subject(timeline: &Timeline, transfers: &[FoundTransfer]) -> Option<String> {
+    if timeline.ending != Ending::Complete {
+        return None;
+    }
+    if timeline.processes.is_empty() {
+        return Some(
+            "no process was followed: nothing that was to be profiled ran meanwhile, and only the host's numbers are here"
+                .to_owned(),
+        );
+    }
+    let size_bytes = timeline.start.size_bytes.filter(|_| transfers.is_empty())?;
+    Some(format!("no process moved half of {size_bytes} bytes: there is no transfer to report"))
 }
 
 fn cut(timeline: &Timeline) -> Vec<String> {

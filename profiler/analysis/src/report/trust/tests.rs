@@ -42,6 +42,8 @@ fn what_nobody_asked_for_is_left_out_and_no_doubt() {
 #[test]
 fn every_doubt_is_a_reason() {
     check("nothing wrong", records(), &[]);
+    check("nothing followed", vec![start(), end()], &["no process was followed"]);
+    check("nothing followed before the cut", vec![start()], &["cut short"]);
     check(
         "cut short",
         without(|record| matches!(record, Record::End(_))),
@@ -119,11 +121,11 @@ fn every_doubt_is_a_reason() {
     check(
         "a transfer of an unknown process",
         vec![start(), transfer(), end()],
-        &["the process of transfer leecher-1 is not in the capture"],
+        &["no process was followed", "the process of transfer leecher-1 is not in the capture"],
     );
     check(
         "claims of an unknown transfer",
-        vec![start(), claim(MilestoneName::P50, 1, 1), end()],
+        vec![start(), process(LEECHER, "c", 1, 1), claim(MilestoneName::P50, 1, 1), end()],
         &[
             "no process moved half of 1048576 bytes",
             "milestones were claimed for leecher-1, but no transfer has that label",

@@ -14,6 +14,8 @@ use abi::groups::GroupKey;
 use anyhow::{Context as _, Result, bail};
 use procfs::process::Process;
 
+use super::is_kernel_thread;
+
 pub use hierarchies::{Hierarchy, mounted};
 pub use unit::of_unit;
 
@@ -124,10 +126,8 @@ fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 
 /// Whether it is a process, and no thread of the kernel.
 fn is_user(pid: u32) -> bool {
-    /// Of `task_struct.flags`.
-    const PF_KTHREAD: u32 = 0x0020_0000;
     let stat = Process::new(pid as i32).and_then(|process| process.stat());
-    stat.is_ok_and(|stat| stat.flags & PF_KTHREAD == 0)
+    stat.is_ok_and(|stat| !is_kernel_thread(&stat))
 }
 
 fn process_of(tid: u32) -> Option<u32> {
