@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::export::text::cells::in_words;
+use crate::export::text::cells::{clean, clean_lines, in_words};
 
 /// How often a spinner moves.
 const TICK: Duration = Duration::from_millis(100);
@@ -54,7 +54,7 @@ impl Display {
         let line = format!("run {number} of {of}: {what}; about {} to go, until {ends_at}", in_words(left));
         self.told.borrow_mut().clear();
         match &self.terminal {
-            Some(terminal) => terminal.turn.set_message(line),
+            Some(terminal) => terminal.turn.set_message(clean(&line)),
             None => tell(&line),
         }
     }
@@ -127,7 +127,7 @@ impl Terminal {
         if self.lines.is_hidden() {
             self.lines.set_draw_target(ProgressDrawTarget::stderr());
         }
-        self.step.set_message(message);
+        self.step.set_message(clean(&message));
     }
 
     fn progress(&self, label: &str, bytes: u64, of: u64) {
@@ -138,19 +138,20 @@ impl Terminal {
             let style =
                 ProgressStyle::with_template("  {prefix:>12} {bar:40} {percent:>3} % of {total_bytes}");
             let bar = ProgressBar::new(of).with_style(style.expect("a valid template"));
-            let bar = self.lines.add(bar.with_prefix(label.to_owned()));
+            let bar = self.lines.add(bar.with_prefix(clean(label)));
             bar.set_position(bytes);
             transfers.insert(label.to_owned(), bar);
         } else {
             let percent = bytes * 100 / of.max(1);
-            self.step.set_message(format!("{label}: {percent} % of {}", HumanBytes(of)));
+            self.say(format!("{label}: {percent} % of {}", HumanBytes(of)));
         }
     }
 }
 
-/// A line on standard error. Whoever closed it does not want to know.
+/// A line on standard error, or several. Names of files and words of other programs are in many of them: none steers the
+/// terminal. Whoever closed it does not want to know.
 pub fn tell(line: &str) {
-    let _ = writeln!(stderr(), "{line}");
+    let _ = writeln!(stderr(), "{}", clean_lines(line));
 }
 
 impl Default for Display {

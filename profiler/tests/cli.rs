@@ -156,6 +156,27 @@ fn a_missing_privilege() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// Names and numbers stay readable, and what would steer the terminal is gone.
+#[test]
+fn no_message_steers_the_terminal() {
+    const NAME: &str = "x\x1b[31m\r\u{9b}y";
+    for args in [
+        &["report", NAME][..],
+        &["dump", NAME],
+        &["verify", NAME, "--pcap", NAME],
+        &["record", "--cgroup", NAME],
+        &["record", "--duration", NAME, "--", "true"],
+        &["bench", "--matrix", NAME, "--plan"],
+        &[NAME],
+    ] {
+        let output = Command::new(PROFILER).args(args).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && message.contains("??y"), "{args:?}: {message:?}");
+        let steers = |c: char| c.is_control() && c != '\n';
+        assert!(!message.contains(steers), "{args:?}: {message:?}");
+    }
+}
+
 #[test]
 fn every_subcommand_shows_an_example() {
     for command in ["doctor", "record", "report", "dump", "verify", "bench", "completions"] {

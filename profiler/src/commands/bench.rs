@@ -15,11 +15,12 @@ use crate::{
         run::{self, Finished},
     },
     display::tell,
+    export::text::cells::clean_lines,
 };
 
 pub fn run(args: &Arguments) -> Result<ExitCode> {
     if args.plan {
-        io::stdout().write_all(run::plan(args)?.as_bytes())?;
+        io::stdout().write_all(clean_lines(&run::plan(args)?).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     let stop = signals::stop()?;

@@ -8,9 +8,12 @@ use capture::Family;
 use clap::Args;
 use serde::Serialize;
 
-use crate::collect::{
-    environment,
-    probes::{self, Settings, btf, families},
+use crate::{
+    collect::{
+        environment,
+        probes::{self, Settings, btf, families},
+    },
+    export::text::cells::clean_lines,
 };
 
 /// What this kernel and these privileges allow, probe family by probe family
@@ -28,7 +31,7 @@ pub fn run(args: &Arguments) -> Result<ExitCode> {
         serde_json::to_writer_pretty(io::stdout(), &diagnosis)?;
         println!();
     } else {
-        print!("{}", text(&diagnosis));
+        print!("{}", clean_lines(&text(&diagnosis)));
     }
     Ok(if diagnosis.can_record { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,6 +1,6 @@
 //! A comparison for reading: a line per socket and direction.
 
-use crate::export::text::cells::{clean, exact, lines, signed, table};
+use crate::export::text::cells::{clean, clean_lines, exact, lines, signed, table};
 use capture::Protocol;
 
 use super::compare::{Comparison, Row, Side, Verdict};
@@ -22,7 +22,7 @@ pub fn render(comparison: &Comparison) -> String {
         text.push_str(&format!("  {}: {}\n", title(row), row.reasons.join("; ")));
     }
     text.push_str(&format!("\n{}\n", conclusion(comparison)));
-    text
+    clean_lines(&text)
 }
 
 fn cells(row: &Row, way: &str, side: &Side) -> [String; 11] {

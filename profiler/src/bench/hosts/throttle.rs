@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use procfs::process::Process;
 use rustix::fs::{major, minor};
 
-use crate::bench::hosts::DiskLimit;
+use crate::{bench::hosts::DiskLimit, display::tell};
 
 /// A control group for one node. Dropping it removes it; its processes must have ended.
 pub struct Throttle {
@@ -106,7 +106,7 @@ fn remove(folder: &Path) {
             _ => return,
         }
     }
-    eprintln!("the control group {} is still in use, and was not removed", folder.display());
+    tell(&format!("the control group {} is still in use, and was not removed", folder.display()));
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

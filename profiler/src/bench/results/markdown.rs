@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use crate::collect::probes::families::ProbeSet;
+use crate::{collect::probes::families::ProbeSet, export::text::cells::clean_lines};
 
 use super::{Manifest, Summary, manifest::Skipped, statistics::Distribution};
 
@@ -27,7 +27,7 @@ pub fn render(manifest: &Manifest, summaries: &[Summary]) -> String {
         ),
         section("What was skipped", &skipped(&manifest.skipped), "By an estimate, before anything ran."),
     ];
-    sections.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    clean_lines(&sections.into_iter().flatten().collect::<Vec<_>>().join("\n"))
 }
 
 const TIMES: &str = "Seconds since the request, by the kernel's count; median over all leechers and repetitions, \
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn the_report_has_what_a_write_up_needs() {
         let mut manifest = sample();
-        let reason = "a run needs 9 MiB".to_owned();
+        let reason = "a run needs 9 MiB\x1b[2J".to_owned();
         manifest.skipped = vec![Skipped { cell: CELL, lack: "disk".to_owned(), reason }];
         let mut runs = [run(1, [10.0, 20.0]), run(2, [10.0, 40.0]), failed(3)];
         let lossy = runs[1].measures.as_mut().expect("complete");
@@ -307,7 +307,7 @@ mod tests {
             "network: peer_timer",
             "| request to first byte | 1.00",
             "leecher-1 ended early",
-            "| disk | a run needs 9 MiB |",
+            "| disk | a run needs 9 MiB?[2J |",
         ] {
             assert!(text.contains(part), "{part:?} is missing in:\n{text}");
         }

@@ -17,6 +17,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::bench::hosts::namespace;
 use crate::bench::hosts::{logs, processes, throttle};
+use crate::display::tell;
 
 const RECORDS: &str = "/run/xferprof";
 const PREFIX: &str = "xferprof-";
@@ -122,13 +123,13 @@ impl Drop for Run {
             return;
         }
         if let Some(Err(error)) = self.logs.as_ref().map(|into| logs::keep(&self.folder, into)) {
-            eprintln!("benchmark run {}: its logs are not kept: {error:#}", self.id);
+            tell(&format!("benchmark run {}: its logs are not kept: {error:#}", self.id));
         }
         if let Err(error) = self.remove_all() {
-            eprintln!(
+            tell(&format!(
                 "benchmark run {}: not everything is removed, the next run will try again: {error:#}",
                 self.id
-            );
+            ));
         }
     }
 }

@@ -26,6 +26,11 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
+/// Several lines, whose ends stay: for what is printed whole, with text of others anywhere in it.
+pub fn clean_lines(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
+}
+
 /// With thousands separated: for checking.
 pub fn exact(number: u64) -> String {
     let digits = number.to_string();
@@ -104,5 +109,6 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(clean("a\x1b[31mb\n"), "a?[31mb?");
+        assert_eq!(clean_lines("a\x1b[31mb\r\u{9b}\n"), "a?[31mb??\n");
     }
 }

@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use super::{Format, Source};
 use analysis::report::{About, Agreement, Overhead, Report, Trust, Verdict};
-use cells::{Table, both, clean, exact, lines, or_dash, rate, said};
+use cells::{Table, both, clean, clean_lines, exact, lines, or_dash, rate, said};
 use layout::whole;
 
 pub struct Text;
@@ -53,7 +53,7 @@ pub fn render(report: &Report) -> String {
     sections.push(overhead(&report.overhead));
     sections.push(trust(report));
     sections.retain(|section| !section.is_empty());
-    sections.join("\n")
+    clean_lines(&sections.join("\n"))
 }
 
 fn header(report: &Report) -> String {

@@ -1,7 +1,7 @@
 use crate::export::text;
 use analysis::report;
 use analysis::timeline::sample::timeline;
-use capture::{Family, Hook, ProcessSerial, Record, ThreadState, testing::sample::*};
+use capture::{Family, Hook, Losses, ProcessSerial, Record, ThreadState, testing::sample::*};
 
 fn render(records: Vec<Record>) -> String {
     text::render(&report::build(&timeline(records)))
@@ -96,6 +96,19 @@ fn helpers_are_one_row() {
         "{text}"
     );
     assert_eq!(text.matches("`--format json` has each").count(), 2, "{text}");
+}
+
+#[test]
+fn no_text_of_a_capture_steers_the_terminal() {
+    let foreign = "x\x1b[2J\ry";
+    let mut records = records();
+    records.insert(5, family(foreign, Some(foreign)));
+    records.insert(5, process(SEEDER, foreign, 1, 1));
+    let counts = std::collections::BTreeMap::from([(foreign.to_owned(), 1)]);
+    records.insert(8, Record::Losses(Losses { at_ns: END_NS, counts }));
+    let text = render(records);
+    assert!(text.contains("probes missing  x?[2J?y") && text.contains("events lost     x?[2J?y 1"), "{text}");
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
 }
 
 #[test]
