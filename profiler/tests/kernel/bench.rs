@@ -49,11 +49,19 @@ fn the_quick_benchmark_tells_a_consistent_story_and_leaves_nothing() {
         (agreement["all_sent_bytes"].as_u64().unwrap(), agreement["all_received_bytes"].as_u64().unwrap());
     assert!(received <= sent && sent - received < sent / 1000, "{sent} sent, {received} received");
 
-    let mut lost: Vec<_> = report["trust"]["events_lost"].as_object().unwrap().iter().collect();
+    let trust = &report["trust"];
+    let mut lost: Vec<_> = trust["events_lost"].as_object().unwrap().iter().collect();
     // See the limitations: a protected task may hide a wake-up or an interrupt; and of two stacks that fall on one
-    // place of their table one is not kept, which changes no number.
+    // place of their table one is not kept, which changes no number. On a host with other work a probe now and then
+    // interrupts itself: it is a reason of the report's if that changes a number.
+    let is_reason = trust["reasons"].to_string().contains("probe_reentry");
     lost.retain(|(class, count)| {
-        !class.ends_with("_unseen") && *class != "stack_table_full" && count.as_u64() != Some(0)
+        let matters = match class.as_str() {
+            "stack_table_full" => false,
+            "probe_reentry" => is_reason,
+            _ => !class.ends_with("_unseen"),
+        };
+        matters && count.as_u64() != Some(0)
     });
     assert!(lost.is_empty(), "{lost:?}");
     runs.check_nothing_is_left();
