@@ -14,7 +14,7 @@ use std::{
 use procfs::process::Process;
 use serde_json::Value;
 
-use crate::runs::Runs;
+use crate::bench::check_nothing_is_left;
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 
@@ -38,10 +38,10 @@ fn a_failed_run_and_a_killed_benchmark_leave_a_complete_set_of_results() {
 /// False if a transfer ended at its limit.
 fn fail_kill_and_resume() -> bool {
     let bench = Bench::new(MATRIX);
-    let mut profiler = bench.start();
+    let mut profiler = bench.start(&[]);
     faults::wait_until_recorded(&bench, "7MiB");
-    check_disk_limit(&faults::leecher(&bench));
-    faults::kill(&faults::leecher(&bench), libc::SIGKILL);
+    check_disk_limit(&faults::leecher());
+    faults::kill(&faults::leecher(), libc::SIGKILL);
     // The failed run is finished, and the next one begins.
     wait_for("7 MiB failed", || bench.record("7MiB").is_some());
     wait_for("8 MiB is complete", || bench.record("8MiB").is_some());
@@ -62,7 +62,7 @@ fn fail_kill_and_resume() -> bool {
     assert!(message.contains("removed what the killed run"), "{message}");
     assert_eq!(fs::read(bench.run("8MiB").join("run.json")).unwrap(), complete, "it was not repeated");
 
-    bench.runs.check_nothing_is_left();
+    check_nothing_is_left();
     faults::check_failed(&bench, "7MiB", &["leecher-1 ended early", "signal: 9"]);
     if faults::ended_at_its_limit(&bench, "9MiB") {
         return false;
@@ -125,7 +125,7 @@ fn a_run_that_takes_too_long_fails() {
             .replace("\"7MiB\", \"8MiB\", \"9MiB\"", "\"200MiB\"")
             .replace("400_000_000", "8_000_000_000"),
     );
-    let refused = bench.start().wait_with_output().unwrap();
+    let refused = bench.start(&[]).wait_with_output().unwrap();
     assert!(!refused.status.success());
     let message = bench.message();
     assert!(message.contains("nothing of the matrix") && message.contains("its limit is 55s"), "{message}");
@@ -135,29 +135,23 @@ fn a_run_that_takes_too_long_fails() {
 #[test]
 fn a_kernel_without_netem_is_named() {
     let bench = Bench::new(&MATRIX.replace("rate_bits_per_s = 400_000_000", "delay = \"5ms\""));
-    let output = bench.start().wait_with_output().unwrap();
+    let output = bench.start(&[]).wait_with_output().unwrap();
     let message = bench.message();
     // Where the kernel has it, the matrix runs.
     assert!(output.status.success() || message.contains("CONFIG_NET_SCH_NETEM"), "{message}");
-    bench.runs.check_nothing_is_left();
+    check_nothing_is_left();
 }
 
 /// A benchmark of a matrix file, in a folder that is removed.
 struct Bench {
     folder: tempfile::TempDir,
-    runs: Runs,
 }
 
 impl Bench {
     fn new(matrix: &str) -> Self {
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-        let runs = Runs::in_scratch(folder.path());
         fs::write(folder.path().join("matrix.toml"), matrix).unwrap();
-        Self { folder, runs }
-    }
-
-    fn with_scratch(matrix: &str, scratch: &Path) -> Self {
-        Self { runs: Runs::in_scratch(scratch), ..Self::new(matrix) }
+        Self { folder }
     }
 
     fn results(&self) -> PathBuf {
@@ -177,14 +171,14 @@ impl Bench {
     fn command(&self) -> Command {
         let mut command = Command::new(PROFILER);
         command.args(["bench", "--keep", "none", "--matrix"]).arg(self.folder.path().join("matrix.toml"));
-        command.arg("-o").arg(self.results()).arg("--scratch").arg(&self.runs.scratch);
+        command.arg("-o").arg(self.results());
         command
     }
 
-    fn start(&self) -> Child {
+    fn start(&self, arguments: &[&str]) -> Child {
         let log = File::create(self.folder.path().join("log")).unwrap();
         let out = log.try_clone().unwrap();
-        self.command().stdout(out).stderr(log).spawn().unwrap()
+        self.command().args(arguments).stdout(out).stderr(log).spawn().unwrap()
     }
 
     fn message(&self) -> String {

@@ -17,22 +17,23 @@ use rustix::{
 };
 
 use super::{Bench, MATRIX, wait_for};
+use crate::bench::check_nothing_is_left;
 
 #[test]
 fn each_fault_fails_its_own_run_and_is_told() {
     let matrix = MATRIX.replace("7MiB\", \"8MiB\", \"9MiB", "5MiB\", \"6MiB\", \"7MiB");
     let bench = Bench::new(&format!("stall_timeout = \"20s\"\n{matrix}"));
-    let mut profiler = bench.start();
+    let mut profiler = bench.start(&[]);
 
     wait_until_recorded(&bench, "5MiB");
-    kill(&find(&bench, |process| process.stat().is_ok_and(|stat| stat.comm == "opentracker")), libc::SIGKILL);
+    kill(&find(|process| process.stat().is_ok_and(|stat| stat.comm == "opentracker")), libc::SIGKILL);
     wait_until_recorded(&bench, "6MiB");
-    take_down_links(&leecher(&bench));
-    kill(&node(&bench, "seeder-1"), libc::SIGSTOP);
+    take_down_links(&leecher());
+    kill(&node("seeder-1"), libc::SIGSTOP);
     wait_for("the transfer of 7 MiB is over", || {
         bench.message().matches("detaching the probes").count() == 3
     });
-    append_to_received_file(&bench.runs.scratch);
+    append_to_received_file(Path::new("/var/tmp"));
     assert!(!profiler.wait().unwrap().success(), "{}", bench.message());
 
     check_failed(
@@ -46,7 +47,7 @@ fn each_fault_fails_its_own_run_and_is_told() {
     check_failed(&bench, "7MiB", &["leecher-1 received another file than was sent: its checksum differs"]);
     let report = fs::read_to_string(bench.results().join("report.md")).unwrap();
     assert!(report.contains("0 of 3 runs complete") && report.contains("nothing came for 20s"), "{report}");
-    bench.runs.check_nothing_is_left();
+    check_nothing_is_left();
 }
 
 #[test]
@@ -59,13 +60,12 @@ fn fill_the_disk() -> bool {
     let scratch = SmallDisk::new("size=144m");
     // The small disk is in memory, which cannot be limited.
     let (matrix, _disk) = MATRIX.split_once("[disk]").unwrap();
-    let matrix = matrix.replace("\"7MiB\", \"8MiB\", \"9MiB\"", "\"30MiB\"");
-    let bench = Bench::with_scratch(&matrix, scratch.0.path());
-    let mut profiler = bench.start();
+    let bench = Bench::new(&matrix.replace("\"7MiB\", \"8MiB\", \"9MiB\"", "\"30MiB\""));
+    let mut profiler = bench.start(&["--scratch", scratch.0.path().to_str().unwrap()]);
     wait_until_recorded(&bench, "30MiB");
     scratch.fill();
     assert!(!profiler.wait().unwrap().success(), "{}", bench.message());
-    bench.runs.check_nothing_is_left();
+    check_nothing_is_left();
     assert_eq!(scratch.entries(), ["filler"], "the run's folder is removed");
     if ended_at_its_limit(&bench, "30MiB") {
         return false;
@@ -82,17 +82,17 @@ fn an_interrupted_benchmark_stops_at_once_leaves_nothing_and_continues() {
 /// False if the transfer ended at its limit.
 fn interrupt_and_continue() -> bool {
     let bench = Bench::new(&MATRIX.replace("\"7MiB\", \"8MiB\", \"9MiB\"", "\"5MiB\""));
-    let mut profiler = bench.start();
+    let mut profiler = bench.start(&[]);
     wait_until_recorded(&bench, "5MiB");
     let interrupted = std::time::Instant::now();
     interrupt(&mut profiler);
     assert!(interrupted.elapsed() < Duration::from_secs(10), "{:?}", interrupted.elapsed());
     assert!(bench.message().contains("stopped on request"), "{}", bench.message());
     assert!(bench.record("5MiB").is_none(), "an interrupted run is not finished");
-    bench.runs.check_nothing_is_left();
+    check_nothing_is_left();
 
     let output = bench.resume();
-    bench.runs.check_nothing_is_left();
+    check_nothing_is_left();
     if ended_at_its_limit(&bench, "5MiB") {
         return false;
     }
@@ -139,19 +139,18 @@ pub fn wait_until_recorded(bench: &Bench, size: &str) {
     thread::sleep(Duration::from_secs(3));
 }
 
-/// Of the benchmark's own processes.
 #[track_caller]
-fn find(bench: &Bench, is_it: impl Fn(&Process) -> bool) -> Process {
-    bench.runs.processes().find(is_it).expect("the process runs")
+fn find(is_it: impl Fn(&Process) -> bool) -> Process {
+    procfs::process::all_processes().unwrap().flatten().find(is_it).expect("the process runs")
 }
 
-pub fn leecher(bench: &Bench) -> Process {
-    node(bench, "leecher-1")
+pub fn leecher() -> Process {
+    node("leecher-1")
 }
 
-fn node(bench: &Bench, label: &str) -> Process {
+fn node(label: &str) -> Process {
     let is_it = |words: Vec<String>| words.iter().any(|word| word.ends_with(&format!("/{label}")));
-    find(bench, |process| process.cmdline().is_ok_and(is_it))
+    find(|process| process.cmdline().is_ok_and(is_it))
 }
 
 pub fn kill(process: &Process, signal: i32) {
