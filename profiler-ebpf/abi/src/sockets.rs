@@ -24,6 +24,7 @@ pub struct SocketBytes {
     pub tx_bytes: u64,
     pub rx_calls: u64,
     pub tx_calls: u64,
+    /// When the earliest of the calls returned, and the latest: two CPUs may count theirs in the other order.
     pub first_ns: u64,
     pub last_ns: u64,
     /// 1 if a port of the socket is one of `CONTROL_PORTS`.
@@ -32,6 +33,27 @@ pub struct SocketBytes {
 }
 
 const _: () = assert!(size_of::<SocketBytes>() == 56);
+
+impl SocketBytes {
+    /// What no call has added to yet.
+    pub const fn new(control: bool) -> Self {
+        Self {
+            rx_bytes: 0,
+            tx_bytes: 0,
+            rx_calls: 0,
+            tx_calls: 0,
+            first_ns: u64::MAX,
+            last_ns: 0,
+            control: control as u8,
+            _pad: [0; 7],
+        }
+    }
+
+    /// Whether a call is in it as a whole. The first adds to one field after the other, while others read.
+    pub const fn is_counted(&self) -> bool {
+        self.rx_calls + self.tx_calls > 0 && self.first_ns <= self.last_ns
+    }
+}
 
 /// One element of `SOCKET_USES`.
 #[repr(C)]
@@ -93,3 +115,23 @@ pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;
 pub const IPPROTO_TCP: u16 = 6;
 pub const IPPROTO_UDP: u16 = 17;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_call_is_counted_when_all_of_it_is_there() {
+        let check = |bytes: SocketBytes, expected| assert_eq!(bytes.is_counted(), expected, "{bytes:?}");
+        let new = SocketBytes::new(false);
+        check(new, false);
+        check(SocketBytes { tx_bytes: 7, tx_calls: 1, ..new }, false);
+        check(SocketBytes { tx_bytes: 7, tx_calls: 1, first_ns: 5, ..new }, false);
+        check(SocketBytes { tx_bytes: 7, tx_calls: 1, last_ns: 5, ..new }, false);
+        check(SocketBytes { tx_bytes: 7, first_ns: 5, last_ns: 5, ..new }, false);
+        check(SocketBytes { tx_bytes: 7, tx_calls: 1, first_ns: 5, last_ns: 5, ..new }, true);
+        check(SocketBytes { rx_bytes: 7, rx_calls: 1, first_ns: 5, last_ns: 6, ..new }, true);
+        // Given back.
+        check(SocketBytes::default(), false);
+    }
+}

@@ -9,7 +9,6 @@ use abi::{
 };
 
 use crate::{
-    emit::now_ns,
     ids,
     maps::{FREE_USES, LAST_USE, NEW_SOCKETS, NO_EXIST, SOCKET_USES, USE_OF},
     places::{self, NO_PLACE},
@@ -75,8 +74,7 @@ unsafe fn first_use(key: SocketKey, control: bool) -> u32 {
     let Some(element) = SOCKET_USES.get_ptr_mut(slot) else { return NO_PLACE };
     // SAFETY: a live element, which nobody else knows yet.
     unsafe {
-        (*element).bytes =
-            SocketBytes { control: u8::from(control), first_ns: now_ns(), ..SocketBytes::default() };
+        (*element).bytes = SocketBytes::new(control);
         (*element).key = key;
         if USE_OF.insert(key, slot, NO_EXIST).is_ok() {
             if let Some(count) = NEW_SOCKETS.get_ptr_mut(0) {

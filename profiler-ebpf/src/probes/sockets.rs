@@ -2,7 +2,7 @@
 //!
 //! `sock_send_length` and `sock_recv_length` (6.3) see the result of every send and receive call, io_uring's
 //! too, in the context of the caller. Not seen: TCP splice from a socket, `tcp_read_sock`, zero-copy receive; see
-//! `taken.rs`.
+//! `bytes_read.rs`.
 
 use core::ptr::null;
 
@@ -177,7 +177,8 @@ unsafe fn add(used: *mut SocketUse, direction: Direction, bytes: u64, now: u64) 
                 atomic::add(&raw mut (*counts).tx_calls, 1);
             }
         }
-        (*counts).last_ns = now;
+        atomic::lower(&raw mut (*counts).first_ns, now);
+        atomic::raise(&raw mut (*counts).last_ns, now);
         (*counts).control != 0
     }
 }

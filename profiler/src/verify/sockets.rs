@@ -64,7 +64,8 @@ pub fn read<R: Read>(capture: &mut Capture<R>) -> Result<Sockets> {
     let mut sockets = BTreeMap::<u64, Socket>::new();
     for ((cookie, process), used) in totals {
         let name = names.get(&process).cloned().unwrap_or_else(|| "unknown".to_owned());
-        let used_ns = wall(used.first_ns).zip(wall(used.last_ns));
+        let (first_ns, last_ns) = used.used_ns();
+        let used_ns = wall(first_ns).zip(wall(last_ns));
         match sockets.get_mut(&cookie) {
             None => {
                 let socket = Socket {
@@ -72,7 +73,7 @@ pub fn read<R: Read>(capture: &mut Capture<R>) -> Result<Sockets> {
                     rx_bytes: used.rx_bytes,
                     tx_bytes: used.tx_bytes,
                     used_ns,
-                    first_ns: used.first_ns,
+                    first_ns,
                     ends: used.ends,
                 };
                 sockets.insert(cookie, socket);
@@ -82,7 +83,7 @@ pub fn read<R: Read>(capture: &mut Capture<R>) -> Result<Sockets> {
                 socket.rx_bytes += used.rx_bytes;
                 socket.tx_bytes += used.tx_bytes;
                 socket.used_ns = socket.used_ns.zip(used_ns).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1)));
-                socket.first_ns = socket.first_ns.min(used.first_ns);
+                socket.first_ns = socket.first_ns.min(first_ns);
                 socket.ends = later(socket.ends.take(), used.ends);
             }
         }

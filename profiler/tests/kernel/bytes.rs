@@ -1,15 +1,18 @@
 //! Payload is counted to the byte, on both ends.
 
 use std::{
+    collections::HashMap,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Duration,
 };
 
-use capture::{Protocol, SocketTotals};
+use capture::{Protocol, Record, SocketTotals};
+use rustix::net::sockopt::socket_cookie;
 
-use crate::recorded::{Recorded, record};
+use crate::recorded::{Recorded, record, record_to};
 
 /// No power of two and no multiple of a segment.
 const PAYLOAD_BYTES: usize = 12_345_678;
@@ -99,6 +102,77 @@ fn an_accepted_connection_that_was_there_before_counts_from_the_recordings_start
     });
     check_socket(&recorded, Protocol::Tcp, near.local_addr().unwrap().port(), (0, 10));
     check_socket(&recorded, Protocol::Tcp, far.local_addr().unwrap().port(), (10, 0));
+}
+
+/// Calls of several CPUs are counted in another order than they returned in, and the socket's element is made by either.
+/// When each returned stands in its own record too.
+#[test]
+fn no_socket_was_used_last_before_it_was_used_first() {
+    let threads = thread::available_parallelism().unwrap().get().max(2);
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let path = folder.path().join("run.capture");
+    let mut used = Vec::new();
+    record_to(&path, || {
+        used.extend(use_at_once(1));
+        for _ in 0..8 {
+            used.extend(use_at_once(threads));
+        }
+    });
+
+    let mut last_totals = HashMap::new();
+    let mut returned: HashMap<u64, (u64, u64)> = HashMap::new();
+    let mut capture = capture::read(&path).unwrap();
+    while let Some(record) = capture.next().unwrap() {
+        match record {
+            Record::SocketTotals(totals) => {
+                assert!(totals.first_ns <= totals.last_ns, "{totals:?}");
+                assert!(totals.rx_calls + totals.tx_calls > 0 || totals.first_ns == 0, "{totals:?}");
+                last_totals.insert(totals.cookie, totals);
+            }
+            Record::Payload(call) => {
+                let (first_ns, last_ns) = returned.entry(call.cookie).or_insert((u64::MAX, 0));
+                (*first_ns, *last_ns) = ((*first_ns).min(call.since_ns), (*last_ns).max(call.at_ns));
+            }
+            _ => {}
+        }
+    }
+    for (cookie, calls) in used {
+        let totals = last_totals.get(&cookie).expect("the socket is in the capture");
+        assert_eq!(totals.tx_calls, calls, "{totals:?}");
+        assert_eq!((totals.first_ns, totals.last_ns), returned[&cookie], "{totals:?}");
+    }
+}
+
+/// Each thread sends one datagram over each of some sockets, all of them at the same time: the sockets' first calls. Gives
+/// the cookies of the sockets, and how many calls each has seen.
+fn use_at_once(threads: usize) -> Vec<(u64, u64)> {
+    // Below the usual limit of descriptors.
+    const SOCKETS: usize = 400;
+    let far = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let sockets: Vec<UdpSocket> = (0..SOCKETS)
+        .map(|_| {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            socket.connect(far.local_addr().unwrap()).unwrap();
+            socket
+        })
+        .collect();
+    let there: Vec<AtomicUsize> = sockets.iter().map(|_| AtomicUsize::new(0)).collect();
+    let send = || {
+        for (socket, there) in sockets.iter().zip(&there) {
+            there.fetch_add(1, Ordering::AcqRel);
+            let mut looks = 0;
+            while there.load(Ordering::Acquire) < threads {
+                looks += 1;
+                // The other may need this CPU.
+                if looks % 10_000 == 0 {
+                    thread::yield_now();
+                }
+            }
+            socket.send(&[7; 100]).unwrap();
+        }
+    };
+    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(send))));
+    sockets.iter().map(|socket| (socket_cookie(socket).unwrap(), threads as u64)).collect()
 }
 
 #[track_caller]

@@ -23,6 +23,7 @@ pub struct SocketTotals {
     pub tx_bytes: u64,
     pub rx_calls: u64,
     pub tx_calls: u64,
+    /// Monotonic ns; see [`SocketTotals::used_ns`].
     pub first_ns: u64,
     pub last_ns: u64,
     /// One of its ports was named as a control port.
@@ -64,9 +65,43 @@ pub struct Bypassed {
     pub bytes: u64,
 }
 
+impl SocketTotals {
+    /// When the first and the last call moved payload, monotonic ns. Captures of the time before the probes kept the two
+    /// in order may have the last before the first: the later call was counted first then, or the only one was not yet
+    /// counted as the last.
+    pub fn used_ns(&self) -> (u64, u64) {
+        match (self.first_ns, self.last_ns) {
+            (first, 0) => (first, first),
+            (first, last) => (first.min(last), first.max(last)),
+        }
+    }
+}
+
 impl SocketEnds {
     /// Whether the peer is known: a connected socket, or a UDP socket that was connected.
     pub fn has_peer(&self) -> bool {
         self.peer.port() != 0 && !self.peer.ip().is_unspecified()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Record, testing::sample};
+
+    #[track_caller]
+    fn check(first_ns: u64, last_ns: u64, expected: (u64, u64)) {
+        let Record::SocketTotals(totals) = sample::socket(sample::LEECHER, 11, None, false) else {
+            panic!("totals of a socket")
+        };
+        assert_eq!(SocketTotals { first_ns, last_ns, ..totals }.used_ns(), expected);
+    }
+
+    #[test]
+    fn the_first_use_is_never_after_the_last() {
+        check(5, 9, (5, 9));
+        check(5, 5, (5, 5));
+        check(9, 5, (5, 9));
+        check(9, 0, (9, 9));
     }
 }

@@ -81,8 +81,9 @@ fn sockets(timeline: &Timeline) -> Vec<Socket> {
     totals
         .filter_map(|totals| {
             let ends = totals.ends.clone()?;
-            let last_ns = ends.closed.map_or(totals.last_ns, |closed| closed.at_ns.max(totals.last_ns));
-            let first_ns = ends.established_ns.map_or(totals.first_ns, |at_ns| at_ns.min(totals.first_ns));
+            let (first_ns, last_ns) = totals.used_ns();
+            let last_ns = ends.closed.map_or(last_ns, |closed| closed.at_ns.max(last_ns));
+            let first_ns = ends.established_ns.map_or(first_ns, |at_ns| at_ns.min(first_ns));
             known.insert(totals.cookie).then_some(Socket {
                 cookie: host.of(totals.cookie),
                 ends,
@@ -91,4 +92,51 @@ fn sockets(timeline: &Timeline) -> Vec<Socket> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{attribution::pairs, timeline::sample::timeline};
+    use capture::{
+        Record,
+        testing::sample::{END_NS, LEECHER, MS, SEEDER, START_NS, end, process, socket, start},
+    };
+
+    /// Two ends of a connection, of which one was used at these times.
+    #[track_caller]
+    fn check(first_ns: u64, last_ns: u64) {
+        let end_of = |serial, cookie, mirrored: bool| {
+            let Record::SocketTotals(mut totals) = socket(serial, cookie, Some("10.77.0.1:51413"), false)
+            else {
+                panic!("totals of a socket")
+            };
+            let ends = totals.ends.as_mut().expect("the ends are known");
+            ends.established_ns = None;
+            if mirrored {
+                std::mem::swap(&mut ends.local, &mut ends.peer);
+                (totals.first_ns, totals.last_ns) = (first_ns, last_ns);
+            }
+            Record::SocketTotals(totals)
+        };
+        let timeline = timeline(vec![
+            start(),
+            process(SEEDER, "seeder", 0, 1),
+            process(LEECHER, "leecher", 1, 0),
+            end_of(LEECHER, 11, false),
+            end_of(SEEDER, 12, true),
+            end(),
+        ]);
+        let host = timeline.start.host();
+        let paired = pairs::pair(&sockets(&timeline));
+        assert_eq!(paired.peer(host.of(11)), Some(host.of(12)), "used at {first_ns} and at {last_ns}");
+    }
+
+    /// As older probes left them.
+    #[test]
+    fn a_socket_whose_last_use_stands_before_its_first_is_still_an_end() {
+        check(START_NS + MS, START_NS + 2 * MS);
+        check(END_NS + MS, START_NS + MS);
+        check(START_NS + MS, 0);
+    }
 }

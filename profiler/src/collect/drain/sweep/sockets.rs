@@ -129,7 +129,7 @@ impl Sockets {
     }
 }
 
-/// Every element that is somebody's.
+/// Every element that is somebody's, but for those whose first call is being counted just now: the next sweep has them.
 fn uses(elements: &MappedArray) -> impl Iterator<Item = (u32, SocketUse)> + '_ {
     (1..SOCKET_USE_SLOTS).filter_map(|slot| {
         let element = elements.at(slot).cast::<SocketUse>();
@@ -137,7 +137,7 @@ fn uses(elements: &MappedArray) -> impl Iterator<Item = (u32, SocketUse)> + '_ {
         // after. The cookie alone first: nearly all elements are free.
         unsafe {
             let is_free = (&raw const (*element).key.cookie).read_volatile() == 0;
-            (!is_free).then(|| (slot, element.read_volatile()))
+            (!is_free).then(|| (slot, element.read_volatile())).filter(|(_, found)| found.bytes.is_counted())
         }
     })
 }
