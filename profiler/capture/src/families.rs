@@ -11,3 +11,6 @@ pub const CONTEXTS: &str = "wake-up context";
 
 /// The family without which nothing that went through the page cache has an owner.
 pub const OWNERS: &str = "owners";
+
+/// No probes, but what counts their runs: without it what they cost is not known. It is in captures that lack it only.
+pub const PROBE_COST: &str = "probe cost";

@@ -2,13 +2,14 @@
 //!
 //! [`targets`] are the processes that are profiled, [`probes`] are attached as far as this kernel allows,
 //! [`recording`] owns both and the thread that [`drain`]s them into a capture; [`cost`] measures all that,
-//! [`cross_check`] reads what the kernel says of the same, [`environment`] what the host is.
+//! [`cross_check`] reads what the kernel says of the same, [`environment`] what the host is, [`privileges`] what this process may do.
 
 pub mod cost;
 pub mod cross_check;
 pub mod drain;
 pub mod environment;
 pub mod maps;
+pub mod privileges;
 pub mod probes;
 pub mod recording;
 pub mod targets;

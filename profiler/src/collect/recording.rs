@@ -15,9 +15,9 @@ use anyhow::{Context as _, Result, anyhow};
 use crate::{
     clock::now_ns,
     collect::{
-        cost::dispatch,
+        cost::{self, dispatch},
         cross_check,
-        drain::{self, Detached, Shared},
+        drain::{self, Begun, Detached, Shared},
         environment,
         probes::{self, Settings},
         targets::{Registered, Targets, groups::Group},
@@ -25,7 +25,7 @@ use crate::{
     display::tell,
     memory,
 };
-use capture::{ProcessSerial, Record, Run, Start, Writer, cross_check::Moment};
+use capture::{Family, ProcessSerial, Record, Run, Start, Writer, cross_check::Moment, families::PROBE_COST};
 
 /// What is recorded, beyond the probes' settings.
 #[derive(Clone, Debug, Default)]
@@ -60,12 +60,12 @@ pub fn start(path: &Path, settings: &Settings, subject: &Subject) -> Result<Reco
             // The file was created above, and holds nothing yet.
             let _ = std::fs::remove_file(path);
         })
-        .and_then(|(ebpf, shared)| {
+        .and_then(|(begun, shared)| {
             let (inbox, messages) = mpsc::channel();
             let worker = Arc::clone(&shared);
             let thread = std::thread::Builder::new()
                 .name("drain".to_owned())
-                .spawn(move || drain::run(ebpf, &worker, &messages, out))
+                .spawn(move || drain::run(begun, &worker, &messages, out))
                 .context("start the thread that writes the capture")?;
             Ok(Recording { inbox, shared, thread: Some(thread) })
         })
@@ -172,11 +172,13 @@ fn begin(
     path: &Path,
     settings: &Settings,
     subject: &Subject,
-) -> Result<(aya::Ebpf, Arc<Shared>)> {
+) -> Result<(Begun, Arc<Shared>)> {
     let mut cross_checks = cross_check::host(Moment::BeforeStart);
     let bare = dispatch::bare();
     let mut probes = probes::attach(settings)?;
-    let dispatch = bare.and_then(|bare| bare.probed(&probes.ebpf));
+    let statistics = cost::check_statistics();
+    // Without the statistics it is not asked for: that they are missing is told once, below.
+    let dispatch = statistics.is_ok().then(|| bare.and_then(|bare| bare.probed(&probes.ebpf)));
     cross_checks.extend(cross_check::host(Moment::AfterStart));
     // The kernel's types, which are needed for attaching only, leave 30 to 80 MiB of small pieces.
     memory::give_back();
@@ -200,18 +202,26 @@ fn begin(
         out.push(&Record::Family(family))?;
     }
     match dispatch {
-        Ok(dispatch) => out.push(&Record::ProbeDispatch(dispatch))?,
-        Err(error) => tell(&format!("warning: what it costs to reach a probe is not known: {error:#}")),
+        Some(Ok(dispatch)) => out.push(&Record::ProbeDispatch(dispatch))?,
+        Some(Err(error)) => tell(&format!("warning: what it costs to reach a probe is not known: {error:#}")),
+        None => {}
+    }
+    let are_runs_counted = statistics.is_ok();
+    if let Err(error) = statistics {
+        let why = format!("the kernel's BPF statistics take CAP_SYS_ADMIN: {error:#}");
+        tell(&format!("warning: what the probes cost will not be known: {why}"));
+        out.push(&Record::Family(Family::attached(PROBE_COST, Vec::new(), Some(why))))?;
     }
     cross_checks.iter().try_for_each(|cross_check| out.push(cross_check))?;
     out.finish_frame().with_context(|| format!("begin {}", path.display()))?;
+    let map_bytes = cost::map_bytes(&probes.ebpf)?;
     let targets = Targets::new(&mut probes.ebpf)?;
     let shared = Shared {
         targets: Mutex::new(targets),
         stop: AtomicBool::new(false),
         capture_bytes: AtomicU64::new(out.written_bytes()),
     };
-    Ok((probes.ebpf, Arc::new(shared)))
+    Ok((Begun { ebpf: probes.ebpf, map_bytes, are_runs_counted }, Arc::new(shared)))
 }
 
 /// A transfer has about a thousand progress records; the smallest stride is one large call.

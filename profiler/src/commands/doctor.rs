@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{
     collect::{
         environment,
+        privileges::{self, MORE, NEEDED},
         probes::{self, Settings, btf, families},
     },
     export::text::cells::clean_lines,
@@ -44,9 +45,18 @@ pub struct Diagnosis {
     pub lockdown: Option<String>,
     pub btf: bool,
     pub root: bool,
+    /// Capabilities that this process does not have.
+    pub lacking: Vec<Lacking>,
     pub families: Vec<FamilyState>,
     /// Why nothing can be recorded, and the way out.
     pub problem: Option<String>,
+}
+
+#[derive(Serialize)]
+pub struct Lacking {
+    pub capability: &'static str,
+    /// What follows from it.
+    pub without: &'static str,
 }
 
 #[derive(Serialize)]
@@ -85,9 +95,17 @@ fn examine() -> Diagnosis {
         btf: btf::open().is_ok(),
         // SAFETY: no arguments, cannot fail.
         root: unsafe { libc::geteuid() } == 0,
+        lacking: lacking(),
         families: states.collect(),
         problem,
     }
+}
+
+/// Of those that a recording takes, or that add to it.
+fn lacking() -> Vec<Lacking> {
+    let wanted = [&NEEDED[..], &MORE];
+    let found = wanted.into_iter().flat_map(|wanted| privileges::lacking(wanted).unwrap_or_default());
+    found.map(|found| Lacking { capability: found.name, without: found.without }).collect()
 }
 
 fn text(diagnosis: &Diagnosis) -> String {
@@ -96,6 +114,9 @@ fn text(diagnosis: &Diagnosis) -> String {
     let _ = writeln!(out, "kernel    {}", diagnosis.kernel);
     let _ = writeln!(out, "BTF       {} ({})", yes(diagnosis.btf), btf::VMLINUX);
     let _ = writeln!(out, "root      {}", yes(diagnosis.root));
+    for lacking in &diagnosis.lacking {
+        let _ = writeln!(out, "lacking   {}: {}", lacking.capability, lacking.without);
+    }
     let lockdown = diagnosis.lockdown.as_deref().unwrap_or("unknown (/sys/kernel/security is not mounted)");
     let _ = writeln!(out, "lockdown  {lockdown}");
     if let Some(problem) = &diagnosis.problem {

@@ -89,11 +89,18 @@ pub fn read(path: &Path) -> Timeline {
 /// Waits until another profiler's capture has this process.
 #[track_caller]
 pub fn wait_until_followed(path: &Path) {
-    let own = std::process::id();
-    wait_for_capture(path, |timeline| {
-        let mut processes = timeline.processes.values().filter_map(|process| process.totals.as_ref());
-        processes.any(|totals| totals.pid == own)
-    });
+    wait_for_capture(path, has_this_process);
+}
+
+/// Whether another profiler's capture can be read, and has this process.
+pub fn is_followed(path: &Path) -> bool {
+    let timeline = capture::read(path).and_then(|mut capture| Timeline::from_capture(&mut capture));
+    timeline.is_ok_and(|timeline| has_this_process(&timeline))
+}
+
+fn has_this_process(timeline: &Timeline) -> bool {
+    let mut processes = timeline.processes.values().filter_map(|process| process.totals.as_ref());
+    processes.any(|totals| totals.pid == std::process::id())
 }
 
 /// Waits until another profiler's capture can be read, and says so.

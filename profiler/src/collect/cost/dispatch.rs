@@ -14,12 +14,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use aya::{
-    Ebpf,
-    sys::{Stats, enable_stats},
-};
+use aya::Ebpf;
 
-use super::runs;
+use super::{runs, statistics};
 use capture::ProbeDispatch;
 
 const BATCHES: usize = 41;
@@ -45,7 +42,7 @@ impl Bare {
     pub fn probed(&self, ebpf: &Ebpf) -> Result<ProbeDispatch> {
         let pace = self.paths.pace()?;
         let pipe_ns = pace.pipe_ns.min(self.pace.pipe_ns);
-        let _statistics = enable_stats(Stats::RunTime).context("switch on the kernel's BPF statistics")?;
+        let _statistics = statistics()?;
         // Runs that others cause come on top.
         let mut least = (u64::MAX, u64::MAX);
         for _ in 0..BATCHES {

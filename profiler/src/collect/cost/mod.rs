@@ -2,15 +2,12 @@
 
 pub mod dispatch;
 
-use std::{
-    collections::BTreeSet,
-    os::fd::{AsFd, AsRawFd as _, OwnedFd},
-};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, TestRun as _, TestRunOptions,
-    maps::MapInfo,
+    maps::{Map, MapData},
     programs::Program,
     sys::{Stats, enable_stats},
 };
@@ -27,7 +24,6 @@ const PERIOD_NS: u64 = 500_000_000;
 const EMPTY_RUNS: u32 = 1000;
 
 /// Opens and closes the windows.
-#[derive(Default)]
 pub struct Windows {
     open: Option<Window>,
     next_ns: u64,
@@ -40,7 +36,20 @@ struct Window {
     before: Vec<ProgramRuns>,
 }
 
+/// Asks the kernel whether this process may switch on the statistics, which takes CAP_SYS_ADMIN.
+///
+/// # Errors
+/// It may not: what the probes cost cannot be measured then.
+pub fn check_statistics() -> Result<()> {
+    statistics().map(drop)
+}
+
 impl Windows {
+    /// Windows from now on, or never.
+    pub fn new(are_counted: bool) -> Self {
+        Self { open: None, next_ns: if are_counted { 0 } else { u64::MAX } }
+    }
+
     /// Opens or closes a window when it is time; gives the one that it closed.
     pub fn tick(&mut self, ebpf: &Ebpf) -> Result<Option<ProbeWindow>> {
         let now = now_ns();
@@ -49,8 +58,7 @@ impl Windows {
             Some(_) => Ok(None),
             None if now >= self.next_ns => {
                 self.next_ns = now + PERIOD_NS;
-                let statistics =
-                    enable_stats(Stats::RunTime).context("switch on the kernel's BPF statistics")?;
+                let statistics = statistics()?;
                 self.open = Some(Window { _statistics: statistics, from_ns: now_ns(), before: runs(ebpf)? });
                 Ok(None)
             }
@@ -89,13 +97,10 @@ pub fn daemon(cpu_before_ns: u64, map_bytes: u64, capture_bytes: u64) -> Result<
     })
 }
 
-/// Memory of all maps of the object, the ring buffers among them, as the kernel accounts for it.
+/// Memory of all maps of the object, the ring buffers among them, as the kernel accounts for it. To be asked before any
+/// map is taken out: to find one by its id takes CAP_SYS_ADMIN.
 pub fn map_bytes(ebpf: &Ebpf) -> Result<u64> {
-    let mut ids = BTreeSet::new();
-    for (_, program) in loaded(ebpf) {
-        ids.extend(program.info()?.map_ids()?.unwrap_or_default());
-    }
-    ids.into_iter().map(|id| fdinfo(MapInfo::from_id(id)?.fd()?, "memlock:")).sum()
+    ebpf.maps().map(|(name, map)| fdinfo(data(name, map)?.fd(), "memlock:")).sum()
 }
 
 /// Runs of our programs that the kernel skipped because one was interrupted by the same program.
@@ -114,6 +119,25 @@ fn run_empty(ebpf: &Ebpf) {
             repeat: EMPTY_RUNS,
             ..TestRunOptions::default()
         });
+    }
+}
+
+/// Switches the kernel's statistics on, for as long as the descriptor is open.
+fn statistics() -> Result<OwnedFd> {
+    enable_stats(Stats::RunTime).context("switch on the kernel's BPF statistics")
+}
+
+/// A map of one of the kinds that the probes have.
+fn data<'m>(name: &str, map: &'m Map) -> Result<&'m MapData> {
+    match map {
+        Map::Array(data)
+        | Map::PerCpuArray(data)
+        | Map::HashMap(data)
+        | Map::LruHashMap(data)
+        | Map::Queue(data)
+        | Map::SkStorage(data)
+        | Map::StackTraceMap(data) => Ok(data),
+        _ => bail!("{name} is a map of a kind whose memory is not counted yet"),
     }
 }
 

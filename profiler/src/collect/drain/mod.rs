@@ -51,6 +51,16 @@ pub struct Shared {
     pub capture_bytes: AtomicU64,
 }
 
+/// What a recording begins with.
+pub struct Begun {
+    /// With all programs attached.
+    pub ebpf: Ebpf,
+    /// Memory of all its maps.
+    pub map_bytes: u64,
+    /// The kernel counts the programs' runs for this process.
+    pub are_runs_counted: bool,
+}
+
 /// A capture in which everything the kernel counted stands, and that may still take records of other kinds.
 pub struct Detached {
     pub out: Writer,
@@ -61,17 +71,17 @@ pub struct Detached {
 /// Runs until `shared.stop`, then detaches the probes and writes their last counts. `inbox` carries what others
 /// have to record.
 pub fn run(
-    mut ebpf: Ebpf,
+    begun: Begun,
     shared: &Arc<Shared>,
     inbox: &Receiver<Record>,
     mut out: Writer,
 ) -> Result<Detached> {
+    let Begun { mut ebpf, map_bytes, are_runs_counted } = begun;
     let mut rings = Rings::new(&mut ebpf)?;
     let mut stacks = Stacks::new(&mut ebpf)?;
     let mut sweep = Sweep::new(&mut ebpf)?;
-    let map_bytes = cost::map_bytes(&ebpf)?;
     let cpu_before_ns = process_cpu_ns();
-    let mut windows = Windows::default();
+    let mut windows = Windows::new(are_runs_counted);
     let mut due = Due::default();
 
     while !shared.stop.load(Ordering::Acquire) {

@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result, bail};
 use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::Program};
 
 use self::hook::Known;
+use super::privileges;
 use capture::{EMPTY_PROGRAM, Hook};
 use families::{FAMILIES, Family};
 
@@ -147,13 +148,17 @@ fn attach_family(ebpf: &mut Ebpf, family: &Family, known: &Known) -> Result<capt
     Ok(capture::Family::attached(family.name, hooks, missing))
 }
 
-/// Asks the kernel, with a map of one element, whether this process may use BPF at all.
+/// Asks the kernel, with a map of one element, whether this process may use BPF at all; and whether it may trace, which
+/// the kernel would say of each program.
 fn check_privileges() -> Result<()> {
     // Queues are never open to the unprivileged, whatever `kernel.unprivileged_bpf_disabled` says.
-    Queue::<_, u32>::create(1, 0).map(drop).context(
-        "this process may not use BPF: run it as root (`sudo profiler …`, or `cargo xtask run -- …`), or give it \
-         CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE",
-    )
+    Queue::<_, u32>::create(1, 0)
+        .map(drop)
+        .with_context(|| format!("this process may not use BPF: run it {}", privileges::WAY_OUT))?;
+    if privileges::lacking(&privileges::NEEDED)?.iter().any(|lacking| lacking.name == "CAP_PERFMON") {
+        bail!("this process may not trace, for which it lacks CAP_PERFMON: run it {}", privileges::WAY_OUT);
+    }
+    Ok(())
 }
 
 /// The probes see the host's process ids: those of another namespace would name other processes.

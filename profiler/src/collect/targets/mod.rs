@@ -26,6 +26,7 @@ use crate::{
     collect::{
         cross_check,
         maps::{MappedArray, Table},
+        privileges::{self, is_refusal},
         probes::pid_max,
     },
 };
@@ -83,11 +84,9 @@ impl Targets {
                 if child == std::process::id() {
                     continue;
                 }
-                // Gone again, or adopted by the probes in the meantime.
-                if !self.is_target(child)
-                    && let Ok(one) = self.register_one(child, parent)
-                {
-                    registered.push(one);
+                // Adopted by the probes in the meantime, or gone again.
+                if !self.is_target(child) {
+                    registered.extend(unless_gone(self.register_one(child, parent))?);
                 }
                 parents.push(child);
             }
@@ -106,9 +105,8 @@ impl Targets {
             if pid != std::process::id()
                 && process.stat().is_ok_and(|stat| comm_bytes(&stat.comm) == comm && !is_kernel_thread(&stat))
                 && !self.is_target(pid)
-                && let Ok(found) = self.register(pid)
             {
-                registered.extend(found);
+                registered.extend(unless_gone(self.register(pid))?.into_iter().flatten());
             }
         }
         Ok(registered)
@@ -130,11 +128,8 @@ impl Targets {
         })?;
         let mut registered = Vec::new();
         for pid in group.members()? {
-            if pid != std::process::id()
-                && !self.is_target(pid)
-                && let Ok(found) = self.register(pid)
-            {
-                registered.extend(found);
+            if pid != std::process::id() && !self.is_target(pid) {
+                registered.extend(unless_gone(self.register(pid))?.into_iter().flatten());
             }
         }
         Ok(registered)
@@ -210,6 +205,7 @@ impl Targets {
         if status.state.starts_with(['Z', 'X']) {
             bail!("process {pid} has ended already");
         }
+        check_readable(pid, &status.name)?;
         let slot = self.free_slots.pop(0).map_err(|_| {
             anyhow::anyhow!("{} processes are profiled already, no more fit", PROCESS_SLOTS - 1)
         })?;
@@ -273,6 +269,32 @@ impl Targets {
     fn put(&mut self, slot: u32, process: Process) {
         // SAFETY: in bounds; no probe writes to a slot that no thread group id leads to.
         unsafe { self.processes.at(slot).cast::<Process>().write_volatile(process) }
+    }
+}
+
+/// That this process may read another's accounting. Without it what the other did before the recording would count.
+fn check_readable(pid: u32, name: &str) -> Result<()> {
+    let read = ProcProcess::new(pid as i32).and_then(|process| process.io());
+    match read.map_err(anyhow::Error::from) {
+        Err(error) if is_refusal(&error) => {
+            let lacking = privileges::lacking(&privileges::NEEDED)?;
+            let names: Vec<&str> = lacking.iter().map(|capability| capability.name).collect();
+            let lacks =
+                if names.is_empty() { String::new() } else { format!(" (it lacks {})", names.join(", ")) };
+            let way_out = privileges::WAY_OUT;
+            Err(error.context(format!("this process may not read {pid} ({name}){lacks}: run it {way_out}")))
+        }
+        // Whatever else it is: the process is gone, or the kernel does not account for it.
+        _ => Ok(()),
+    }
+}
+
+/// What was registered, and nothing of what is gone. What must not be read is an error: it would be missing.
+fn unless_gone<T>(registered: Result<T>) -> Result<Option<T>> {
+    match registered {
+        Ok(registered) => Ok(Some(registered)),
+        Err(error) if is_refusal(&error) => Err(error),
+        Err(_) => Ok(None),
     }
 }
 

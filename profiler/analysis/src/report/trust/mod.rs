@@ -10,7 +10,10 @@ use crate::{
     milestones::{Finish, Found, out_of_order},
     timeline::{LATE, Process, ThreadTime, TimedTransfer, Timeline, Windows},
 };
-use capture::{Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE, UNKNOWN_KIND};
+use capture::{
+    Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE, UNKNOWN_KIND,
+    families::PROBE_COST,
+};
 
 mod cross_checks;
 
@@ -208,8 +211,11 @@ fn missing(timeline: &Timeline) -> Vec<String> {
         .families
         .values()
         .filter_map(|family| Some((&family.name, family.missing()?)))
-        .map(|(name, why)| {
-            format!("probe family {name} is missing, in whole or in part, and so is what it counts: {why}")
+        .map(|(name, why)| match name.as_str() {
+            PROBE_COST => format!("what the probes cost is not known: {why}"),
+            _ => format!(
+                "probe family {name} is missing, in whole or in part, and so is what it counts: {why}"
+            ),
         })
         .collect()
 }

@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 
 use crate::report::{self, Verdict};
 use capture::{
-    Family, Losses, MilestoneName, Record, ThreadState, Waits, families::SCHEDULING, testing::sample::*,
+    Family, Losses, MilestoneName, Record, ThreadState, Waits,
+    families::{PROBE_COST, SCHEDULING},
+    testing::sample::*,
 };
 
 /// `expected` are parts of the reasons, in their order.
@@ -112,6 +114,11 @@ fn every_doubt_is_a_reason() {
             })
             .collect(),
         &["claims 1048576 bytes, but the kernel counted only 900000"],
+    );
+    check(
+        "runs of probes that nobody may count",
+        with([family(PROBE_COST, Some("they take CAP_SYS_ADMIN"))]),
+        &["what the probes cost is not known: they take CAP_SYS_ADMIN"],
     );
     check(
         "another file was received",
