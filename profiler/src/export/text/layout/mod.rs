@@ -155,7 +155,7 @@ impl Table {
         let head = |column: usize| self.head[column].width();
         let mut widths = of_columns(&|column| widest(column).max(head(column)));
         let prose_wrapped = of_columns(&|column| match self.kinds[column] {
-            Kind::Prose => self.cells(column).map(longest_word).max().unwrap_or(0).max(head(column)),
+            Kind::Prose => self.cells(column).map(longest_word).max().unwrap_or(0).max(head(column)).max(1),
             Kind::Name | Kind::Number => usize::MAX,
         });
         self.narrow(&mut widths, &prose_wrapped);
@@ -278,7 +278,8 @@ fn row_lines(row: &[String], kinds: &[Kind], widths: &[usize], indent: usize, he
 /// At blanks; a word that is longer than a line alone is cut.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split(' ').flat_map(|word| cut(word, width.max(WIDTH - INDENT))) {
+    let pieces = |word| cut(word, if is_too_long(word) { width } else { usize::MAX });
+    for word in text.split(' ').flat_map(pieces) {
         let line = lines.last_mut().expect("there is always one");
         if line.is_empty() {
             *line = word;
@@ -305,8 +306,14 @@ fn cut(text: &str, width: usize) -> Vec<String> {
     pieces
 }
 
+/// Of those that stay whole.
 fn longest_word(text: &str) -> usize {
-    text.split(' ').map(|word| word.width()).max().unwrap_or(0)
+    text.split(' ').filter(|word| !is_too_long(word)).map(|word| word.width()).max().unwrap_or(0)
+}
+
+/// Whether a word has no room in a line of its own.
+fn is_too_long(word: &str) -> bool {
+    word.width() > WIDTH - INDENT
 }
 
 #[cfg(test)]

@@ -138,6 +138,31 @@ fn what_is_longer_than_a_line_is_cut() {
     assert_eq!(lines.matches('n').count(), 250, "{lines}");
 }
 
+/// As in the path of a file of a client, in a deep folder.
+#[test]
+fn a_word_of_prose_that_is_longer_than_a_line_is_cut_in_its_column() {
+    let word = "z".repeat(250);
+    check(
+        "|~",
+        &["targets|some", &format!("ended|the log ends with {word} and more")],
+        &[
+            "   targets  some",
+            "   ended    the log ends with",
+            &format!("            {}", "z".repeat(88)),
+            &format!("            {}", "z".repeat(88)),
+            &format!("            {} and more", "z".repeat(74)),
+        ],
+    );
+    for length in 90..110 {
+        let word = "z".repeat(length);
+        let lines = table("|~", &[&format!("ended|the log ends with {word} and more")]).lines();
+        assert!(lines.lines().all(|line| line.width() <= WIDTH), "{lines}");
+        assert_eq!(lines.matches('z').count(), length, "{lines}");
+        let lines = paragraph(&format!("the log ends with {word} and more"));
+        assert!(lines.lines().all(|line| line.width() <= WIDTH), "{lines}");
+    }
+}
+
 #[test]
 fn a_paragraph_is_indented_from_its_second_line_on() {
     let words = "word ".repeat(18);
