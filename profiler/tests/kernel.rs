@@ -46,6 +46,8 @@ mod processes;
 mod readers;
 #[path = "kernel/recorded.rs"]
 mod recorded;
+#[path = "kernel/runs.rs"]
+mod runs;
 #[path = "kernel/spans.rs"]
 mod spans;
 #[path = "kernel/storms.rs"]

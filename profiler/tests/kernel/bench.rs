@@ -2,10 +2,13 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Command, Output},
 };
 
 use serde_json::Value;
+
+use crate::runs::Runs;
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 
@@ -13,9 +16,12 @@ const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 fn the_quick_benchmark_tells_a_consistent_story_and_leaves_nothing() {
     let results = tempfile::tempdir_in("/var/tmp").unwrap();
     let folder = results.path().join("quick");
+    let runs = Runs::in_scratch(results.path());
     let output = Command::new(PROFILER)
         .args(["bench", "--preset", "quick", "--format", "json", "-o"])
         .arg(&folder)
+        .arg("--scratch")
+        .arg(&runs.scratch)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -43,56 +49,69 @@ fn the_quick_benchmark_tells_a_consistent_story_and_leaves_nothing() {
         (agreement["all_sent_bytes"].as_u64().unwrap(), agreement["all_received_bytes"].as_u64().unwrap());
     assert!(received <= sent && sent - received < sent / 1000, "{sent} sent, {received} received");
 
-    let mut lost: Vec<_> = report["trust"]["events_lost"].as_object().unwrap().iter().collect();
+    let trust = &report["trust"];
+    let mut lost: Vec<_> = trust["events_lost"].as_object().unwrap().iter().collect();
     // See the limitations: a protected task may hide a wake-up or an interrupt; and of two stacks that fall on one
-    // place of their table one is not kept, which changes no number.
+    // place of their table one is not kept, which changes no number. On a host with other work a probe now and then
+    // interrupts itself: it is a reason of the report's if that changes a number.
+    let is_reason = trust["reasons"].to_string().contains("probe_reentry");
     lost.retain(|(class, count)| {
-        !class.ends_with("_unseen") && *class != "stack_table_full" && count.as_u64() != Some(0)
+        let matters = match class.as_str() {
+            "stack_table_full" => false,
+            "probe_reentry" => is_reason,
+            _ => !class.ends_with("_unseen"),
+        };
+        matters && count.as_u64() != Some(0)
     });
     assert!(lost.is_empty(), "{lost:?}");
-    check_nothing_is_left();
+    runs.check_nothing_is_left();
 }
 
 #[test]
 fn a_missing_client_is_named_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
+    let runs = Runs::in_scratch(folder.path());
     let output = Command::new(PROFILER)
-        .arg("bench")
+        .args(["bench", "--scratch"])
+        .arg(&runs.scratch)
         .env("PATH", folder.path())
         .current_dir(folder.path())
         .output()
         .unwrap();
     check_failure(&output, &["transmission-daemon", "cargo xtask setup"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
-    check_nothing_is_left();
+    runs.check_none_began();
 }
 
 #[test]
 fn a_missing_node_of_codex_is_named_with_the_way_to_get_one() {
     let folder = tempfile::tempdir().unwrap();
+    let runs = Runs::in_scratch(folder.path());
     let bench = |arguments: &[&str]| {
         let mut command = Command::new(PROFILER);
-        command.args(["bench", "--system", "codex"]).args(arguments);
+        command.args(["bench", "--system", "codex", "--scratch"]).arg(&runs.scratch).args(arguments);
         command.env("PATH", folder.path()).current_dir(folder.path()).output().unwrap()
     };
     check_failure(&bench(&[]), &["neither codex nor storage is in PATH", "--codex-bin", "repository"]);
     check_failure(&bench(&["--codex-bin", "/nowhere/codex"]), &["/nowhere/codex is no file"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
-    check_nothing_is_left();
+    runs.check_none_began();
 }
 
 #[test]
 fn a_disk_without_room_is_named_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
     // A file system with nothing free.
+    let runs = Runs::in_scratch(Path::new("/sys"));
     let output = Command::new(PROFILER)
-        .args(["bench", "--scratch", "/sys"])
+        .args(["bench", "--scratch"])
+        .arg(&runs.scratch)
         .current_dir(folder.path())
         .output()
         .unwrap();
     check_failure(&output, &["264 MiB", "0 MiB are free", "another scratch directory"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
-    check_nothing_is_left();
+    runs.check_none_began();
 }
 
 #[track_caller]
@@ -102,21 +121,4 @@ fn check_failure(output: &Output, message_has: &[&str]) {
     for part in message_has {
         assert!(message.contains(part), "{part:?} is missing in: {message}");
     }
-}
-
-#[track_caller]
-pub fn check_nothing_is_left() {
-    let is_ours = |path: &str| {
-        let entries = fs::read_dir(path).into_iter().flatten().flatten();
-        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("xferprof")).count()
-    };
-    for place in ["/run/netns", "/run", "/var/tmp", "/sys/fs/cgroup/blkio", "/sys/fs/cgroup"] {
-        assert_eq!(is_ours(place), 0, "{place}");
-    }
-    let clients = procfs::process::all_processes().unwrap().flatten().filter(|process| {
-        process.stat().is_ok_and(|stat| {
-            ["transmission-da", "deluged", "opentracker"].contains(&stat.comm.as_str()) && stat.state != 'Z'
-        })
-    });
-    assert_eq!(clients.count(), 0, "clients still run");
 }

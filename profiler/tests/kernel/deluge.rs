@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::bench::check_nothing_is_left;
+use crate::runs::Runs;
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 const FILE_SIZE_BYTES: u64 = 16 << 20;
@@ -20,14 +20,16 @@ fn deluge_transfers_over_utp_and_over_tcp_and_leaves_nothing() {
     let folder = tempfile::tempdir_in("/var/tmp").unwrap();
     let (matrix, results) = (folder.path().join("deluge.toml"), folder.path().join("results"));
     fs::write(&matrix, MATRIX).unwrap();
+    let runs = Runs::in_scratch(folder.path());
     let mut bench = Command::new(PROFILER);
     bench.args(["bench", "--keep", "none", "--matrix"]).arg(&matrix).arg("-o").arg(&results);
+    bench.arg("--scratch").arg(&runs.scratch);
     let output = bench.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     check_run(&results.join("deluge-2n-1s-16MiB/1"), "udp");
     check_run(&results.join("deluge-tcp-2n-1s-16MiB/1"), "tcp");
-    check_nothing_is_left();
+    runs.check_nothing_is_left();
 }
 
 /// A run is complete, and its payload went over the one protocol and not the other.

@@ -200,21 +200,18 @@ fn a_group_that_is_none_is_named_and_nothing_is_left() {
 
 #[test]
 fn everything_that_a_failing_test_made_is_removed() {
-    let hierarchy = hierarchy(Version::One);
-    let left = || {
-        let entries = fs::read_dir(&hierarchy.mounted_on).unwrap().flatten();
-        entries.filter(|entry| entry.file_name().to_string_lossy().contains("-fails-")).count()
-    };
     let failed = thread::spawn(|| {
         let made = Made::new(Version::One, "fails");
         let sleeper = two_threads();
         made.group("a/b").take(sleeper.0.id());
+        let folder = made.folder.clone();
+        assert!(folder.exists());
         // Silent: not the panic that a reader should look at.
-        std::panic::resume_unwind(Box::new("on purpose"));
+        std::panic::resume_unwind(Box::new(folder));
     })
     .join();
-    assert!(failed.is_err());
-    assert_eq!(left(), 0);
+    let folder = failed.expect_err("it fails").downcast::<PathBuf>().expect("on purpose");
+    assert!(!folder.exists(), "{} is left", folder.display());
 }
 
 fn is_in(recorded: &Recorded, pid: u32) -> bool {

@@ -6,7 +6,7 @@ mod faults;
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Child, Command, Output},
+    process::{Child, Command, ExitStatus, Output},
     thread,
     time::{Duration, Instant},
 };
@@ -14,7 +14,7 @@ use std::{
 use procfs::process::Process;
 use serde_json::Value;
 
-use crate::bench::check_nothing_is_left;
+use crate::runs::Runs;
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 
@@ -38,21 +38,21 @@ fn a_failed_run_and_a_killed_benchmark_leave_a_complete_set_of_results() {
 /// False if a transfer ended at its limit.
 fn fail_kill_and_resume() -> bool {
     let bench = Bench::new(MATRIX);
-    let mut profiler = bench.start(&[]);
-    faults::wait_until_recorded(&bench, "7MiB");
-    check_disk_limit(&faults::leecher());
-    faults::kill(&faults::leecher(), libc::SIGKILL);
+    let mut profiler = bench.start();
+    faults::wait_until_recorded(&mut profiler, &bench, "7MiB");
+    check_disk_limit(&faults::leecher(&bench));
+    faults::kill(&faults::leecher(&bench), libc::SIGKILL);
     // The failed run is finished, and the next one begins.
-    wait_for("7 MiB failed", || bench.record("7MiB").is_some());
-    wait_for("8 MiB is complete", || bench.record("8MiB").is_some());
+    profiler.wait_for("7 MiB failed", || bench.record("7MiB").is_some());
+    profiler.wait_for("8 MiB is complete", || bench.record("8MiB").is_some());
     if faults::ended_at_its_limit(&bench, "8MiB") {
-        faults::interrupt(&mut profiler);
+        profiler.interrupt();
         return false;
     }
     let complete = fs::read(bench.run("8MiB").join("run.json")).unwrap();
-    wait_for("9 MiB is recorded", || bench.run("9MiB").join("run.capture").exists());
-    profiler.kill().unwrap();
-    profiler.wait().unwrap();
+    profiler.wait_for("9 MiB is recorded", || bench.run("9MiB").join("run.capture").exists());
+    profiler.0.kill().unwrap();
+    profiler.wait();
     assert!(bench.record("9MiB").is_none(), "an interrupted run is not finished");
 
     let output = bench.resume();
@@ -62,7 +62,7 @@ fn fail_kill_and_resume() -> bool {
     assert!(message.contains("removed what the killed run"), "{message}");
     assert_eq!(fs::read(bench.run("8MiB").join("run.json")).unwrap(), complete, "it was not repeated");
 
-    check_nothing_is_left();
+    bench.runs.check_nothing_is_left();
     faults::check_failed(&bench, "7MiB", &["leecher-1 ended early", "signal: 9"]);
     if faults::ended_at_its_limit(&bench, "9MiB") {
         return false;
@@ -125,8 +125,8 @@ fn a_run_that_takes_too_long_fails() {
             .replace("\"7MiB\", \"8MiB\", \"9MiB\"", "\"200MiB\"")
             .replace("400_000_000", "8_000_000_000"),
     );
-    let refused = bench.start(&[]).wait_with_output().unwrap();
-    assert!(!refused.status.success());
+    let refused = bench.start().wait();
+    assert!(!refused.success());
     let message = bench.message();
     assert!(message.contains("nothing of the matrix") && message.contains("its limit is 55s"), "{message}");
     assert!(!bench.results().exists());
@@ -135,23 +135,29 @@ fn a_run_that_takes_too_long_fails() {
 #[test]
 fn a_kernel_without_netem_is_named() {
     let bench = Bench::new(&MATRIX.replace("rate_bits_per_s = 400_000_000", "delay = \"5ms\""));
-    let output = bench.start(&[]).wait_with_output().unwrap();
+    let status = bench.start().wait();
     let message = bench.message();
     // Where the kernel has it, the matrix runs.
-    assert!(output.status.success() || message.contains("CONFIG_NET_SCH_NETEM"), "{message}");
-    check_nothing_is_left();
+    assert!(status.success() || message.contains("CONFIG_NET_SCH_NETEM"), "{message}");
+    bench.runs.check_nothing_is_left();
 }
 
 /// A benchmark of a matrix file, in a folder that is removed.
 struct Bench {
     folder: tempfile::TempDir,
+    runs: Runs,
 }
 
 impl Bench {
     fn new(matrix: &str) -> Self {
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let runs = Runs::in_scratch(folder.path());
         fs::write(folder.path().join("matrix.toml"), matrix).unwrap();
-        Self { folder }
+        Self { folder, runs }
+    }
+
+    fn with_scratch(matrix: &str, scratch: &Path) -> Self {
+        Self { runs: Runs::in_scratch(scratch), ..Self::new(matrix) }
     }
 
     fn results(&self) -> PathBuf {
@@ -171,14 +177,14 @@ impl Bench {
     fn command(&self) -> Command {
         let mut command = Command::new(PROFILER);
         command.args(["bench", "--keep", "none", "--matrix"]).arg(self.folder.path().join("matrix.toml"));
-        command.arg("-o").arg(self.results());
+        command.arg("-o").arg(self.results()).arg("--scratch").arg(&self.runs.scratch);
         command
     }
 
-    fn start(&self, arguments: &[&str]) -> Child {
+    fn start(&self) -> Running {
         let log = File::create(self.folder.path().join("log")).unwrap();
         let out = log.try_clone().unwrap();
-        self.command().args(arguments).stdout(out).stderr(log).spawn().unwrap()
+        Running(self.command().stdout(out).stderr(log).spawn().unwrap())
     }
 
     fn message(&self) -> String {
@@ -190,13 +196,64 @@ impl Bench {
     }
 }
 
-#[track_caller]
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
-    // A run ends at its limit before.
-    let limit = Duration::from_secs(180);
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < limit, "not after {limit:?}: {what}");
-        thread::sleep(Duration::from_millis(50));
+/// A benchmark while it runs. One that still runs when its test fails is ended.
+struct Running(Child);
+
+impl Running {
+    /// Waits until something is so, which happens while it runs.
+    #[track_caller]
+    fn wait_for(&mut self, what: &str, is_so: impl Fn() -> bool) {
+        // A run ends at its limit before.
+        let limit = Duration::from_secs(180);
+        let started = Instant::now();
+        while !is_so() {
+            assert!(started.elapsed() < limit, "not after {limit:?}: {what}");
+            // Once more, because it may have been the last that the benchmark did.
+            if let Some(status) = self.0.try_wait().unwrap() {
+                assert!(is_so(), "the benchmark ended before ({status}): {what}");
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        self.0.wait().unwrap()
+    }
+
+    /// Ends it as Ctrl-C does.
+    #[track_caller]
+    fn interrupt(&mut self) {
+        self.signal(libc::SIGINT);
+        assert!(!self.wait().success());
+    }
+
+    fn signal(&self, signal: i32) {
+        // SAFETY: only sends a signal, to a child that was not waited for.
+        assert_eq!(unsafe { libc::kill(self.0.id() as i32, signal) }, 0);
+    }
+
+    fn has_ended_within(&mut self, limit: Duration) -> bool {
+        let started = Instant::now();
+        while matches!(self.0.try_wait(), Ok(None)) {
+            if started.elapsed() > limit {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        true
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.has_ended_within(Duration::ZERO) {
+            return;
+        }
+        // Then it removes what it made.
+        self.signal(libc::SIGINT);
+        if !self.has_ended_within(Duration::from_secs(20)) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
     }
 }

@@ -6,7 +6,7 @@ use capture::Protocol;
 use profiler::verify::{self, compare::Verdict};
 use serde_json::Value;
 
-use crate::bench::check_nothing_is_left;
+use crate::runs::Runs;
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 const FILE_BYTES: u64 = 8 << 20;
@@ -19,9 +19,10 @@ fn packets_of_a_benchmark_agree_on_every_connection_between_nodes() {
         "systems = [\"deluge-tcp\"]\nswarms = [{ nodes = 2, seeders = [1] }]\nfile_sizes = [\"8MiB\"]\n";
     fs::write(&matrix, text).unwrap();
     let results = folder.path().join("results");
+    let runs = Runs::in_scratch(folder.path());
     let output = Command::new(PROFILER)
         .args(["bench", "--pcap", "--matrix"])
-        .args([&matrix, Path::new("-o"), &results])
+        .args([&matrix, Path::new("-o"), &results, Path::new("--scratch"), &runs.scratch])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -45,5 +46,5 @@ fn packets_of_a_benchmark_agree_on_every_connection_between_nodes() {
     });
     let verdicts: Vec<Verdict> = payload.map(|row| row.verdict).collect();
     assert_eq!(verdicts, [Verdict::Equal, Verdict::Equal], "{table}");
-    check_nothing_is_left();
+    runs.check_nothing_is_left();
 }

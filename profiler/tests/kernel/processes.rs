@@ -43,9 +43,11 @@ fn a_childs_bytes_are_its_own() {
 
 #[test]
 fn a_command_is_found_by_name_before_and_after_it_starts() {
-    // A name that nothing else on the host has; the kernel keeps 15 characters.
+    // A name that nothing else on the host has, nor another run of this test; the kernel keeps 15 characters.
+    let name = format!("slumber{:08}-for-a-test", std::process::id());
+    let kept = &name[..15];
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("slumber-for-a-test");
+    let program = folder.path().join(&name);
     std::fs::copy("/bin/sleep", &program).unwrap();
     // Neither may descend from this process while it is a target, or it would be followed as a child: both are left
     // to init before the recording, and the second becomes the command only within it.
@@ -57,11 +59,11 @@ fn a_command_is_found_by_name_before_and_after_it_starts() {
     // The first has its name only after the exec.
     thread::sleep(Duration::from_millis(200));
     let recorded = record_with(&Settings::default(), |recording| {
-        assert_eq!(recording.register_command("slumber-for-a-test").unwrap(), 1, "the one that ran already");
+        assert_eq!(recording.register_command(&name).unwrap(), 1, "the one that ran already");
         thread::sleep(Duration::from_secs(4));
     });
     let found = recorded.timeline.processes.values().filter_map(|process| process.totals.as_ref());
-    let found: Vec<_> = found.filter(|totals| totals.comm == "slumber-for-a-t").collect();
+    let found: Vec<_> = found.filter(|totals| totals.comm == kept).collect();
     assert_eq!(found.len(), 2, "and the one that started later: {found:?}");
     assert_eq!(found.iter().filter(|totals| totals.exited_ns.is_some()).count(), 1, "{found:?}");
 }

@@ -5,7 +5,6 @@ use std::{
     io::{self, Write as _},
     os::fd::AsFd as _,
     path::Path,
-    process::Child,
     thread,
     time::Duration,
 };
@@ -16,25 +15,24 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-use super::{Bench, MATRIX, wait_for};
-use crate::bench::check_nothing_is_left;
+use super::{Bench, MATRIX, Running};
 
 #[test]
 fn each_fault_fails_its_own_run_and_is_told() {
     let matrix = MATRIX.replace("7MiB\", \"8MiB\", \"9MiB", "5MiB\", \"6MiB\", \"7MiB");
     let bench = Bench::new(&format!("stall_timeout = \"20s\"\n{matrix}"));
-    let mut profiler = bench.start(&[]);
+    let mut profiler = bench.start();
 
-    wait_until_recorded(&bench, "5MiB");
-    kill(&find(|process| process.stat().is_ok_and(|stat| stat.comm == "opentracker")), libc::SIGKILL);
-    wait_until_recorded(&bench, "6MiB");
-    take_down_links(&leecher());
-    kill(&node("seeder-1"), libc::SIGSTOP);
-    wait_for("the transfer of 7 MiB is over", || {
+    wait_until_recorded(&mut profiler, &bench, "5MiB");
+    kill(&find(&bench, |process| process.stat().is_ok_and(|stat| stat.comm == "opentracker")), libc::SIGKILL);
+    wait_until_recorded(&mut profiler, &bench, "6MiB");
+    take_down_links(&leecher(&bench));
+    kill(&node(&bench, "seeder-1"), libc::SIGSTOP);
+    profiler.wait_for("the transfer of 7 MiB is over", || {
         bench.message().matches("detaching the probes").count() == 3
     });
-    append_to_received_file(Path::new("/var/tmp"));
-    assert!(!profiler.wait().unwrap().success(), "{}", bench.message());
+    append_to_received_file(&bench.runs.scratch);
+    assert!(!profiler.wait().success(), "{}", bench.message());
 
     check_failed(
         &bench,
@@ -47,7 +45,7 @@ fn each_fault_fails_its_own_run_and_is_told() {
     check_failed(&bench, "7MiB", &["leecher-1 received another file than was sent: its checksum differs"]);
     let report = fs::read_to_string(bench.results().join("report.md")).unwrap();
     assert!(report.contains("0 of 3 runs complete") && report.contains("nothing came for 20s"), "{report}");
-    check_nothing_is_left();
+    bench.runs.check_nothing_is_left();
 }
 
 #[test]
@@ -60,12 +58,13 @@ fn fill_the_disk() -> bool {
     let scratch = SmallDisk::new("size=144m");
     // The small disk is in memory, which cannot be limited.
     let (matrix, _disk) = MATRIX.split_once("[disk]").unwrap();
-    let bench = Bench::new(&matrix.replace("\"7MiB\", \"8MiB\", \"9MiB\"", "\"30MiB\""));
-    let mut profiler = bench.start(&["--scratch", scratch.0.path().to_str().unwrap()]);
-    wait_until_recorded(&bench, "30MiB");
+    let matrix = matrix.replace("\"7MiB\", \"8MiB\", \"9MiB\"", "\"30MiB\"");
+    let bench = Bench::with_scratch(&matrix, scratch.0.path());
+    let mut profiler = bench.start();
+    wait_until_recorded(&mut profiler, &bench, "30MiB");
     scratch.fill();
-    assert!(!profiler.wait().unwrap().success(), "{}", bench.message());
-    check_nothing_is_left();
+    assert!(!profiler.wait().success(), "{}", bench.message());
+    bench.runs.check_nothing_is_left();
     assert_eq!(scratch.entries(), ["filler"], "the run's folder is removed");
     if ended_at_its_limit(&bench, "30MiB") {
         return false;
@@ -82,17 +81,17 @@ fn an_interrupted_benchmark_stops_at_once_leaves_nothing_and_continues() {
 /// False if the transfer ended at its limit.
 fn interrupt_and_continue() -> bool {
     let bench = Bench::new(&MATRIX.replace("\"7MiB\", \"8MiB\", \"9MiB\"", "\"5MiB\""));
-    let mut profiler = bench.start(&[]);
-    wait_until_recorded(&bench, "5MiB");
+    let mut profiler = bench.start();
+    wait_until_recorded(&mut profiler, &bench, "5MiB");
     let interrupted = std::time::Instant::now();
-    interrupt(&mut profiler);
+    profiler.interrupt();
     assert!(interrupted.elapsed() < Duration::from_secs(10), "{:?}", interrupted.elapsed());
     assert!(bench.message().contains("stopped on request"), "{}", bench.message());
     assert!(bench.record("5MiB").is_none(), "an interrupted run is not finished");
-    check_nothing_is_left();
+    bench.runs.check_nothing_is_left();
 
     let output = bench.resume();
-    check_nothing_is_left();
+    bench.runs.check_nothing_is_left();
     if ended_at_its_limit(&bench, "5MiB") {
         return false;
     }
@@ -121,7 +120,8 @@ pub fn ended_at_its_limit(bench: &Bench, size: &str) -> bool {
 
 #[track_caller]
 pub fn check_failed(bench: &Bench, size: &str, reason_has: &[&str]) {
-    let record = bench.record(size).expect("the run is finished");
+    let record = bench.record(size);
+    let record = record.unwrap_or_else(|| panic!("the run of {size} is not finished: {}", bench.message()));
     assert_eq!(record["status"], "failed", "{record}");
     let reason = record["reason"].as_str().unwrap();
     for part in reason_has {
@@ -134,34 +134,30 @@ pub fn check_failed(bench: &Bench, size: &str, reason_has: &[&str]) {
 }
 
 /// The probes are attached, and the transfer has begun.
-pub fn wait_until_recorded(bench: &Bench, size: &str) {
-    wait_for(&format!("{size} is recorded"), || bench.run(size).join("run.capture").exists());
+#[track_caller]
+pub fn wait_until_recorded(profiler: &mut Running, bench: &Bench, size: &str) {
+    profiler.wait_for(&format!("{size} is recorded"), || bench.run(size).join("run.capture").exists());
     thread::sleep(Duration::from_secs(3));
 }
 
+/// Of the benchmark's own processes.
 #[track_caller]
-fn find(is_it: impl Fn(&Process) -> bool) -> Process {
-    procfs::process::all_processes().unwrap().flatten().find(is_it).expect("the process runs")
+fn find(bench: &Bench, is_it: impl Fn(&Process) -> bool) -> Process {
+    bench.runs.processes().find(is_it).expect("the process runs")
 }
 
-pub fn leecher() -> Process {
-    node("leecher-1")
+pub fn leecher(bench: &Bench) -> Process {
+    node(bench, "leecher-1")
 }
 
-fn node(label: &str) -> Process {
+fn node(bench: &Bench, label: &str) -> Process {
     let is_it = |words: Vec<String>| words.iter().any(|word| word.ends_with(&format!("/{label}")));
-    find(|process| process.cmdline().is_ok_and(is_it))
+    find(bench, |process| process.cmdline().is_ok_and(is_it))
 }
 
 pub fn kill(process: &Process, signal: i32) {
     // SAFETY: only sends a signal.
     assert_eq!(unsafe { libc::kill(process.pid, signal) }, 0);
-}
-
-/// Ends a benchmark as Ctrl-C does.
-pub fn interrupt(profiler: &mut Child) {
-    kill(&Process::new(profiler.id() as i32).unwrap(), libc::SIGINT);
-    assert!(!profiler.wait().unwrap().success());
 }
 
 /// Takes down every interface in the network namespace of a process, but its loopback.
