@@ -36,9 +36,9 @@ fn versions() -> clap::builder::PossibleValuesParser {
 }
 
 pub fn test(args: &Args) -> Result<()> {
-    setup::setup(Tell::Changes)?;
+    step("build", "set-up, where something is missing", || setup::setup(Tell::Changes))?;
     if !args.kernels.is_empty() {
-        return guest::test(&chosen(&args.kernels));
+        return under(&chosen(&args.kernels));
     }
     let targets = workspace::integration_tests(&workspace::metadata()?);
     // First everything is compiled, so that both cores have work until the last link.
@@ -53,7 +53,11 @@ pub fn test(args: &Args) -> Result<()> {
     {
         step(part, &format!("{target} tests"), || command::run(&mut privileged_test(target)))?;
     }
-    step("guests", "kernel tests under other kernels", || guest::test(&guest::VERSIONS))
+    under(&guest::VERSIONS)
+}
+
+fn under(kernels: &[&str]) -> Result<()> {
+    step("guests", &format!("kernel tests under {}", kernels.join(" and ")), || guest::test(kernels))
 }
 
 /// Each version once.
