@@ -21,6 +21,7 @@ pub mod sockets;
 pub mod span;
 pub mod target;
 pub mod traffic;
+pub mod workers;
 
 /// A record that is copied as bytes.
 ///

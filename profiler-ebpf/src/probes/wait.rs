@@ -6,6 +6,7 @@ use abi::{
     fields::Field,
     sched::Thread,
     span::Waker,
+    workers::Worker,
 };
 use aya_ebpf::helpers::{
     bpf_get_current_comm,
@@ -94,20 +95,11 @@ unsafe fn waits_for_io(sleeper: *const u8) -> bool {
     }
 }
 
-/// Kernel threads by name. An unbound kworker is writeback's or a file system's nearly always, where a target
-/// sleeps on it; `kworker/0:1H` is kblockd's.
 #[inline(always)]
 fn by_kernel_thread(name: &[u8; 16]) -> Wait {
-    match name {
-        [b'j', b'b', b'd', b'2', b'/', ..]
-        | [b'x', b'f', b's', b'a', b'i', b'l', b'd', ..]
-        | [b'b', b't', b'r', b'f', b's', b'-', ..]
-        | [b'k', b't', b'h', b'r', b'o', b't', b'l', b'd', ..]
-        | [b'l', b'o', b'o', b'p', b'0'..=b'9', ..]
-        | [b'k', b'w', b'o', b'r', b'k', b'e', b'r', b'/', b'u', ..]
-        | [b'k', b'w', b'o', b'r', b'k', b'e', b'r', b'/', _, b':', _, b'H', ..]
-        | [b'k', b'w', b'o', b'r', b'k', b'e', b'r', b'/', _, _, b':', _, b'H', ..] => Wait::Disk,
-        [b'n', b'a', b'p', b'i', b'/', ..] => Wait::Network,
-        _ => Wait::Other,
+    match Worker::by_name(name) {
+        Some(Worker::Journal | Worker::LoopDevice | Worker::Throttle | Worker::Writeback) => Wait::Disk,
+        Some(Worker::Napi) => Wait::Network,
+        Some(Worker::IoUringPoll) | None => Wait::Other,
     }
 }

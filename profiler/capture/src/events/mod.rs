@@ -1,6 +1,5 @@
 //! Events as the probes wrote them, and the records that they become when a capture is read.
 
-mod kernel_workers;
 mod send_queue;
 pub mod spans;
 mod traffic;

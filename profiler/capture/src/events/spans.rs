@@ -4,13 +4,13 @@ use abi::{
     context,
     sched::{StateWord, Thread, ThreadState},
     span::{self, IOWAIT, PREEMPTED, RECLAIM, THROTTLED},
+    workers::Worker,
 };
 
 use super::nonzero;
 use crate::{
     OutsideWaker, ProcessSerial, comm_text,
-    events::kernel_workers,
-    records::span::{Doing, Futex, Softirq, Span, Stacks, TaskKind, Wake},
+    records::span::{Doing, Futex, KernelWorker, Softirq, Span, Stacks, TaskKind, Wake},
 };
 
 /// `FUTEX` and the calls of x86-64 whose first argument is a file descriptor that a thread may wait for.
@@ -136,6 +136,17 @@ fn wake(raw: &span::Waker, stranger: &[u8; 16]) -> Wake {
 }
 
 fn stranger_kind(raw: &span::Waker, comm: &[u8; 16]) -> TaskKind {
-    let worker = (raw.kernel != 0).then(|| kernel_workers::by_name(&comm_text(comm))).flatten();
-    worker.map_or(TaskKind::Other, TaskKind::Kernel)
+    let worker = (raw.kernel != 0).then(|| Worker::by_name(comm)).flatten();
+    worker.map_or(TaskKind::Other, |worker| TaskKind::Kernel(kernel_worker(worker)))
+}
+
+fn kernel_worker(worker: Worker) -> KernelWorker {
+    match worker {
+        Worker::Journal => KernelWorker::Journal,
+        Worker::LoopDevice => KernelWorker::LoopDevice,
+        Worker::Throttle => KernelWorker::Throttle,
+        Worker::Writeback => KernelWorker::Writeback,
+        Worker::Napi => KernelWorker::Napi,
+        Worker::IoUringPoll => KernelWorker::IoUringPoll,
+    }
 }
