@@ -48,3 +48,24 @@ pub fn parser() -> impl TypedValueParser<Value = &'static dyn Format> {
 pub fn default() -> &'static str {
     FORMATS[0].name()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// A second one of a name could not be asked for, and would write over the first one's file.
+    #[test]
+    fn no_two_formats_have_the_same_name_or_extension() {
+        for formats in [FORMATS, BESIDE_CAPTURES] {
+            let names: BTreeSet<&str> = formats.iter().map(|format| format.name()).collect();
+            let extensions: BTreeSet<&str> = formats.iter().map(|format| format.extension()).collect();
+            assert_eq!(
+                (names.len(), extensions.len()),
+                (formats.len(), formats.len()),
+                "{names:?} {extensions:?}"
+            );
+        }
+    }
+}

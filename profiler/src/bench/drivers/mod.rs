@@ -123,3 +123,17 @@ pub enum Download {
     /// The node hands the file over, in order, as it arrives.
     Streamed(Box<dyn Read>),
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// A second one of a name could not be asked for, and its results would be taken for the first one's.
+    #[test]
+    fn no_two_systems_have_the_same_name() {
+        let names: BTreeSet<&str> = SYSTEMS.iter().map(|system| system.name()).collect();
+        assert_eq!(names.len(), SYSTEMS.len(), "{names:?}");
+    }
+}
