@@ -1,7 +1,11 @@
 //! A comparison for reading: a line per socket and direction.
 
-use crate::export::text::cells::{clean, clean_lines, exact, lines, signed, table};
+use crate::export::text::{
+    cells::{Table, clean, clean_lines, exact, lines, signed, table},
+    layout::{WIDTH, paragraph},
+};
 use capture::Protocol;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::compare::{Comparison, Row, Side, Verdict};
 
@@ -15,20 +19,35 @@ pub fn render(comparison: &Comparison) -> String {
             rows.add_row(cells(row, way, side));
         }
     }
-    let mut text = lines(&rows);
-    let reasons = comparison.rows.iter().filter(|row| !row.reasons.is_empty());
-    for (i, row) in reasons.enumerate() {
-        text.push_str(if i == 0 { "\n" } else { "" });
-        text.push_str(&format!("  {}: {}\n", title(row), row.reasons.join("; ")));
+    let mut reasons = Table::new(&[""], []).prose([0]);
+    for row in comparison.rows.iter().filter(|row| !row.reasons.is_empty()) {
+        reasons.add_row([format!("{}: {}", title(row), row.reasons.join("; "))]);
     }
-    text.push_str(&format!("\n{}\n", conclusion(comparison)));
-    clean_lines(&text)
+    let parts = [lines(&rows), lines(&reasons), paragraph(&conclusion(comparison))];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    clean_lines(&parts.join("\n"))
+}
+
+/// As many names as have room in a line, and how many there are more.
+fn names(processes: &[String]) -> String {
+    /// A line that has nothing else, with its indentation.
+    const ROOM: usize = WIDTH - 10;
+    let all = clean(&processes.join(", "));
+    if all.width() <= ROOM {
+        return all;
+    }
+    let some = |shown: usize| {
+        format!("{} and {} more", clean(&processes[..shown].join(", ")), processes.len() - shown)
+    };
+    let shown = (1..processes.len()).rev().find(|shown| some(*shown).width() <= ROOM);
+    // One name that is longer than a line is cut by the table.
+    if processes.len() > 1 { some(shown.unwrap_or(1)) } else { all }
 }
 
 fn cells(row: &Row, way: &str, side: &Side) -> [String; 11] {
     let unknown = || "-".to_owned();
     [
-        clean(&row.processes.join(", ")),
+        names(&row.processes),
         protocol(row).to_owned(),
         row.local.clone().unwrap_or_else(unknown),
         row.peer.clone().unwrap_or_else(unknown),
@@ -82,4 +101,78 @@ fn conclusion(comparison: &Comparison) -> String {
         }
     }
     text + ")"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::packets::flows::Unread;
+
+    #[track_caller]
+    fn check_names(processes: &[&str], expected: &str) {
+        let processes: Vec<String> = processes.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(names(&processes), expected);
+    }
+
+    #[test]
+    fn names_that_have_no_room_in_a_line_are_counted() {
+        let long = ["transmission-da-100001"; 5];
+        check_names(&["a-1"], "a-1");
+        check_names(&["a-1", "b-2"], "a-1, b-2");
+        check_names(&long[..3], "transmission-da-100001, transmission-da-100001, transmission-da-100001");
+        let three = "transmission-da-100001, transmission-da-100001, transmission-da-100001 and 2 more";
+        check_names(&long, three);
+        let longest = "x".repeat(120);
+        check_names(&[&longest], &longest);
+        check_names(&[&longest, "b-2"], &format!("{longest} and 1 more"));
+    }
+
+    #[test]
+    fn no_line_is_longer_than_a_terminal_and_addresses_stay_whole() {
+        let [local, peer] =
+            ["[2001:db8:ffff:ffff:ffff:ffff:ffff:1]:51413", "[2001:db8:ffff:ffff:ffff:ffff:ffff:2]:40001"];
+        let row = Row {
+            processes: (0..7).map(|number| format!("transmission-da-10000{number}")).collect(),
+            protocol: Some(Protocol::Tcp),
+            local: Some(local.to_owned()),
+            peer: Some(peer.to_owned()),
+            netns: Some(1),
+            sockets: 2,
+            received: Side::default(),
+            sent: Side::default(),
+            verdict: Verdict::NotComparable,
+            reasons: vec![
+                "2 sockets with these addresses, compared together".to_owned(),
+                "its beginning or its end is not in both files".to_owned(),
+            ],
+        };
+        let unread = Unread {
+            other: 123_456_789,
+            later_fragments: 123_456_789,
+            headless: 123_456_789,
+            flows_full: 123_456_789,
+        };
+        let comparison = Comparison {
+            agrees: false,
+            tolerance_bytes: 0,
+            compared: 1,
+            differing: 1,
+            rows: vec![row],
+            packets: 123_456_789,
+            unread,
+        };
+        let text = render(&comparison);
+        for line in text.lines() {
+            assert!(line.width() <= WIDTH, "{} columns: {line}", line.width());
+        }
+        for part in [
+            local,
+            peer,
+            "transmission-da-100002 and 4 more",
+            "compared together; its",
+            "beyond the limit of",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 mod budgets;
 pub(crate) mod cells;
 mod cross_checks;
-mod layout;
+pub(crate) mod layout;
 mod rows;
 mod tables;
 
