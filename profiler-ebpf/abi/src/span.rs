@@ -84,10 +84,10 @@ pub struct Waker {
     pub context: u8,
     /// 1: a kernel thread.
     pub kernel: u8,
-    pub _pad: [u8; 2],
-    /// What an interrupt works on, 0 where that is not known. By its context: an hrtimer's id; where it completes disk
-    /// requests, when this one was submitted, monotonic ns; in other softirqs the cookie of the socket whose
-    /// `sk_data_ready` was the last thing seen.
+    /// 1: the socket of [`Self::event`] became readable.
+    pub readable: u8,
+    pub _pad: u8,
+    /// See [`Context::event`](super::context::Context::event); 0 in task context.
     pub event: u64,
 }
 

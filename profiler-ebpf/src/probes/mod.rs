@@ -22,5 +22,6 @@ mod sockets;
 mod span;
 mod stacks;
 mod threads;
+mod timers;
 mod traffic;
 mod wait;

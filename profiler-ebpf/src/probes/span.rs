@@ -56,6 +56,7 @@ pub unsafe fn emit(
                 span.flags |= RECLAIM;
             }
             if whose == Registers::OfTheStay {
+                span.deadline_ns = (*thread).deadline_ns;
                 let registers = bpf_task_pt_regs(task.cast_mut().cast()) as *const u8;
                 if !registers.is_null() {
                     span.syscall = load::<u64>(registers, Field::RegsSyscall) as i32;

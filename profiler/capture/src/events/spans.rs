@@ -78,6 +78,7 @@ pub fn span(raw: &span::Span, stranger: Option<[u8; 16]>) -> Span {
         cpu: (raw.cpu != NO_CPU).then_some(raw.cpu.into()),
         submitted_ns: woken_by.submitted_ns,
         submitter_tid: woken_by.submitter_tid,
+        segment: woken_by.segment,
     }
 }
 
@@ -105,10 +106,12 @@ pub fn open(raw: &Thread) -> Option<Span> {
         doing: Doing::default(),
         wake: woken_ns.map_or(Wake::Unknown, |_| wake(&raw.waker, &raw.stranger)),
         stacks: Stacks { user: raw.user_stack.try_into().ok(), kernel: raw.kernel_stack.try_into().ok() },
+        deadline_ns: if asleep { nonzero(raw.deadline_ns) } else { None },
         timer: woken_by.timer,
         socket: woken_by.socket,
         submitted_ns: woken_by.submitted_ns,
         submitter_tid: woken_by.submitter_tid,
+        segment: woken_by.segment,
         ..Span::default()
     })
 }
@@ -155,9 +158,10 @@ struct Event {
     socket: Option<u64>,
     submitted_ns: Option<u64>,
     submitter_tid: Option<u32>,
+    segment: Option<u64>,
 }
 
-/// See [`span::Waker::event`].
+/// See [`context::Context::event`].
 fn event(raw: &span::Waker) -> Event {
     let event = nonzero(raw.event);
     match raw.context {
@@ -168,7 +172,8 @@ fn event(raw: &span::Waker) -> Event {
             submitter_tid: event.and(nonzero(raw.tid.into())).map(|tid| tid as u32),
             ..Event::default()
         },
-        _ => Event { socket: event, ..Event::default() },
+        _ if raw.readable != 0 => Event { socket: event, ..Event::default() },
+        _ => Event { segment: event, ..Event::default() },
     }
 }
 

@@ -122,26 +122,27 @@ fn stacks_are_those_of_stays_that_have_some() {
     assert_eq!(stacks(bytes(&payload)), None);
 }
 
-/// Timer, socket, and when and by whom a request was submitted, of what woke a thread in a context.
+/// Timer, socket, when and by whom a request was submitted, and segment, of what woke a thread in a context.
 #[track_caller]
-fn check_event(context: u8, event: u64, expected: [Option<u64>; 4]) {
-    let waker = Waker { context, event, tid: 7, ..Waker::default() };
+fn check_event(context: u8, readable: u8, event: u64, expected: [Option<u64>; 5]) {
+    let waker = Waker { context, event, tid: 7, readable, ..Waker::default() };
     let raw = Span { kind: Span::KIND as u32, woken_ns: 1, waker, ..Span::default() };
     let [woken, asleep] = [raw, Span { woken_ns: 0, ..raw }].map(|raw| {
         let Some(Record::Span(span)) = Reader::default().record(bytes(&raw)) else { panic!("no span") };
-        [span.timer, span.socket, span.submitted_ns, span.submitter_tid.map(u64::from)]
+        [span.timer, span.socket, span.submitted_ns, span.submitter_tid.map(u64::from), span.segment]
     });
-    assert_eq!((woken, asleep), (expected, [None; 4]), "context {context}");
+    assert_eq!((woken, asleep), (expected, [None; 5]), "context {context}");
 }
 
 #[test]
 fn the_context_says_what_an_event_is() {
-    check_event(HRTIMER, 90, [Some(90), None, None, None]);
-    check_event(SOFTIRQ_NET_RX, 90, [None, Some(90), None, None]);
-    check_event(HARDIRQ | DISK, 90, [None, None, Some(90), Some(7)]);
-    check_event(TASK, 90, [None; 4]);
+    check_event(HRTIMER, 0, 90, [Some(90), None, None, None, None]);
+    check_event(SOFTIRQ_NET_RX, 1, 90, [None, Some(90), None, None, None]);
+    check_event(SOFTIRQ_NET_RX, 0, 90, [None, None, None, None, Some(90)]);
+    check_event(HARDIRQ | DISK, 0, 90, [None, None, Some(90), Some(7), None]);
+    check_event(TASK, 1, 90, [None; 5]);
     for context in [HRTIMER, SOFTIRQ_NET_RX, HARDIRQ | DISK] {
-        check_event(context, 0, [None; 4]);
+        check_event(context, 0, 0, [None; 5]);
     }
 }
 

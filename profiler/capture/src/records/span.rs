@@ -38,8 +38,7 @@ pub struct Span {
     /// The hrtimer in whose expiry it was woken: the time-out of the call, or one that a [`TimerSet`](crate::TimerSet)
     /// names. An id is that of another timer once this one is gone.
     pub timer: Option<u64>,
-    /// Cookie of the socket in whose `sk_data_ready` it was woken, in a softirq. None for room to send, which has no
-    /// tracepoint, and for sockets that no target had used yet.
+    /// Cookie of the socket in whose `sk_data_ready` it was woken, in a softirq. None for sockets that no target had used yet.
     pub socket: Option<u64>,
     /// The CPU that it ran on again.
     pub cpu: Option<u32>,
@@ -47,6 +46,9 @@ pub struct Span {
     /// target submitted through io_uring or libaio.
     pub submitted_ns: Option<u64>,
     pub submitter_tid: Option<u32>,
+    /// Cookie of the TCP socket of which a segment was processed as it was woken, without anything that became readable: as
+    /// a rule there is room to send.
+    pub segment: Option<u64>,
 }
 
 impl Span {
