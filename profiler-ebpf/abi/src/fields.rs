@@ -120,6 +120,7 @@ fields! {
     DiskFirstMinor = "gendisk", "first_minor", 4;
     RequestQueue = "request", "q", 8;
     RequestOpf = "request", "cmd_flags", 4;
+    RequestBio = "request", "bio", 8;
     RequestBytes = "request", "__data_len", 4;
     RequestStartTime = "request", "start_time_ns", 8;
     QueueDisk = "request_queue", "disk", 8;

@@ -8,6 +8,7 @@
 
 use abi::{
     context::{Context, ContextStack, HARDIRQ, HRTIMER, TASK},
+    disk::Submission,
     span::Waker,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -76,14 +77,16 @@ pub fn stack() -> ContextStack {
     CONTEXTS.get_ptr(0).map_or(ContextStack::default(), |context| unsafe { (*context).stack })
 }
 
-/// Says that the innermost context completes disk requests, if it is an interrupt's.
+/// Says that the innermost context completes a disk request, if it is an interrupt's.
 #[inline(always)]
-pub fn completes_disk() {
+pub fn completes_disk(submission: Submission) {
     if let Some(context) = CONTEXTS.get_ptr_mut(0) {
         // SAFETY: this CPU's own element.
         unsafe {
             if (*context).stack.innermost() != TASK {
                 (*context).stack = (*context).stack.with_disk();
+                (*context).event = submission.at_ns;
+                (*context).submitter_tid = submission.tid;
             }
         }
     }

@@ -21,6 +21,7 @@ mod socket_uses;
 mod sockets;
 mod span;
 mod stacks;
+mod submissions;
 mod threads;
 mod timers;
 mod traffic;

