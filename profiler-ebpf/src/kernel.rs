@@ -1,6 +1,8 @@
 //! Reads of kernel structures at offsets that the daemon found in BTF.
 
 use abi::fields::{FIELDS, Field, MISSING};
+#[cfg(target_arch = "bpf")]
+use aya_ebpf::helpers::generated::bpf_get_current_task;
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_kernel_buf, generated::bpf_get_socket_cookie};
 
 /// Byte offsets, in the order of [`Field::ALL`]; written by the daemon before load, read-only after.
@@ -40,6 +42,29 @@ pub unsafe fn read<T: Copy>(base: *const u8, field: Field) -> Option<T> {
 pub unsafe fn read_bytes(base: *const u8, field: Field, into: &mut [u8; 16]) {
     // SAFETY: the helper checks the address.
     let _ = unsafe { bpf_probe_read_kernel_buf(base.add(offset(field)), into) };
+}
+
+/// A pointer as a number. The verifier lets no program compute with a pointer, but with the difference of two, here to the
+/// current task.
+#[inline(always)]
+pub unsafe fn address(pointer: *const u8, current_task: *const u8) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut difference = pointer as u64;
+        // SAFETY: changes a register; written out, so that the compiler cannot rearrange the sum. The helper takes nothing.
+        unsafe {
+            core::arch::asm!(
+                "{difference} -= {task}",
+                difference = inout(reg) difference, task = in(reg) current_task, options(nomem, nostack)
+            );
+            bpf_get_current_task().wrapping_add(difference)
+        }
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    {
+        let _ = (pointer, current_task);
+        unreachable!("probes run in the kernel")
+    }
 }
 
 /// A socket's cookie, which it is given when somebody asks for the first time.

@@ -2,7 +2,7 @@
 
 use abi::{
     context::Context,
-    disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes},
+    disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes, Submission},
     groups::{self, GroupKey},
     loss::Loss,
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
@@ -125,6 +125,11 @@ pub static DEVICES: HashMap<DeviceKey, DeviceIo> = HashMap::with_max_entries(256
 
 #[map]
 pub static REQUESTS: HashMap<u64, RequestTimes> = HashMap::with_max_entries(16384, 0);
+
+/// By the address of its `struct bio`, until it is completed. Old entries make room: a bio that is split or joined to
+/// another's request may never be found again.
+#[map]
+pub static SUBMISSIONS: LruHashMap<u64, Submission> = LruHashMap::with_max_entries(8192, 0);
 
 #[map]
 pub static CREDITS: HashMap<CreditKey, Credit> = HashMap::with_max_entries(8192, 0);

@@ -56,6 +56,8 @@ mod storms;
 mod threads;
 #[path = "kernel/time.rs"]
 mod time;
+#[path = "kernel/timers.rs"]
+mod timers;
 #[path = "kernel/traffic.rs"]
 mod traffic;
 #[path = "kernel/verify.rs"]

@@ -42,6 +42,12 @@ impl ContextStack {
         Self(self.0 | DISK as u64)
     }
 
+    /// Whether the innermost context is a softirq that completes no disk request.
+    #[inline(always)]
+    pub const fn is_softirq_without_disk(self) -> bool {
+        self.innermost() != TASK && self.innermost() < HRTIMER
+    }
+
     /// Whether the innermost context is a softirq, rather than an interrupt or an hrtimer.
     #[inline(always)]
     pub const fn is_softirq(self) -> bool {
@@ -58,6 +64,13 @@ pub struct Context {
     pub since_ns: u64,
     pub softirq_ns: u64,
     pub hardirq_ns: u64,
+    /// What the innermost context works on; 0: not known. Of an hrtimer's, its `struct hrtimer`; where disk requests are
+    /// completed, when this one was submitted, monotonic ns; in other softirqs, the cookie of a socket.
+    pub event: u64,
+    /// Who submitted the request.
+    pub submitter_tid: u32,
+    /// 1: the socket became readable. 0: a segment of it is being processed.
+    pub readable: u32,
 }
 
 /// What a wait was for, by the context of the wake-up that ended it; the index into `Thread::wait_ns`.

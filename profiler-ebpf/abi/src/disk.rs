@@ -71,3 +71,18 @@ pub struct RequestTimes {
 pub const READ: u32 = 0;
 pub const WRITE: u32 = 1;
 pub const OPERATION_MASK: u32 = 0xff;
+
+/// `SUBMISSIONS`: a bio that a thread of a target submitted and does not wait for.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Submission {
+    /// Monotonic ns.
+    pub at_ns: u64,
+    pub tid: u32,
+    pub _pad: u32,
+}
+
+// SAFETY: plain integers, padding is explicit.
+unsafe impl Plain for Submission {}
+
+const _: () = assert!(size_of::<Submission>() == 16);

@@ -16,11 +16,15 @@ macro_rules! kinds {
 
 kinds! {
     Progress = 1,
-    Span = 2,
+    // Up to November 2026: see `earlier.rs`.
+    EarlierSpan = 2,
     Payload = 3,
     Arrival = 4,
     SendQueue = 5,
-    SpanByOutsider = 6,
+    EarlierSpanByOutsider = 6,
+    TimerSet = 33,
+    Span = 39,
+    SpanByOutsider = 42,
 }
 
 /// A record that can be told from others.

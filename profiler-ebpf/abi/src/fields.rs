@@ -33,6 +33,7 @@ fields! {
     TaskOnCpu = "task_struct", "on_cpu", 4;
     TaskFlags = "task_struct", "flags", 4;
     TaskComm = "task_struct", "comm", 16;
+    TaskStack = "task_struct", "stack", 8;
     TaskSignal = "task_struct", "signal", 8;
     TaskRchar = "task_struct", "ioac.rchar", 8;
     TaskWchar = "task_struct", "ioac.wchar", 8;
@@ -119,9 +120,15 @@ fields! {
     DiskFirstMinor = "gendisk", "first_minor", 4;
     RequestQueue = "request", "q", 8;
     RequestOpf = "request", "cmd_flags", 4;
+    RequestBio = "request", "bio", 8;
     RequestBytes = "request", "__data_len", 4;
     RequestStartTime = "request", "start_time_ns", 8;
     QueueDisk = "request_queue", "disk", 8;
+    TimerExpires = "hrtimer", "_softexpires", 8;
+    TimerState = "hrtimer", "state", 1;
+    TimerBase = "hrtimer", "base", 8;
+    ClockOffset = "hrtimer_clock_base", "offset", 8;
+    ClockRunning = "hrtimer_clock_base", "running", 8;
 }
 
 /// How many offsets the object holds.

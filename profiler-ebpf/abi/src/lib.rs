@@ -7,6 +7,7 @@
 pub mod arrival;
 pub mod context;
 pub mod disk;
+pub mod earlier;
 pub mod event;
 pub mod fields;
 pub mod groups;
@@ -20,6 +21,7 @@ pub mod send_queue;
 pub mod sockets;
 pub mod span;
 pub mod target;
+pub mod timers;
 pub mod traffic;
 pub mod workers;
 

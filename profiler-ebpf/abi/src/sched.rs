@@ -51,7 +51,9 @@ pub struct Thread {
     pub received: u16,
     /// 1: its last off-CPU interval was a long one, or it had none yet.
     pub was_long: u16,
-
+    /// See [`Span::deadline_ns`](super::span::Span::deadline_ns): of the last time-out that it set, until it was used.
+    pub deadline_ns: u64,
+    pub timeout: Timeout,
     /// Asleep, and woken within the recording: by [`Wait`](super::context::Wait).
     pub wait_ns: [u64; WAITS],
 
@@ -72,10 +74,21 @@ pub struct Thread {
     pub read_bytes: u64,
     pub write_bytes: u64,
     pub tgid: u32,
-    pub _pad: [u32; 7],
+    /// The thread that created it; 0 where nobody saw that.
+    pub creator_tid: u32,
 }
 
 const _: () = assert!(size_of::<Thread>() == 320);
+
+/// The hrtimer of a time-out, to be recognised when the thread leaves its CPU: it may have been taken back by then.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timeout {
+    /// Where it is on the thread's kernel stack.
+    pub stack_offset: u32,
+    /// The lower half of its soft expiry, on its own clock.
+    pub expires: u32,
+}
 
 /// Threads whose time can be kept at one time. Element 0 is nobody's.
 pub const THREAD_SLOTS: u32 = 16384;

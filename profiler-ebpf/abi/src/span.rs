@@ -19,16 +19,23 @@ pub struct Span {
     pub on_ns: u64,
     /// From the registers that it entered the kernel with: -1 is a fault or an interrupt.
     pub syscall: i32,
-    pub flags: u32,
+    pub flags: u16,
+    /// The one that it ran on again.
+    pub cpu: u16,
     /// The call's first two arguments.
     pub arguments: [u64; 2],
     pub waker: Waker,
     /// Ids of `STACKS`, negative without: taken as the thread left the CPU, of off-CPU intervals of [`LONG_NS`] and more.
     pub user_stack: i32,
     pub kernel_stack: i32,
+    /// The soft expiry of the time-out of the call that it slept in.
+    pub deadline_ns: u64,
 }
 
-const _: () = assert!(size_of::<Span>() == 88);
+const _: () = assert!(size_of::<Span>() == 104);
+
+/// No x86-64 kernel has as many CPUs.
+pub const NO_CPU: u16 = u16::MAX;
 
 /// Off-CPU intervals that carry stacks, where the previous one of their thread was as long: how long this one lasts is not known
 /// as it begins.
@@ -49,7 +56,7 @@ pub struct SpanByOutsider {
     pub stranger: [u8; 16],
 }
 
-const _: () = assert!(size_of::<SpanByOutsider>() == 104);
+const _: () = assert!(size_of::<SpanByOutsider>() == 120);
 
 // SAFETY: plain integers without padding, `kind` first.
 unsafe impl Event for SpanByOutsider {
@@ -57,13 +64,13 @@ unsafe impl Event for SpanByOutsider {
 }
 
 /// Bits of [`Span::flags`]: it was runnable when it left.
-pub const PREEMPTED: u32 = 1;
+pub const PREEMPTED: u16 = 1;
 /// The quota of its cgroup was used up.
-pub const THROTTLED: u32 = 2;
+pub const THROTTLED: u16 = 2;
 /// `task_struct.in_iowait`.
-pub const IOWAIT: u32 = 4;
+pub const IOWAIT: u16 = 4;
 /// Inside direct reclaim.
-pub const RECLAIM: u32 = 8;
+pub const RECLAIM: u16 = 8;
 
 /// What woke a thread.
 #[repr(C)]
@@ -71,13 +78,17 @@ pub const RECLAIM: u32 = 8;
 pub struct Waker {
     /// The process of a task that is a target.
     pub process: u64,
-    /// 0 in interrupt context, where the current task is a bystander.
+    /// In interrupt context, where the current task is a bystander: who submitted the request of [`Self::event`], else 0.
     pub tid: u32,
     /// The innermost context: see `abi/context.rs`.
     pub context: u8,
     /// 1: a kernel thread.
     pub kernel: u8,
-    pub _pad: [u8; 2],
+    /// 1: the socket of [`Self::event`] became readable.
+    pub readable: u8,
+    pub _pad: u8,
+    /// See [`Context::event`](super::context::Context::event); 0 in task context.
+    pub event: u64,
 }
 
 impl Waker {

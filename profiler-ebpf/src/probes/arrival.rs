@@ -23,7 +23,7 @@ use crate::{
     atomic,
     emit::{emit, now_ns},
     kernel::{cookie, load},
-    probes::traffic,
+    probes::{context, traffic},
 };
 
 /// `sk_data_ready(const struct sock *sk)`
@@ -32,6 +32,9 @@ pub fn sock_arrive(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     // SAFETY: argument 0 is a struct sock; a live map value.
     unsafe {
+        // Of any socket: what it wakes is not woken for an earlier one. Nobody has asked for a cookie of one that no
+        // target has used.
+        context::works_on(load(sk, Field::SockCookie), true);
         let Some(traffic) = traffic::followed(sk) else { return 0 };
         let now = now_ns();
         if load::<u16>(sk, Field::SockProtocol) == IPPROTO_TCP {

@@ -17,7 +17,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::{load, read_bytes},
     maps::{ESTABLISHED, NEW_SOCKET, NEW_SOCKETS, NO_EXIST, SOCKETS},
-    probes::{bytes_read::bytes_read, traffic},
+    probes::{bytes_read::bytes_read, context, traffic},
     target,
 };
 
@@ -37,6 +37,9 @@ const TCP_LAST_ACK: i32 = 9;
 pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     let state: i32 = ctx.arg(2);
+    // Segments of connections that begin or end do not pass `tcp_probe`.
+    // SAFETY: argument 0 is a struct sock.
+    context::works_on(unsafe { load(sk, Field::SockCookie) }, false);
     if state == TCP_CLOSE {
         // SAFETY: argument 0 is a struct sock; a live map value.
         unsafe {

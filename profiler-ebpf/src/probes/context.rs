@@ -6,7 +6,11 @@
 //! interrupt, virtio and most others in the BLOCK softirq. Interrupts without a handler of a driver (the local
 //! timer, calls from other CPUs) are seen by the hrtimers and softirqs that they run, and not beyond.
 
-use abi::context::{Context, ContextStack, HARDIRQ, HRTIMER, TASK};
+use abi::{
+    context::{Context, ContextStack, HARDIRQ, HRTIMER, TASK},
+    disk::Submission,
+    span::Waker,
+};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{emit::now_ns, maps::CONTEXTS, zero::zero};
@@ -38,8 +42,8 @@ pub fn irq_leave(_ctx: BtfTracePointContext) -> i32 {
 
 /// `hrtimer_expire_entry(struct hrtimer *hrtimer, ktime_t *now)`
 #[btf_tracepoint(function = "hrtimer_expire_entry")]
-pub fn hrtimer_enter(_ctx: BtfTracePointContext) -> i32 {
-    enter(HRTIMER)
+pub fn hrtimer_enter(ctx: BtfTracePointContext) -> i32 {
+    enter_with(HRTIMER, ctx.arg(0))
 }
 
 /// `hrtimer_expire_exit(struct hrtimer *hrtimer)`
@@ -48,10 +52,23 @@ pub fn hrtimer_leave(_ctx: BtfTracePointContext) -> i32 {
     leave()
 }
 
-/// The innermost context of this CPU; [`TASK`] where it runs its task.
+/// The innermost context of this CPU, as what wakes a thread; [`TASK`] where the CPU runs its task.
 #[inline(always)]
-pub fn innermost() -> u8 {
-    stack().innermost()
+pub fn waker() -> Waker {
+    let Some(context) = CONTEXTS.get_ptr(0) else { return Waker::default() };
+    // SAFETY: this CPU's own element.
+    unsafe {
+        match (*context).stack.innermost() {
+            TASK => Waker::default(),
+            innermost => Waker {
+                context: innermost,
+                tid: (*context).submitter_tid,
+                readable: (*context).readable as u8,
+                event: (*context).event,
+                ..Waker::default()
+            },
+        }
+    }
 }
 
 #[inline(always)]
@@ -60,14 +77,32 @@ pub fn stack() -> ContextStack {
     CONTEXTS.get_ptr(0).map_or(ContextStack::default(), |context| unsafe { (*context).stack })
 }
 
-/// Says that the innermost context completes disk requests, if it is an interrupt's.
+/// Says that the innermost context completes a disk request, if it is an interrupt's.
 #[inline(always)]
-pub fn completes_disk() {
+pub fn completes_disk(submission: Submission) {
     if let Some(context) = CONTEXTS.get_ptr_mut(0) {
         // SAFETY: this CPU's own element.
         unsafe {
             if (*context).stack.innermost() != TASK {
                 (*context).stack = (*context).stack.with_disk();
+                (*context).event = submission.at_ns;
+                (*context).submitter_tid = submission.tid;
+            }
+        }
+    }
+}
+
+/// Says that the innermost context, if it is a softirq, has come to another socket, 0 if that has no cookie: one of which a
+/// segment is processed, or that becomes readable. Whoever is woken from then on is woken for it, until something else is
+/// seen. In task context (a socket's backlog) it could not be seen when that ends.
+#[inline(always)]
+pub fn works_on(cookie: u64, readable: bool) {
+    if let Some(context) = CONTEXTS.get_ptr_mut(0) {
+        // SAFETY: this CPU's own element.
+        unsafe {
+            if (*context).stack.is_softirq_without_disk() {
+                (*context).event = cookie;
+                (*context).readable = readable.into();
             }
         }
     }
@@ -90,11 +125,17 @@ pub fn take() -> (u64, u64) {
 
 #[inline(always)]
 fn enter(code: u8) -> i32 {
+    enter_with(code, 0)
+}
+
+#[inline(always)]
+fn enter_with(code: u8, event: u64) -> i32 {
     change(|context, now| {
         if context.stack.innermost() != TASK {
             pass(context, now);
         }
         context.stack = context.stack.entered(code);
+        context.event = event;
     })
 }
 
@@ -105,6 +146,8 @@ fn leave() -> i32 {
             pass(context, now);
         }
         context.stack = context.stack.left();
+        // What the one below worked on is not kept: an interrupt just there is rare.
+        context.event = zero();
     })
 }
 
@@ -129,6 +172,8 @@ fn change(change: impl FnOnce(&mut Context, u64)) -> i32 {
         unsafe {
             change(&mut *context, now);
             (*context).since_ns = now;
+            (*context).submitter_tid = 0;
+            (*context).readable = 0;
         }
     }
     0

@@ -16,7 +16,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::load,
     maps::{CREDITS, DEVICES, NO_EXIST, REQUESTS},
-    probes::{bio, context, direct, owners},
+    probes::{bio, context, direct, owners, submissions},
     target,
 };
 
@@ -31,10 +31,14 @@ pub fn disk_submit(ctx: BtfTracePointContext) -> i32 {
         if operation > WRITE {
             return 0;
         }
+        let current = target::current();
+        if current.is_some() {
+            submissions::note(bio);
+        }
         let bytes = u64::from(load::<u32>(bio, Field::BioSize));
         let is_own_read = operation == READ && !target::is_kernel_thread();
         if is_own_read || bio::is_direct(bio) {
-            let process = match target::current() {
+            let process = match current {
                 Some(process) => Some((*process).serial),
                 None => direct::caller(bio),
             };
@@ -87,7 +91,7 @@ pub fn disk_complete(ctx: BtfTracePointContext) -> i32 {
         if operation > WRITE {
             return 0;
         }
-        context::completes_disk();
+        context::completes_disk(submissions::take(request));
         let queue: *const u8 = load(request, Field::RequestQueue);
         let key = device_key(load(queue, Field::QueueDisk), operation);
         if DEVICES.get_ptr_mut(key).is_none() {

@@ -21,6 +21,8 @@ mod socket_uses;
 mod sockets;
 mod span;
 mod stacks;
+mod submissions;
 mod threads;
+mod timers;
 mod traffic;
 mod wait;

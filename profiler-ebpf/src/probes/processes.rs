@@ -12,7 +12,7 @@ use crate::{
     emit::now_ns,
     kernel::{load, offset},
     maps::COMMANDS,
-    probes::sched,
+    probes::{sched, threads},
     target,
 };
 
@@ -23,21 +23,39 @@ const CLONE_THREAD: u64 = 0x10000;
 /// It sees what `sched_process_fork` misses, io_uring's threads.
 #[btf_tracepoint(function = "task_newtask")]
 pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
-    if ctx.arg::<u64>(1) & CLONE_THREAD != 0 {
-        return 0;
-    }
+    let task: *const u8 = ctx.arg(0);
+    let is_thread = ctx.arg::<u64>(1) & CLONE_THREAD != 0;
     // SAFETY: argument 0 is the child's task_struct.
-    let child = unsafe { load::<u32>(ctx.arg(0), Field::TaskTgid) };
+    let child = unsafe { load::<u32>(task, Field::TaskTgid) };
     match target::current() {
         Some(parent) => {
-            // SAFETY: a live slot.
-            let parent_tgid = unsafe { (*parent).tgid };
-            target::adopt(child, parent_tgid, bpf_get_current_comm().unwrap_or_default(), false);
+            if !is_thread {
+                // SAFETY: a live slot.
+                let parent_tgid = unsafe { (*parent).tgid };
+                target::adopt(child, parent_tgid, bpf_get_current_comm().unwrap_or_default(), false);
+            }
+            // SAFETY: argument 0 is a task_struct; a process is a live slot, a thread a live element.
+            unsafe { note_creator(task, child) };
         }
+        None if is_thread => {}
         // The id may have been a target's, and the daemon may not have noticed its end yet.
         None => target::forget(child),
     }
     0
+}
+
+/// Begins a thread's entry with who created it. Where time is not counted, no thread has an entry before it ends.
+#[inline(always)]
+unsafe fn note_creator(task: *const u8, tgid: u32) {
+    // SAFETY: the caller's task is a task_struct; a process is a live slot, a thread a live element.
+    unsafe {
+        if !counters::alone()
+            && let Some(process) = target::of(tgid)
+            && let Some(thread) = threads::find(task, process)
+        {
+            (*thread).creator_tid = bpf_get_current_pid_tgid() as u32;
+        }
+    }
 }
 
 /// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`: in the process

@@ -21,9 +21,10 @@ use crate::{
     probes::{
         context, payload,
         span::{self, Registers},
-        stacks, threads, wait,
+        stacks, threads, timers, wait,
     },
     target,
+    zero::zero,
 };
 
 /// The name of a thread is read at as many switches, and at its exit.
@@ -132,7 +133,8 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
             read_bytes(task, Field::TaskComm, &mut (*thread).comm);
         }
         (*thread).off_ns = now;
-        payload::leave_cpu(thread, matches!(next_state, ThreadState::Raced | ThreadState::Blocked));
+        let sleeps = matches!(next_state, ThreadState::Raced | ThreadState::Blocked);
+        payload::leave_cpu(thread, sleeps);
         if matches!(next_state, ThreadState::Runqueue | ThreadState::Throttled) {
             (&raw mut (*thread).woken_ns).write_volatile(0);
         }
@@ -140,7 +142,10 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
             // The switching task is still the current one here.
             note_end(thread, task, now);
         }
-        matches!(next_state, ThreadState::Blocked | ThreadState::Raced)
+        if sleeps {
+            timers::fall_asleep(thread, task);
+        }
+        sleeps
     }
 }
 
@@ -200,6 +205,7 @@ unsafe fn left_unseen(thread: *mut Thread, task: *const u8, off_ns: u64) {
         (*thread).off_ns = off_ns;
         (*thread).user_stack = -1;
         (*thread).kernel_stack = -1;
+        (*thread).deadline_ns = zero();
         let woken_ns = (&raw const (*thread).woken_ns).read_volatile();
         if woken_ns > off_ns {
             let wait = wait::of(task, thread);

@@ -17,7 +17,7 @@ use aya_ebpf::{
 use crate::{
     emit::emit,
     kernel::{cookie, load},
-    probes::traffic,
+    probes::{context, traffic},
 };
 
 /// Where `tcp_sock.nonagle` is: a bit field of four, so the number of its first bit. Set by the daemon.
@@ -38,6 +38,8 @@ pub fn tcp_segment(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     // SAFETY: argument 0 is a struct sock; a live map value.
     unsafe {
+        // `sk_write_space`, which has no tracepoint, comes while the segment is processed.
+        context::works_on(load(sk, Field::SockCookie), false);
         if let Some(traffic) = traffic::followed(sk) {
             let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();
             if !tcp.is_null() {

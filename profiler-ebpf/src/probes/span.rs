@@ -6,7 +6,7 @@ use abi::{
     sched::Thread,
     span::{IOWAIT, LONG_NS, RECLAIM, Span, SpanByOutsider},
 };
-use aya_ebpf::helpers::generated::bpf_task_pt_regs;
+use aya_ebpf::helpers::{bpf_get_smp_processor_id, generated::bpf_task_pt_regs};
 
 use crate::{emit, kernel::load, probes::wait, zero::zero};
 
@@ -26,7 +26,7 @@ pub unsafe fn emit(
     task: *const u8,
     woken_ns: u64,
     on_ns: u64,
-    flags: u32,
+    flags: u16,
     whose: Registers,
 ) {
     // SAFETY: the caller's thread is a live map value, its task a task_struct; the helper gives its registers.
@@ -40,6 +40,7 @@ pub unsafe fn emit(
             on_ns,
             syscall: -1,
             flags,
+            cpu: bpf_get_smp_processor_id() as u16,
             arguments: [zero(), zero()],
             user_stack: -1,
             kernel_stack: -1,
@@ -55,6 +56,7 @@ pub unsafe fn emit(
                 span.flags |= RECLAIM;
             }
             if whose == Registers::OfTheStay {
+                span.deadline_ns = (*thread).deadline_ns;
                 let registers = bpf_task_pt_regs(task.cast_mut().cast()) as *const u8;
                 if !registers.is_null() {
                     span.syscall = load::<u64>(registers, Field::RegsSyscall) as i32;

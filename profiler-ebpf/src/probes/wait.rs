@@ -50,7 +50,7 @@ pub unsafe fn note_waker(thread: *mut Thread) {
 
 #[inline(always)]
 fn waker() -> Waker {
-    let mut waker = Waker { context: context::innermost(), ..Waker::default() };
+    let mut waker = context::waker();
     if waker.context != TASK {
         return waker;
     }

@@ -21,6 +21,6 @@ pub use records::{
     Layout, Losses, Milestone, MilestoneName, OnHost, Operation, OutsideWaker, PROBE_REENTRY, Polling,
     ProbeDispatch, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record, Role,
     Run, STACK_TRUNCATED, SocketClosed, SocketEnds, SocketTotals, Stack, Start, ThreadIo, ThreadState,
-    ThreadTotals, Transfer, UNDECODABLE, UNKNOWN_KIND, Waits, Watermark, comm_text, cross_check, span,
-    traffic,
+    ThreadTotals, TimerKind, TimerSet, Transfer, UNDECODABLE, UNKNOWN_KIND, Waits, Watermark, comm_text,
+    cross_check, span, traffic,
 };

@@ -30,7 +30,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use pair::{Pair, cookie};
+use pair::Pair;
+pub use pair::cookie;
 
 use crate::recorded::{Recorded, record};
 

@@ -1,10 +1,23 @@
 //! Device bytes, and whose they are.
 
-use capture::Operation;
+use std::{
+    fs::OpenOptions,
+    os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
+    ptr::null_mut,
+    sync::Mutex,
+    thread,
+    time::Duration,
+};
+
+use capture::{
+    Operation,
+    span::{Softirq, Span, Wake},
+};
+use profiler::clock::now_ns;
 
 use crate::{
-    files::{MIB, folder, write_direct},
-    recorded::{Recorded, record},
+    files::{Cold, MIB, folder, write_direct},
+    recorded::{Recorded, named, record},
 };
 
 const WRITTEN_BYTES: u64 = 64 * MIB;
@@ -26,6 +39,69 @@ fn a_direct_write_belongs_to_its_writer() {
     // A device that has no room for a request gets it again, which is no completion that was missed.
     let unseen = recorded.timeline.losses["completion_unseen"];
     assert!(unseen <= 4, "{unseen} completions were not seen");
+}
+
+/// With libaio, whose completion wakes whoever waits for events in the interrupt itself.
+#[test]
+fn a_wait_that_a_request_ended_names_who_submitted_it_and_when() {
+    const REQUESTS: usize = 20;
+    const BLOCK: usize = 64 << 10;
+    let cold = Cold::file((REQUESTS * BLOCK) as u64);
+    let mut begun_ns = Vec::new();
+    let submitter = Mutex::new(0);
+    let recorded = record(|| {
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(&cold.path).unwrap();
+        let mut memory = memmap2::MmapMut::map_anon(BLOCK).unwrap();
+        memory.fill(7);
+        let mut context = 0_u64;
+        // SAFETY: makes a context.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_io_setup, REQUESTS, &raw mut context) }, 0);
+        let waiter = named("waiting", move || {
+            for _ in 0..REQUESTS {
+                let mut event = [0_u64; 4];
+                // SAFETY: room for one event; without a time-out.
+                unsafe {
+                    libc::syscall(libc::SYS_io_getevents, context, 1, 1, event.as_mut_ptr(), null_mut::<()>())
+                };
+            }
+        });
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // SAFETY: takes nothing.
+                *submitter.lock().unwrap() = unsafe { libc::gettid() } as u32;
+                for i in 0..REQUESTS {
+                    thread::sleep(Duration::from_millis(5));
+                    // `struct iocb`: a read (0) of the descriptor into the memory.
+                    let descriptor = (file.as_raw_fd() as u64) << 32;
+                    let offset = (i * BLOCK) as u64;
+                    let request = [0, 0, descriptor, memory.as_ptr() as u64, BLOCK as u64, offset, 0, 0];
+                    let requests = [request.as_ptr()];
+                    begun_ns.push(now_ns());
+                    // SAFETY: the memory lives until the context is destroyed.
+                    unsafe { libc::syscall(libc::SYS_io_submit, context, 1, requests.as_ptr()) };
+                }
+            });
+        });
+        waiter.join().unwrap();
+        // SAFETY: nobody uses it any more.
+        unsafe { libc::syscall(libc::SYS_io_destroy, context) };
+    });
+    let submitter = *submitter.lock().unwrap();
+    let spans = recorded.timeline.events.spans.iter();
+    let waits: Vec<&Span> = spans
+        .filter(|span| span.doing.syscall == Some(libc::SYS_io_getevents as i32))
+        .filter(|span| matches!(span.wake, Wake::Softirq(Softirq::Block) | Wake::HardIrq { disk: true }))
+        .collect();
+    let told = begun_ns.iter().filter(|begun_ns| {
+        let soon = **begun_ns..**begun_ns + 1_000_000;
+        let by_it = |wait: &&Span| {
+            wait.submitter_tid == Some(submitter)
+                && wait.submitted_ns.is_some_and(|at_ns| soon.contains(&at_ns))
+        };
+        waits.iter().copied().any(|wait| by_it(&wait))
+    });
+    let told = told.count();
+    assert!(told >= REQUESTS - 4, "{told} by {submitter} at {begun_ns:?}: {waits:?}");
 }
 
 /// The device's own total, which lacks what a host that hides interrupts from programs did not show: see the

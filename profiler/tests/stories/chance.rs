@@ -161,5 +161,6 @@ fn any_span(chance: &mut Chance, process: impl Fn(u32) -> ProcessSerial) -> Span
         doing,
         wake: chance.pick(&[by_task, by_task, by_network, by_network, Wake::HrTimer, Wake::Unknown]),
         stacks: Stacks::default(),
+        ..Span::default()
     }
 }

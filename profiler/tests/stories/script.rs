@@ -123,6 +123,7 @@ impl Script<'_> {
             doing: FAULT,
             wake: Wake::Unknown,
             stacks: Stacks::default(),
+            ..Span::default()
         };
         self.story.spans.push(change(span));
         self.until(ms)

@@ -129,6 +129,7 @@ mod tests {
             doing: Doing { syscall: syscall.into(), ..Doing::default() },
             wake,
             stacks: Stacks::default(),
+            ..Span::default()
         }
     }
 

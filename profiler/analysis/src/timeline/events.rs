@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use capture::{
-    Progress, Stack,
+    Progress, Stack, TimerSet,
     span::Span,
     traffic::{Arrival, Payload, SendQueue},
 };
@@ -27,4 +27,5 @@ pub struct Events {
     pub payloads: Vec<Payload>,
     pub arrivals: Vec<Arrival>,
     pub send_queues: Vec<SendQueue>,
+    pub timers: Vec<TimerSet>,
 }

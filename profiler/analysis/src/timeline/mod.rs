@@ -325,6 +325,10 @@ impl Folded {
                 self.seen(send_queue.at_ns);
                 self.events.send_queues.push(send_queue);
             }
+            Record::TimerSet(set) => {
+                self.seen(set.at_ns);
+                self.events.timers.push(set);
+            }
             Record::CrossCheck(cross_check) => {
                 self.seen(cross_check.at_ns);
                 self.cross_checks.add(cross_check);

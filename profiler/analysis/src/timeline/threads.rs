@@ -256,6 +256,7 @@ mod tests {
             switches: 0,
             state: open.0,
             state_since_ns: open.1,
+            creator_tid: None,
         }
     }
 

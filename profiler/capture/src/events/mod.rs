@@ -2,6 +2,7 @@
 
 mod send_queue;
 pub mod spans;
+mod timers;
 mod traffic;
 
 use std::{
@@ -12,12 +13,14 @@ use std::{
 
 use abi::{
     arrival::Arrival,
+    earlier,
     event::{self, Kind},
     payload::Payload,
     progress::Progress,
     send_queue::SendQueue,
     sockets::AF_INET,
     span::{Span, SpanByOutsider},
+    timers::TimerSet,
 };
 
 use crate::{ProcessSerial, Record};
@@ -45,13 +48,16 @@ pub fn kinds() -> impl Iterator<Item = crate::Kind> {
     })
 }
 
-const KINDS: [(Kind, &str, usize); 6] = [
+const KINDS: [(Kind, &str, usize); 9] = [
     kind::<Span>("span"),
     kind::<SpanByOutsider>("span_by_outsider"),
+    kind::<earlier::Span>("earlier_span"),
+    kind::<earlier::SpanByOutsider>("earlier_span_by_outsider"),
     kind::<Payload>("payload"),
     kind::<Arrival>("arrival"),
     kind::<Progress>("progress"),
     kind::<SendQueue>("send_queue"),
+    kind::<TimerSet>("timer_set"),
 ];
 
 const fn kind<T: event::Event>(name: &'static str) -> (Kind, &'static str, usize) {
@@ -66,7 +72,7 @@ pub fn bytes<T: event::Event>(event: &T) -> &[u8] {
 
 /// Thread id, user stack and kernel stack of a off-CPU interval that has stacks.
 pub fn stacks(event: &[u8]) -> Option<(u32, i32, i32)> {
-    let span: Span = raw(event).or_else(|| raw(event).map(|by: SpanByOutsider| by.span))?;
+    let (span, _) = raw_span(event)?;
     (span.user_stack >= 0 || span.kernel_stack >= 0).then_some((span.tid, span.user_stack, span.kernel_stack))
 }
 
@@ -87,14 +93,12 @@ impl Reader {
 
     /// The record of an event, as [`first`] gives it.
     pub fn record(&mut self, event: &[u8]) -> Option<Record> {
-        if let Some(span) = raw::<Span>(event) {
-            return Some(Record::Span(spans::span(&span, None)));
-        }
-        if let Some(SpanByOutsider { span, stranger }) = raw(event) {
-            let record = Record::Span(spans::span(&span, Some(stranger)));
+        if let Some((span, stranger)) = raw_span(event) {
+            let record = Record::Span(spans::span(&span, stranger));
             let tid = span.waker.tid;
             // The idle task has no id.
-            if tid == 0 || self.outside_wakers.insert(tid, stranger) == Some(stranger) {
+            let Some(stranger) = stranger.filter(|_| tid != 0) else { return Some(record) };
+            if self.outside_wakers.insert(tid, stranger) == Some(stranger) {
                 return Some(record);
             }
             self.second = Some(record);
@@ -108,7 +112,21 @@ impl Reader {
             .map(|arrival| Record::Arrival(traffic::arrival(&arrival)))
             .or_else(|| raw(event).map(|raw| Record::Progress(progress(&raw))))
             .or_else(|| raw(event).map(|raw| Record::SendQueue(send_queue::send_queue(&raw))))
+            .or_else(|| raw(event).map(|raw| Record::TimerSet(timers::set(&raw))))
     }
+}
+
+/// The span of an event of any layout, with the command name of a waker that is no target.
+fn raw_span(event: &[u8]) -> Option<(Span, Option<[u8; 16]>)> {
+    let plain = |span: Span| (span, None);
+    let by = |SpanByOutsider { span, stranger }| (span, Some(stranger));
+    let earlier = |span: earlier::Span| (span.into(), None);
+    let earlier_by = |by: earlier::SpanByOutsider| (by.span.into(), Some(by.stranger));
+    raw(event)
+        .map(plain)
+        .or_else(|| raw(event).map(by))
+        .or_else(|| raw(event).map(earlier))
+        .or_else(|| raw(event).map(earlier_by))
 }
 
 /// The event, if it is of this kind.

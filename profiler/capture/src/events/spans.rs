@@ -3,7 +3,7 @@
 use abi::{
     context,
     sched::{StateWord, Thread, ThreadState},
-    span::{self, IOWAIT, PREEMPTED, RECLAIM, THROTTLED},
+    span::{self, IOWAIT, NO_CPU, PREEMPTED, RECLAIM, THROTTLED},
     workers::Worker,
 };
 
@@ -58,6 +58,7 @@ const ON_FD: &[i32] = &[
 /// With the command name of a waker that is no target.
 pub fn span(raw: &span::Span, stranger: Option<[u8; 16]>) -> Span {
     let has = |flag| raw.flags & flag != 0;
+    let woken_by = if raw.woken_ns == 0 { Event::default() } else { event(&raw.waker) };
     Span {
         process: ProcessSerial(raw.process),
         tid: raw.tid,
@@ -71,6 +72,13 @@ pub fn span(raw: &span::Span, stranger: Option<[u8; 16]>) -> Span {
         doing: doing(raw.syscall, raw.arguments),
         wake: if raw.woken_ns == 0 { Wake::Unknown } else { wake(&raw.waker, &stranger.unwrap_or_default()) },
         stacks: Stacks { user: raw.user_stack.try_into().ok(), kernel: raw.kernel_stack.try_into().ok() },
+        deadline_ns: nonzero(raw.deadline_ns),
+        timer: woken_by.timer,
+        socket: woken_by.socket,
+        cpu: (raw.cpu != NO_CPU).then_some(raw.cpu.into()),
+        submitted_ns: woken_by.submitted_ns,
+        submitter_tid: woken_by.submitter_tid,
+        segment: woken_by.segment,
     }
 }
 
@@ -84,6 +92,7 @@ pub fn open(raw: &Thread) -> Option<Span> {
         return None;
     }
     let woken_ns = if asleep { None } else { nonzero(raw.woken_ns) };
+    let woken_by = woken_ns.map(|_| event(&raw.waker)).unwrap_or_default();
     Some(Span {
         process: ProcessSerial(raw.process),
         tid: raw.key.tid,
@@ -97,6 +106,13 @@ pub fn open(raw: &Thread) -> Option<Span> {
         doing: Doing::default(),
         wake: woken_ns.map_or(Wake::Unknown, |_| wake(&raw.waker, &raw.stranger)),
         stacks: Stacks { user: raw.user_stack.try_into().ok(), kernel: raw.kernel_stack.try_into().ok() },
+        deadline_ns: if asleep { nonzero(raw.deadline_ns) } else { None },
+        timer: woken_by.timer,
+        socket: woken_by.socket,
+        submitted_ns: woken_by.submitted_ns,
+        submitter_tid: woken_by.submitter_tid,
+        segment: woken_by.segment,
+        ..Span::default()
     })
 }
 
@@ -132,6 +148,32 @@ fn wake(raw: &span::Waker, stranger: &[u8; 16]) -> Wake {
         code if code & !context::DISK == context::SOFTIRQ_BLOCK => Wake::Softirq(Softirq::Block),
         code if code & context::DISK != 0 => Wake::HardIrq { disk: true },
         _ => Wake::Softirq(Softirq::Other),
+    }
+}
+
+/// What woke a thread, beyond the context.
+#[derive(Default)]
+struct Event {
+    timer: Option<u64>,
+    socket: Option<u64>,
+    submitted_ns: Option<u64>,
+    submitter_tid: Option<u32>,
+    segment: Option<u64>,
+}
+
+/// See [`context::Context::event`].
+fn event(raw: &span::Waker) -> Event {
+    let event = nonzero(raw.event);
+    match raw.context {
+        context::TASK => Event::default(),
+        context::HRTIMER => Event { timer: event, ..Event::default() },
+        code if code & context::DISK != 0 => Event {
+            submitted_ns: event,
+            submitter_tid: event.and(nonzero(raw.tid.into())).map(|tid| tid as u32),
+            ..Event::default()
+        },
+        _ if raw.readable != 0 => Event { socket: event, ..Event::default() },
+        _ => Event { segment: event, ..Event::default() },
     }
 }
 

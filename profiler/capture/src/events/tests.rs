@@ -1,5 +1,7 @@
 use abi::{
     arrival::Arrival,
+    context::{DISK, HARDIRQ, HRTIMER, SOFTIRQ_NET_RX, TASK},
+    earlier,
     event::Event,
     payload::{Payload, RECEIVED, SENT},
     progress::Progress,
@@ -118,6 +120,80 @@ fn stacks_are_those_of_stays_that_have_some() {
     assert_eq!(stacks(bytes(&by_outsider)), Some((7, 3, 4)));
     let payload = Payload { kind: Payload::KIND as u32, ..Payload::default() };
     assert_eq!(stacks(bytes(&payload)), None);
+}
+
+/// Timer, socket, when and by whom a request was submitted, and segment, of what woke a thread in a context.
+#[track_caller]
+fn check_event(context: u8, readable: u8, event: u64, expected: [Option<u64>; 5]) {
+    let waker = Waker { context, event, tid: 7, readable, ..Waker::default() };
+    let raw = Span { kind: Span::KIND as u32, woken_ns: 1, waker, ..Span::default() };
+    let [woken, asleep] = [raw, Span { woken_ns: 0, ..raw }].map(|raw| {
+        let Some(Record::Span(span)) = Reader::default().record(bytes(&raw)) else { panic!("no span") };
+        [span.timer, span.socket, span.submitted_ns, span.submitter_tid.map(u64::from), span.segment]
+    });
+    assert_eq!((woken, asleep), (expected, [None; 5]), "context {context}");
+}
+
+#[test]
+fn the_context_says_what_an_event_is() {
+    check_event(HRTIMER, 0, 90, [Some(90), None, None, None, None]);
+    check_event(SOFTIRQ_NET_RX, 1, 90, [None, Some(90), None, None, None]);
+    check_event(SOFTIRQ_NET_RX, 0, 90, [None, None, None, None, Some(90)]);
+    check_event(HARDIRQ | DISK, 0, 90, [None, None, Some(90), Some(7), None]);
+    check_event(TASK, 1, 90, [None; 5]);
+    for context in [HRTIMER, SOFTIRQ_NET_RX, HARDIRQ | DISK] {
+        check_event(context, 0, 0, [None; 5]);
+    }
+}
+
+#[test]
+fn a_span_of_an_earlier_capture_lacks_what_was_not_recorded_then() {
+    let earlier = earlier::Span {
+        kind: earlier::Span::KIND as u32,
+        tid: 7,
+        process: 1,
+        off_ns: 10,
+        woken_ns: 20,
+        on_ns: 30,
+        syscall: 232,
+        flags: 4,
+        arguments: [9, 8],
+        waker_process: 2,
+        waker_tid: 6,
+        user_stack: 3,
+        kernel_stack: -1,
+        ..earlier::Span::default()
+    };
+    let waker = Waker { process: 2, tid: 6, ..Waker::default() };
+    let now = Span {
+        kind: Span::KIND as u32,
+        tid: 7,
+        process: 1,
+        off_ns: 10,
+        woken_ns: 20,
+        on_ns: 30,
+        syscall: 232,
+        flags: 4,
+        cpu: 1,
+        arguments: [9, 8],
+        waker,
+        user_stack: 3,
+        kernel_stack: -1,
+        deadline_ns: 25,
+    };
+    let read = |event: &[u8]| match Reader::default().record(event) {
+        Some(Record::Span(span)) => span,
+        other => panic!("{other:?}"),
+    };
+    let before = read(bytes(&earlier));
+    assert_eq!((before.cpu, before.deadline_ns), (None, None));
+    let with = crate::span::Span { cpu: Some(1), deadline_ns: Some(25), ..before };
+    assert_eq!(with, read(bytes(&now)));
+    assert_eq!(stacks(bytes(&earlier)), Some((7, 3, -1)));
+    let kind = earlier::SpanByOutsider::KIND as u32;
+    let span = earlier::Span { kind, waker_process: 0, ..earlier };
+    let by = earlier::SpanByOutsider { span, stranger: *b"bash\0\0\0\0\0\0\0\0\0\0\0\0" };
+    check(&[bytes(&by)], "6=bash span |");
 }
 
 /// An interval that a task which is no target has ended.

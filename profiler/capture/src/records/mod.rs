@@ -14,6 +14,7 @@ mod loss;
 mod process;
 mod socket;
 pub mod span;
+mod timers;
 pub mod traffic;
 mod transfer;
 
@@ -32,6 +33,7 @@ pub use process::{
     OutsideWaker, ProcessTotals, Progress, Stack, ThreadIo, ThreadState, ThreadTotals, Waits, comm_text,
 };
 pub use socket::{Bypassed, Protocol, SocketClosed, SocketEnds, SocketTotals};
+pub use timers::{TimerKind, TimerSet};
 pub use transfer::{Checksum, Direction, Label, Milestone, MilestoneName, Polling, Role, Transfer};
 
 use cross_check::CrossCheck;
@@ -39,7 +41,7 @@ use span::Span;
 use traffic::{Arrival, Payload, SendQueue};
 
 /// A process within one capture. Process ids are reused within a capture, serials are not.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(transparent)]
 pub struct ProcessSerial(pub u64);
 
@@ -116,6 +118,7 @@ records! {
     30 "cross_check" CrossCheck,
     31 "bypassed" Bypassed,
     32 "probe_dispatch" ProbeDispatch,
+    33 "timer_set" TimerSet,
 }
 
 /// The number of what is no encoded record, but events as the probes wrote them.

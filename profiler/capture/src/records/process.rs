@@ -65,6 +65,8 @@ pub struct ThreadTotals {
     /// The state that had not ended at `at_ns`, and when it began.
     pub state: ThreadState,
     pub state_since_ns: u64,
+    /// The thread that created it, which may be another process's; None where that was before the recording. Appended.
+    pub creator_tid: Option<u32>,
 }
 
 /// Time asleep, by the context of the wake-up that ended it.

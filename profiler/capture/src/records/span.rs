@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ProcessSerial;
 
 /// A thread left the CPU, was woken, and ran again.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     pub process: ProcessSerial,
     pub tid: u32,
@@ -31,6 +31,24 @@ pub struct Span {
     pub wake: Wake,
     /// Of off-CPU intervals of 1 ms and more, some.
     pub stacks: Stacks,
+    // Appended; captures up to November 2026 have none of the following.
+    /// The time-out that the call slept with, as the soft expiry of its hrtimer, whatever clock the call names. None: without
+    /// one, or one of the timer wheel, as `SO_RCVTIMEO`'s.
+    pub deadline_ns: Option<u64>,
+    /// The hrtimer in whose expiry it was woken: the time-out of the call, or one that a [`TimerSet`](crate::TimerSet)
+    /// names. An id is that of another timer once this one is gone.
+    pub timer: Option<u64>,
+    /// Cookie of the socket in whose `sk_data_ready` it was woken, in a softirq. None for sockets that no target had used yet.
+    pub socket: Option<u64>,
+    /// The CPU that it ran on again.
+    pub cpu: Option<u32>,
+    /// When the disk request was submitted in whose completion it was woken, and by which thread: of requests that a
+    /// target submitted through io_uring or libaio.
+    pub submitted_ns: Option<u64>,
+    pub submitter_tid: Option<u32>,
+    /// Cookie of the TCP socket of which a segment was processed as it was woken, without anything that became readable: as
+    /// a rule there is room to send.
+    pub segment: Option<u64>,
 }
 
 impl Span {

@@ -189,6 +189,7 @@ fn span(process: ProcessSerial, from_ms: u64, to_ms: u64, syscall: i32, wake: Wa
         doing: Doing { syscall: Some(syscall), fd: Some(9), futex: None },
         wake,
         stacks: Stacks { user: None, kernel: (syscall == FSYNC).then_some(7) },
+        ..Span::default()
     })
 }
 
@@ -242,6 +243,7 @@ pub fn thread(process: ProcessSerial, n: u32, state: ThreadState) -> Record {
         switches: 3,
         state,
         state_since_ns: START_NS + 3 * counted_ns,
+        creator_tid: None,
     })
 }
 

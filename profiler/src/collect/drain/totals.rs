@@ -65,6 +65,7 @@ pub fn thread(at_ns: u64, raw: &Thread) -> ThreadTotals {
         switches: raw.switches,
         state,
         state_since_ns: word.since_ns(),
+        creator_tid: (raw.creator_tid != 0).then_some(raw.creator_tid),
     }
 }
 

@@ -70,6 +70,7 @@ fn unfinished(totals: &ThreadTotals) -> Option<Span> {
         doing: Doing::default(),
         wake: Wake::Unknown,
         stacks: Stacks::default(),
+        ..Span::default()
     })
 }
 

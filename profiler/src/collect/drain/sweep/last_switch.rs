@@ -57,6 +57,7 @@ pub fn off_its_cpu(thread: &Thread, standing: Standing, end_ns: u64) -> Option<T
         woken_ns: 0,
         user_stack: -1,
         kernel_stack: -1,
+        deadline_ns: 0,
         ..*thread
     };
     off.wait_ns[Wait::Unseen as usize] += asleep_since_ns - off_ns;

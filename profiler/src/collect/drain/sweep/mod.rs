@@ -259,5 +259,6 @@ fn never_ran(end_ns: u64, process: &Process, stat: &procfs::process::Stat) -> Th
         switches: 0,
         state: capture::ThreadState::Idle,
         state_since_ns: since_ns,
+        creator_tid: None,
     }
 }

@@ -14,6 +14,7 @@ mod samples;
 mod sched;
 mod send_queue;
 mod sockets;
+mod timers;
 mod way;
 
 use clap::ValueEnum;
@@ -31,6 +32,7 @@ pub const FAMILIES: &[Family] = &[
     owners::FAMILY,
     direct::FAMILY,
     context::FAMILY,
+    timers::FAMILY,
     sched::FAMILY,
     samples::FAMILY,
     quota::FAMILY,

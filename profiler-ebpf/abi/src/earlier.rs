@@ -1,0 +1,76 @@
+//! Events of captures up to November 2026, which no probe writes any more.
+
+use super::{
+    event::{Event, Kind},
+    span::{self, Waker},
+};
+
+/// Without deadline, CPU, and what the waker worked on.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Span {
+    pub kind: u32,
+    pub tid: u32,
+    pub process: u64,
+    pub off_ns: u64,
+    pub woken_ns: u64,
+    pub on_ns: u64,
+    pub syscall: i32,
+    pub flags: u32,
+    pub arguments: [u64; 2],
+    pub waker_process: u64,
+    pub waker_tid: u32,
+    pub context: u8,
+    pub kernel: u8,
+    pub _pad: [u8; 2],
+    pub user_stack: i32,
+    pub kernel_stack: i32,
+}
+
+const _: () = assert!(size_of::<Span>() == 88);
+
+// SAFETY: plain integers without padding, `kind` first.
+unsafe impl Event for Span {
+    const KIND: Kind = Kind::EarlierSpan;
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SpanByOutsider {
+    pub span: Span,
+    pub stranger: [u8; 16],
+}
+
+const _: () = assert!(size_of::<SpanByOutsider>() == 104);
+
+// SAFETY: plain integers without padding, `kind` first.
+unsafe impl Event for SpanByOutsider {
+    const KIND: Kind = Kind::EarlierSpanByOutsider;
+}
+
+impl From<Span> for span::Span {
+    fn from(earlier: Span) -> Self {
+        Self {
+            kind: Self::KIND as u32,
+            tid: earlier.tid,
+            process: earlier.process,
+            off_ns: earlier.off_ns,
+            woken_ns: earlier.woken_ns,
+            on_ns: earlier.on_ns,
+            syscall: earlier.syscall,
+            flags: earlier.flags as u16,
+            cpu: span::NO_CPU,
+            arguments: earlier.arguments,
+            waker: Waker {
+                process: earlier.waker_process,
+                tid: earlier.waker_tid,
+                context: earlier.context,
+                kernel: earlier.kernel,
+                ..Waker::default()
+            },
+            user_stack: earlier.user_stack,
+            kernel_stack: earlier.kernel_stack,
+            deadline_ns: 0,
+        }
+    }
+}
