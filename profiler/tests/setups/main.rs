@@ -14,6 +14,7 @@ mod loops;
 mod network;
 mod outcome;
 mod pair;
+mod pairs;
 mod programs;
 mod running;
 mod stage;
@@ -31,9 +32,13 @@ use crate::expect::Disturbed;
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
-    if arguments.next().as_deref() == Some(programs::ARGUMENT) {
-        programs::main(&arguments.next().expect("what to run"));
-        return ExitCode::SUCCESS;
+    match arguments.next().as_deref() {
+        Some(programs::ARGUMENT) => {
+            programs::main(&arguments.next().expect("what to run"));
+            return ExitCode::SUCCESS;
+        }
+        Some(pairs::ARGUMENT) => return pairs::main(arguments),
+        _ => {}
     }
     let mut arguments = Arguments::from_args();
     // They share the machine's cores and disk, and each wants its own part of them.
