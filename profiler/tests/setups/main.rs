@@ -43,7 +43,8 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They share the machine's cores and disk, and each wants its own part of them.
     arguments.test_threads = Some(1);
-    let trials = [network::trials(), disk::trials(), cpu::trials(), loops::trials(), locks::trials()];
+    let trials =
+        [network::trials(), disk::trials(), cpu::trials(), loops::trials(), locks::trials(), pairs::trials()];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }
 

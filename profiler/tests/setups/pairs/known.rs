@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    judge::TOLERANCE,
     list::{Base, Nodes},
     programs::Ask,
     run::{LEECHER, RELAY, SECOND, SECOND_FIRST, SEEDER, STORER, UPLOADER},
@@ -42,10 +43,11 @@ pub fn shares(base: &Base, programs: &BTreeMap<String, Truth>) -> Shares {
     weighted(&windows)
 }
 
-/// Where a program's work took longer than it should have: then it is not what it was meant to be.
+/// Where the programs were not what they were meant to be: a work took longer than it should have, or what lies between
+/// the works is more than a trifle.
 pub fn off_plan(base: &Base, programs: &BTreeMap<String, Truth>) -> Option<String> {
     let names = if base.nodes == Nodes::Upload { [STORER, UPLOADER] } else { [SEEDER, LEECHER] };
-    names.into_iter().zip([base.peer, base.own]).find_map(|(name, work)| {
+    let late = names.into_iter().zip([base.peer, base.own]).find_map(|(name, work)| {
         let planned_ms = base.planned(work).as_secs_f64() * 1e3;
         let works = programs[name].intervals.iter().filter(|did| is_work(did));
         let took: Vec<f64> = works.map(|did| (did.to_ns - did.from_ns) as f64 / 1e6).collect();
@@ -53,11 +55,17 @@ pub fn off_plan(base: &Base, programs: &BTreeMap<String, Truth>) -> Option<Strin
         // Nothing is worked where nothing is planned: no number is more than that.
         (mean_ms > planned_ms * MOST_OF_PLAN)
             .then(|| format!("{name} took {mean_ms:.2} ms for what should take {planned_ms:.2}"))
-    })
+    });
+    let nobodys = shares(base, programs).get(NOBODYS).copied().unwrap_or(0.0);
+    let unknown =
+        || (nobodys > MOST_OF_NOBODYS).then(|| format!("{:.1} % of the time is nobody's", nobodys * 100.0));
+    late.or_else(unknown)
 }
 
 /// By how much more than its plan a work may take, on average.
 const MOST_OF_PLAN: f64 = 1.3;
+/// As much as a share may be off by.
+const MOST_OF_NOBODYS: f64 = TOLERANCE;
 
 /// The time that one block of a connection took.
 struct Window {

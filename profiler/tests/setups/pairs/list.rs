@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    noise::{Noise, TICK},
+    noise::{NOISES, Noise, TICK},
     programs::{Ask, Style, Work},
 };
 
@@ -55,7 +55,7 @@ pub const SECOND_SLEEPS: Duration = ms(40);
 const BLOCK_BYTES: usize = 64 << 10;
 
 /// Blocks come unasked, and nobody does anything.
-const PLAIN: Base = Base {
+pub const PLAIN: Base = Base {
     name: "",
     nodes: Nodes::Two,
     blocks: 320,
@@ -213,7 +213,7 @@ const fn us(us: u64) -> Duration {
 pub fn check() {
     let all = all();
     assert!(BASES.iter().all(|base| all.iter().any(|pair| pair.base.name == base.name)), "every base is run");
-    for (name, noise) in super::noise::NOISES {
+    for (name, noise) in NOISES {
         let in_third = all.iter().filter(|pair| pair.in_third && pair.noise() == Some(noise)).count();
         assert!(in_third >= 2, "CI runs {name} {in_third} times");
     }

@@ -8,6 +8,7 @@ mod judge;
 mod known;
 mod list;
 mod logs;
+mod made_up;
 mod noise;
 pub mod programs;
 mod run;
@@ -22,6 +23,7 @@ use std::{
 
 use clap::Parser;
 
+pub use self::made_up::trials;
 use self::{
     judge::{MOST_THROWN_AWAY, Runs, TOLERANCE},
     list::Pair,
@@ -63,7 +65,6 @@ const ATTEMPTS: usize = 3;
 
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     let options = Options::parse_from(["pairs".to_owned()].into_iter().chain(arguments));
-    list::check();
     let mut all: Vec<Runs> = chosen(&options.names).into_iter().map(Runs::of).collect();
     match &options.replay {
         Some(folder) => all.iter_mut().for_each(|runs| replay(runs, folder)),

@@ -96,8 +96,9 @@ pub fn compare(base: &Base, capture: &Path, logs: &Logs) -> Run {
 
 /// Why a run proves nothing: for reasons that are not in the report.
 pub fn thrown_away(base: &Base, logs: &Logs, busy_host: bool) -> Option<String> {
-    let disturbed = logs.about.disturbance.too_much(busy_host);
-    disturbed.or_else(|| known::off_plan(base, &logs.programs))
+    let off_plan = || known::off_plan(base, &logs.programs);
+    let disturbed = || logs.about.disturbance.too_much(busy_host);
+    disturbed().or_else(off_plan)
 }
 
 struct Places<'p> {
