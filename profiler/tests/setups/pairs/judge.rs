@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    known::{NOBODYS, Shares},
+    known::{LEFT_OPEN, Shares},
     list::Pair,
     run::Run,
 };
@@ -55,7 +55,7 @@ impl Runs {
     pub fn differences(&self) -> Vec<Difference> {
         let names: BTreeSet<&String> =
             self.runs.iter().flat_map(|run| run.known.keys().chain(run.reported.keys())).collect();
-        let names = names.into_iter().filter(|name| *name != NOBODYS);
+        let names = names.into_iter().filter(|name| *name != LEFT_OPEN);
         names.map(|name| self.difference(name)).collect()
     }
 

@@ -5,7 +5,7 @@
 //! the request was sent when the receiver had done its work, or ticked. Where the receiver was still at work on the
 //! block before when this one was handed over, the time is the receiver's: whoever was later held the block back. What
 //! is between these moments (waking up, copying) is the CPU's as far as the threads' own clocks say so, and else
-//! nobody's: too little to decide.
+//! left open: too little to decide.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +23,8 @@ use crate::{
 /// Parts of the time from the first block to the last, by the names that the report has for them.
 pub type Shares = BTreeMap<String, f64>;
 
-/// What nothing is known of.
-pub const NOBODYS: &str = "nobody's";
+/// What the logs do not say.
+pub const LEFT_OPEN: &str = "left_open";
 
 pub fn shares(base: &Base, programs: &BTreeMap<String, Truth>) -> Shares {
     let node = |name: &str, names| Node { log: &programs[name].intervals, names };
@@ -56,16 +56,17 @@ pub fn off_plan(base: &Base, programs: &BTreeMap<String, Truth>) -> Option<Strin
         (mean_ms > planned_ms * MOST_OF_PLAN)
             .then(|| format!("{name} took {mean_ms:.2} ms for what should take {planned_ms:.2}"))
     });
-    let nobodys = shares(base, programs).get(NOBODYS).copied().unwrap_or(0.0);
-    let unknown =
-        || (nobodys > MOST_OF_NOBODYS).then(|| format!("{:.1} % of the time is nobody's", nobodys * 100.0));
+    let left_open = shares(base, programs).get(LEFT_OPEN).copied().unwrap_or(0.0);
+    let unknown = || {
+        (left_open > MOST_LEFT_OPEN).then(|| format!("{:.1} % of the time is left open", left_open * 100.0))
+    };
     late.or_else(unknown)
 }
 
 /// By how much more than its plan a work may take, on average.
 const MOST_OF_PLAN: f64 = 1.3;
 /// As much as a share may be off by.
-const MOST_OF_NOBODYS: f64 = TOLERANCE;
+const MOST_LEFT_OPEN: f64 = TOLERANCE;
 
 /// The time that one block of a connection took.
 struct Window {
@@ -98,22 +99,22 @@ const PEERS: Names =
 
 fn downloaded(base: &Base, first: u32, own: &Node, peer: &Node, between: Option<&Node>) -> Vec<Window> {
     let bytes = if first == 0 { base.block_bytes } else { base.block_bytes / 9 };
-    let between_them = if base.nodes == Nodes::Linked { "link" } else { NOBODYS };
+    let between_them = if base.nodes == Nodes::Linked { "link" } else { LEFT_OPEN };
     let windows = (first + 1..first + base.blocks).map(|block| {
         let (from_ns, to_ns) = (own.end(State::Receive, block - 1), own.end(State::Receive, block));
         let handed_over_ns = peer.find(State::Send, block).from_ns.clamp(from_ns, to_ns);
         let was_busy = own.work(block - 1).is_some_and(|work| work.to_ns > handed_over_ns);
         let mut parts = Parts::new();
         if was_busy {
-            own.tell(from_ns, to_ns, NOBODYS, &mut parts);
+            own.tell(from_ns, to_ns, LEFT_OPEN, &mut parts);
         } else {
             let asked_ns = match base.ask {
                 Ask::Never => from_ns,
                 _ => own.end(State::Ask, block).clamp(from_ns, handed_over_ns),
             };
-            let idle = if let Ask::EveryTick(_) = base.ask { own.names.timer } else { NOBODYS };
+            let idle = if let Ask::EveryTick(_) = base.ask { own.names.timer } else { LEFT_OPEN };
             own.tell(from_ns, asked_ns, idle, &mut parts);
-            peer.tell(asked_ns, handed_over_ns, NOBODYS, &mut parts);
+            peer.tell(asked_ns, handed_over_ns, LEFT_OPEN, &mut parts);
             let mut left_ns = (to_ns - handed_over_ns) as f64;
             for node in [Some(peer), between, Some(own)].into_iter().flatten() {
                 let cpu_ns = node.cpu_ns(handed_over_ns, to_ns).min(left_ns);
@@ -133,8 +134,8 @@ fn uploaded(base: &Base, own: &Node, peer: &Node) -> Vec<Window> {
         let (from_ns, to_ns) = (own.end(State::Send, block - 1), own.end(State::Send, block));
         let done_ns = own.end(State::Receive, block - 1);
         let mut parts = Parts::new();
-        peer.tell(from_ns, done_ns, NOBODYS, &mut parts);
-        own.tell(done_ns, to_ns, NOBODYS, &mut parts);
+        peer.tell(from_ns, done_ns, LEFT_OPEN, &mut parts);
+        own.tell(done_ns, to_ns, LEFT_OPEN, &mut parts);
         Window { from_ns, to_ns, bytes: base.block_bytes, parts }
     });
     windows.collect()

@@ -51,7 +51,7 @@ fn who_is_later_holds_a_block_back() {
     ];
     // Of 2 to 8 the peer worked from 3 on; 8 to 12 is the receiver's.
     let programs = [(LEECHER, &leecher[..]), (SEEDER, &seeder)];
-    check(base, &programs, "cpu 0.3 cpu_wait 0.1 network 0.5 nobody's 0.1 peer_cpu 0.1 peer_disk 0.4");
+    check(base, &programs, "cpu 0.3 cpu_wait 0.1 left_open 0.1 network 0.5 peer_cpu 0.1 peer_disk 0.4");
 }
 
 fn a_request_is_waited_for_too() {
@@ -60,7 +60,7 @@ fn a_request_is_waited_for_too() {
     let programs = [(LEECHER, &leecher[..]), (SEEDER, &seeder)];
     let base = |ask| Base { blocks: 2, ask, ..PLAIN };
     check(base(Ask::EveryTick(TICK)), &programs, "cpu 0.2 network 0.4 peer_timer 0.4 timer 0.4");
-    check(base(Ask::Outstanding(1)), &programs, "cpu 0.2 network 0.4 nobody's 0.4 peer_timer 0.4");
+    check(base(Ask::Outstanding(1)), &programs, "cpu 0.2 left_open 0.4 network 0.4 peer_timer 0.4");
 }
 
 fn connections_count_by_their_bytes() {
@@ -84,7 +84,7 @@ fn an_upload_is_told_by_its_sends() {
     let uploader = [(Send, 0, 0, 0, 0), (Receive, 0, 0, 6, 0), (Compute, 1, 6, 10, 4), (Send, 1, 10, 10, 0)];
     let storer = [(Receive, 0, 0, 0, 0), (Sleep, 0, 1, 6, 0), (Send, 0, 6, 6, 0)];
     let programs = [(UPLOADER, &uploader[..]), (STORER, &storer)];
-    check(base, &programs, "cpu 0.4 network 0.5 nobody's 0.1 peer_timer 0.5");
+    check(base, &programs, "cpu 0.4 left_open 0.1 network 0.5 peer_timer 0.5");
 }
 
 #[track_caller]
