@@ -3,7 +3,9 @@
 mod command;
 mod guest;
 mod overhead;
+mod pairs;
 mod pure;
+mod results;
 mod run;
 mod setup;
 mod steps;
@@ -44,5 +46,17 @@ fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn arguments_do_not_contradict_each_other() {
+        Task::command().debug_assert();
     }
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    command, guest, pure,
+    command, guest, pairs, pure,
     setup::{self, Tell},
     steps::step,
     workspace,
@@ -17,17 +17,22 @@ use crate::{
 
 /// The integration tests that load the real probes: against the test itself, and against programs whose bottleneck is
 /// known; with the part of CI's budget that each takes.
-const PRIVILEGED: [(&str, &str); 2] = [("kernel", "kernel"), ("set-ups", "setups")];
+const PRIVILEGED: [(&str, &str); 2] = [("kernel", "kernel"), ("set-ups", SET_UPS)];
+pub const SET_UPS: &str = "setups";
 /// How cargo starts the tests of this target.
 const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 
 /// Set up what is missing, then run every test: those of the kernel also under other kernels, in virtual machines
 #[derive(clap::Args)]
-#[command(after_help = "Example: cargo xtask test --kernel 6.1 --kernel 6.12")]
+#[command(after_help = "Examples:
+  cargo xtask test --kernel 6.1 --kernel 6.12
+  cargo xtask test --pairs disk disk+beat-3 --keep captures")]
 pub struct Args {
     /// Run only the kernel tests under this kernel of the distribution, in a virtual machine; `all` for each
     #[arg(long = "kernel", value_name = "VERSION", value_parser = versions())]
     kernels: Vec<String>,
+    #[command(flatten)]
+    pairs: pairs::Pairs,
 }
 
 /// What `--kernel` accepts.
@@ -39,6 +44,9 @@ pub fn test(args: &Args) -> Result<()> {
     step("build", "set-up, where something is missing", || setup::setup(Tell::Changes))?;
     if !args.kernels.is_empty() {
         return under(&chosen(&args.kernels));
+    }
+    if args.pairs.are_asked_for() {
+        return pairs::test(&args.pairs);
     }
     let targets = workspace::integration_tests(&workspace::metadata()?);
     // First everything is compiled, so that both cores have work until the last link.
@@ -53,6 +61,7 @@ pub fn test(args: &Args) -> Result<()> {
     {
         step(part, &format!("{target} tests"), || command::run(&mut privileged_test(target)))?;
     }
+    step("set-ups", "a third of the pairs", pairs::third)?;
     under(&guest::VERSIONS)
 }
 
@@ -79,11 +88,18 @@ fn anywhere(targets: &[String]) -> Vec<String> {
     ["--workspace", "--lib", "--bins"].map(String::from).into_iter().chain(named).collect()
 }
 
-/// One thread, because the probes see the whole machine; as root, because they must be loaded. Where there is
-/// neither root nor `sudo` the tests themselves say what is missing, and fail.
+/// One thread, because the probes see the whole machine.
 fn privileged_test(target: &str) -> Command {
+    let mut cargo = privileged(target);
+    cargo.arg("--test-threads=1");
+    cargo
+}
+
+/// Runs a test target as root, because the probes must be loaded; its arguments are to follow. Where there is neither
+/// root nor `sudo` the tests themselves say what is missing, and fail.
+pub fn privileged(target: &str) -> Command {
     let mut cargo = cargo_test();
-    cargo.args(["--package", "profiler", "--test", target, "--", "--test-threads=1"]);
+    cargo.args(["--package", "profiler", "--test", target, "--"]);
     if !command::is_root() && command::find("sudo").is_some() {
         cargo.env(RUNNER, "sudo -E");
     }

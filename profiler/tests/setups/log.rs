@@ -29,6 +29,16 @@ pub enum State {
     Lock,
     /// Computing with the mutex locked.
     Hold,
+    /// An event loop, for anything.
+    Wait,
+    /// Asked for a block.
+    Ask,
+    /// Was asked for one.
+    Asked,
+    /// A timer of an event loop from arming to firing, whatever the loop did meanwhile: in no partition.
+    Timer,
+    /// What is no part of the transfer.
+    Besides,
 }
 
 /// Times are monotonic.
@@ -42,6 +52,9 @@ pub struct Interval {
     pub cpu_ns: u64,
     /// Moved in it.
     pub bytes: u64,
+    /// The block that it was for, or that it completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<u32>,
 }
 
 /// A thread's log, in memory until [`Log::write`].
@@ -63,6 +76,28 @@ impl Log {
 
     /// What the thread did since the last call.
     pub fn did(&mut self, state: State, bytes: usize) {
+        self.end(state, None, bytes);
+    }
+
+    /// The same, with a block.
+    pub fn did_with(&mut self, state: State, block: u32, bytes: usize) {
+        self.end(state, Some(block), bytes);
+    }
+
+    /// A timer that has fired just now.
+    pub fn timer(&mut self, block: u32, armed_ns: u64) {
+        self.intervals.push(Interval {
+            tid: self.tid,
+            state: State::Timer,
+            from_ns: armed_ns,
+            to_ns: now_ns(),
+            cpu_ns: 0,
+            bytes: 0,
+            block: Some(block),
+        });
+    }
+
+    fn end(&mut self, state: State, block: Option<u32>, bytes: usize) {
         let (to_ns, cpu_ns) = (now_ns(), thread_cpu_ns());
         self.intervals.push(Interval {
             tid: self.tid,
@@ -71,6 +106,7 @@ impl Log {
             to_ns,
             cpu_ns: cpu_ns - self.cpu_ns,
             bytes: bytes as u64,
+            block,
         });
         (self.at_ns, self.cpu_ns) = (to_ns, cpu_ns);
     }

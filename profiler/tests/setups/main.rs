@@ -14,6 +14,7 @@ mod loops;
 mod network;
 mod outcome;
 mod pair;
+mod pairs;
 mod programs;
 mod running;
 mod stage;
@@ -31,14 +32,19 @@ use crate::expect::Disturbed;
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
-    if arguments.next().as_deref() == Some(programs::ARGUMENT) {
-        programs::main(&arguments.next().expect("what to run"));
-        return ExitCode::SUCCESS;
+    match arguments.next().as_deref() {
+        Some(programs::ARGUMENT) => {
+            programs::main(&arguments.next().expect("what to run"));
+            return ExitCode::SUCCESS;
+        }
+        Some(pairs::ARGUMENT) => return pairs::main(arguments),
+        _ => {}
     }
     let mut arguments = Arguments::from_args();
     // They share the machine's cores and disk, and each wants its own part of them.
     arguments.test_threads = Some(1);
-    let trials = [network::trials(), disk::trials(), cpu::trials(), loops::trials(), locks::trials()];
+    let trials =
+        [network::trials(), disk::trials(), cpu::trials(), loops::trials(), locks::trials(), pairs::trials()];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }
 

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::Write as _,
+    mem,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
@@ -29,6 +30,7 @@ use crate::{
     outcome::Outcome,
     programs::{Launch, Program},
     running::Running,
+    truth::Truth,
 };
 
 /// Where a program runs, beyond the host's own.
@@ -54,6 +56,12 @@ pub struct Stage {
     // Processes go before their folder.
     actors: Vec<Actor>,
     folder: TempDir,
+}
+
+/// What programs did, by their names.
+pub struct Played {
+    pub truths: BTreeMap<&'static str, Truth>,
+    pub requested_ns: BTreeMap<&'static str, u64>,
 }
 
 struct Actor {
@@ -104,12 +112,21 @@ impl Stage {
     }
 
     /// Lets them work, under a recording, until each has ended.
-    pub fn play(self) -> Outcome {
+    pub fn play(mut self) -> Outcome {
         let capture = self.folder().join("run.capture");
-        let recording = recording::start(&capture, &Settings::default(), &Subject::default())
-            .expect("record, which needs root");
+        let Played { truths, requested_ns } = self.record(&capture, &Settings::default());
+        let report = report::of_capture(&capture).expect("read the capture");
+        let json = profiler::export::json::render(&report);
+        let json = serde_json::from_str(&json).expect("the report is JSON");
+        Outcome::new(json, truths, requested_ns)
+    }
+
+    /// The same, but the capture is left as it is.
+    pub fn record(&mut self, capture: &Path, settings: &Settings) -> Played {
+        let recording =
+            recording::start(capture, settings, &Subject::default()).expect("record, which needs root");
         let mut requested_ns = BTreeMap::new();
-        let mut actors = self.actors;
+        let mut actors = mem::take(&mut self.actors);
         for actor in &mut actors {
             let process = recording.register(actor.running.pid()).expect("register a program");
             if let Some((direction, file_size_bytes)) = actor.transfer {
@@ -126,9 +143,6 @@ impl Stage {
             .detach()
             .and_then(|detached| detached.complete("the programs have ended"))
             .expect("complete the capture");
-        let report = report::of_capture(&capture).expect("read the capture");
-        let json = profiler::export::json::render(&report);
-        let json = serde_json::from_str(&json).expect("the report is JSON");
-        Outcome::new(json, truths, requested_ns)
+        Played { truths, requested_ns }
     }
 }

@@ -7,11 +7,11 @@ use std::{
     thread,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::{load::Load, probes::Probes, run::Row, summary::Summary, tool::Tool};
-use crate::{command, workspace};
+use crate::{command, results};
 
 #[derive(Serialize)]
 pub struct Results {
@@ -50,11 +50,11 @@ impl About {
     /// To be asked before anything is written: a folder of results is a change to the sources.
     pub fn now(command: String, scratch_filesystem: Option<String>, tools: Vec<AboutTool>) -> Result<Self> {
         Ok(Self {
-            date: ask("date", &["+%F"])?,
+            date: results::date()?,
             command,
             kernel: ask("uname", &["-r"])?,
             cpus: thread::available_parallelism().context("count the CPUs")?.get(),
-            profiler: commit(),
+            profiler: results::commit(),
             scratch_filesystem,
             tools,
         })
@@ -65,11 +65,9 @@ impl About {
 pub fn folder(typed: Option<&Path>) -> Result<PathBuf> {
     let folder = match typed {
         Some(folder) => folder.to_owned(),
-        None => workspace::root().join("results").join(format!("{}-overhead", ask("date", &["+%F"])?)),
+        None => results::dated("overhead")?,
     };
-    let is_free = fs::read_dir(&folder).map_or(true, |mut entries| entries.next().is_none());
-    ensure!(is_free, "{} has results already: choose another folder with -o", folder.display());
-    Ok(folder)
+    results::free(folder)
 }
 
 /// Writes all files. Each file is there as it was before or as it is now, whenever this is
@@ -95,16 +93,6 @@ fn csv(rows: &[Row]) -> Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(Vec::new());
     rows.iter().try_for_each(|row| out.serialize(row)).context("write the rows")?;
     out.into_inner().map_err(|error| error.into_error()).context("write the rows")
-}
-
-fn commit() -> String {
-    let git =
-        |arguments: &[&str]| command::ask(Command::new("git").args(arguments).current_dir(workspace::root()));
-    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
-        return "of an unknown commit".to_owned();
-    };
-    let has_changes = git(&["status", "--porcelain"]).is_none_or(|changes| !changes.is_empty());
-    format!("{}{}", commit.trim(), if has_changes { "+" } else { "" })
 }
 
 fn ask(program: &str, arguments: &[&str]) -> Result<String> {

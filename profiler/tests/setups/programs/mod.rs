@@ -30,16 +30,17 @@ pub use self::{
     receiver::Receiver,
     sender::Sender,
     socket::Style,
-    spinner::Spinner,
+    spinner::{Spinner, compute},
     step::Step,
 };
-use crate::log::Log;
+use crate::{log::Log, pairs::programs::Node};
 
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub enum Program {
     Answerer(Answerer),
     Asker(Asker),
     Mutual(Mutual),
+    Node(Node),
     Reader(Reader),
     Receiver(Receiver),
     Sender(Sender),
@@ -68,7 +69,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    fn new(port: Option<u16>, work: impl FnOnce(&mut Log) + 'static) -> Self {
+    pub fn new(port: Option<u16>, work: impl FnOnce(&mut Log) + 'static) -> Self {
         Self { port, work: Box::new(work) }
     }
 }
@@ -77,7 +78,7 @@ impl Prepared {
 pub const ARGUMENT: &str = "--profiled-program";
 
 /// Ahead of everything else on the host, so that the programs' timing is their own.
-const PRIORITY: i32 = -19;
+pub const PRIORITY: i32 = -19;
 /// With automatic groups, one for each session, a priority counts only within its group, and a group has its own.
 const AUTOGROUP: &str = "/proc/self/autogroup";
 
@@ -95,6 +96,7 @@ pub fn main(launch: &str) {
         Program::Answerer(program) => program.prepare(),
         Program::Asker(program) => program.prepare(),
         Program::Mutual(program) => program.prepare(),
+        Program::Node(program) => program.prepare(),
         Program::Reader(program) => program.prepare(),
         Program::Receiver(program) => program.prepare(),
         Program::Sender(program) => program.prepare(),

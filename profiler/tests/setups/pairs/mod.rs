@@ -1,0 +1,189 @@
+//! Pairs: a program whose log says what its transfer waited for, and the same program with noise that delays nothing.
+//! The report must say of both what the log says.
+//!
+//! `cargo xtask test --pairs` runs them: this binary with `pairs` as its first argument.
+
+mod host;
+mod judge;
+mod known;
+mod list;
+mod logs;
+mod made_up;
+mod noise;
+pub mod programs;
+mod run;
+mod table;
+
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+pub use self::made_up::trials;
+use self::{
+    judge::{MOST_THROWN_AWAY, Runs, TOLERANCE},
+    list::Pair,
+    logs::Logs,
+    run::Run,
+};
+
+pub const ARGUMENT: &str = "pairs";
+
+#[derive(Parser)]
+#[command(name = "pairs")]
+struct Options {
+    /// `all`, `third`, a base as in `disk`, the same with a noise as in `disk+beat-3`, or with each as in `disk+`
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// How often each is run [default: 3; of `third` once, and up to 3 times where that is not clearly right]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    repetitions: Option<u32>,
+    /// Throw no run away because other processes ran
+    #[arg(long)]
+    busy_host: bool,
+    /// Keep captures and logs in this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "replay")]
+    keep: Option<PathBuf>,
+    /// Run nothing: compare the captures and the logs that were kept in this folder
+    #[arg(long, value_name = "FOLDER")]
+    replay: Option<PathBuf>,
+    /// Where the results are written too, as report.md, pairs.csv and pairs.json
+    #[arg(long, value_name = "FOLDER")]
+    results: Option<PathBuf>,
+    /// Of the profiler, for the results
+    #[arg(long, value_name = "COMMIT", default_value = "of an unknown commit")]
+    commit: String,
+}
+
+const REPETITIONS: u32 = 3;
+/// For a run that is not thrown away.
+const ATTEMPTS: usize = 3;
+
+pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let options = Options::parse_from(["pairs".to_owned()].into_iter().chain(arguments));
+    let mut all: Vec<Runs> = chosen(&options.names).into_iter().map(Runs::of).collect();
+    match &options.replay {
+        Some(folder) => all.iter_mut().for_each(|runs| replay(runs, folder)),
+        None => run_all(&mut all, &options),
+    }
+    // Of a folder that has some only.
+    all.retain(|runs| options.replay.is_none() || !runs.runs.is_empty() || !runs.broken.is_empty());
+    let about = table::About::here(&options.commit);
+    println!("{}", table::markdown(&about, &all));
+    if let Some(folder) = &options.results {
+        table::write(folder, &about, &all);
+    }
+    if verdict(&all) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// In the order of the list.
+fn chosen(names: &[String]) -> Vec<Pair> {
+    let mut all = list::all();
+    let is_named = |pair: &Pair, name: &str| match name {
+        "all" => true,
+        "third" => pair.in_third,
+        _ => pair.name() == name || name.strip_suffix('+') == Some(pair.base.name),
+    };
+    for name in names {
+        if !all.iter().any(|pair| is_named(pair, name)) {
+            let known: Vec<_> = all.iter().map(Pair::name).collect();
+            eprintln!("error: there is no {name}; there are all, third, {}", known.join(", "));
+            std::process::exit(2);
+        }
+    }
+    all.retain(|pair| names.iter().any(|name| is_named(pair, name)));
+    all
+}
+
+/// Each once, then each once more: what changes on the host with time is the same for all of them.
+fn run_all(all: &mut [Runs], options: &Options) {
+    let once_may_do = options.repetitions.is_none() && options.names == ["third"];
+    for repetition in 1..=options.repetitions.unwrap_or(REPETITIONS) {
+        for runs in all.iter_mut() {
+            if !(once_may_do && runs.is_clearly_within()) {
+                run_once(runs, repetition, options);
+            }
+        }
+    }
+}
+
+fn run_once(runs: &mut Runs, repetition: u32, options: &Options) {
+    let folder = tempfile::Builder::new().prefix("pairs-").tempdir_in("/var/tmp").expect("make a folder");
+    let folder = options.keep.as_deref().unwrap_or(folder.path());
+    fs::create_dir_all(folder).expect("make the folder");
+    let (capture, log) = files(folder, &runs.pair, repetition);
+    for _ in 0..ATTEMPTS {
+        // A capture must be new.
+        let _ = fs::remove_file(&capture);
+        let recorded = catch_unwind(AssertUnwindSafe(|| run::record(&runs.pair, &capture)));
+        let Ok(logs) = recorded else {
+            runs.broken.push("the programs failed: see above".to_owned());
+            return;
+        };
+        if let Some(reason) = run::thrown_away(&runs.pair.base, &logs, options.busy_host) {
+            eprintln!("{:32} thrown away: {reason}", runs.pair.name());
+            runs.thrown_away.push(reason);
+            continue;
+        }
+        logs.write(&log);
+        compare(runs, &capture, &logs);
+        return;
+    }
+    // It is not to be replayed.
+    let _ = fs::remove_file(&capture);
+    runs.broken.push("thrown away each time".to_owned());
+}
+
+fn replay(runs: &mut Runs, folder: &Path) {
+    for repetition in 1.. {
+        let (capture, log) = files(folder, &runs.pair, repetition);
+        if !log.exists() {
+            return;
+        }
+        compare(runs, &capture, &Logs::read(&log));
+    }
+}
+
+fn compare(runs: &mut Runs, capture: &Path, logs: &Logs) {
+    let base = runs.pair.base;
+    match catch_unwind(AssertUnwindSafe(|| run::compare(&base, capture, logs))) {
+        Ok(run) => {
+            eprintln!("{:32} {}", runs.pair.name(), told(&run));
+            runs.runs.push(run);
+        }
+        Err(_) => runs.broken.push("it cannot be compared: see above".to_owned()),
+    }
+}
+
+fn told(run: &Run) -> String {
+    format!("logs: {}; report: {}", table::words(&run.known), table::words(&run.reported))
+}
+
+/// The first run of a pair has the pair's name.
+fn files(folder: &Path, pair: &Pair, repetition: u32) -> (PathBuf, PathBuf) {
+    let name = if repetition == 1 { pair.name() } else { format!("{}-{repetition}", pair.name()) };
+    (folder.join(format!("{name}.capture")), folder.join(format!("{name}.log")))
+}
+
+/// Says what is wrong; whether nothing is.
+fn verdict(all: &[Runs]) -> bool {
+    for runs in all.iter().filter(|runs| !runs.is_within()) {
+        let name = runs.pair.name();
+        runs.broken.iter().for_each(|broken| println!("{name}: {broken}"));
+        let differences = runs.differences();
+        let wrong = differences.iter().filter(|difference| difference.apart().abs() > TOLERANCE);
+        wrong.for_each(|difference| println!("{}", difference.told(&runs.pair)));
+    }
+    let kept: usize = all.iter().map(|runs| runs.runs.len()).sum();
+    let thrown: usize = all.iter().map(|runs| runs.thrown_away.len()).sum();
+    println!("{thrown} of {} runs were thrown away", kept + thrown);
+    let too_many = thrown as f64 > MOST_THROWN_AWAY * (kept + thrown) as f64;
+    if too_many {
+        println!("more than {:.0} % of the runs: the host is too busy", MOST_THROWN_AWAY * 100.0);
+    }
+    !too_many && all.iter().all(Runs::is_within)
+}

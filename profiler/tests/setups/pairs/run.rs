@@ -1,0 +1,194 @@
+//! One run of a pair: its programs under a recording, and what came of it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use analysis::report;
+use capture::Direction;
+use profiler::collect::{probes::Settings, recording::stride_bytes};
+use serde_json::Value;
+
+use super::{
+    host::Look,
+    known::{self, Shares},
+    list::{Base, DISK_BYTES_PER_S, LINK_BITS_PER_S, Nodes, Pair, SECOND_SLEEPS},
+    logs::{About, Logs},
+    noise::Noise,
+    programs::{Ask, Companion, Leecher, Node, Relay, Seeder, Storer, Style, Uploader, Work},
+};
+use crate::{
+    cgroup::Cgroup,
+    link::Link,
+    programs::Program,
+    stage::{ANYWHERE, LOOPBACK, Place, Stage, core},
+};
+
+pub const LEECHER: &str = "leecher";
+pub const RELAY: &str = "relay";
+pub const SEEDER: &str = "seeder";
+/// The other seeder, where there are two; its blocks have numbers of their own.
+pub const SECOND: &str = "second";
+pub const SECOND_FIRST: u32 = 1 << 20;
+pub const UPLOADER: &str = "uploader";
+pub const STORER: &str = "storer";
+const COMPANION: &str = "companion";
+
+/// What a run came to.
+pub struct Run {
+    /// By the programs' logs, and by the report.
+    pub known: Shares,
+    pub reported: Shares,
+}
+
+/// Records a run into the file, and gives its log.
+pub fn record(pair: &Pair, capture: &Path) -> Logs {
+    let base = &pair.base;
+    let mut stage = Stage::new();
+    let works = [base.peer, base.own];
+    let limit =
+        works.contains(&Work::Sync).then(|| Cgroup::with_disk_limit(stage.folder(), DISK_BYTES_PER_S));
+    let link = (base.nodes == Nodes::Linked).then(|| Link::new(LINK_BITS_PER_S, stage.folder()));
+    let limited = |work| limit.as_ref().filter(|_| work == Work::Sync);
+    let near = Place { host: link.as_ref().map(|link| &link.receiver), ..ANYWHERE };
+    let far = Place { host: link.as_ref().map(|link| &link.sender), ..ANYWHERE };
+    // Who has a transfer has a core, and so has its peer.
+    let own = Place { core: core(0), cgroup: limited(base.own), ..near };
+    let peers = Place { core: core(1), cgroup: limited(base.peer), ..far };
+
+    let does = pair.noise().and_then(|noise| noise.companion(base.planned(base.peer)));
+    let companion = does.map(|does| {
+        let companion = Companion { on: address(&near), does };
+        start(&mut stage, COMPANION, Node::Companion(companion), near)
+    });
+    let places = Places { near, far, own, peers, folder: stage.folder().to_owned(), companion };
+    match base.nodes {
+        Nodes::Upload => start_upload(&mut stage, pair, &places),
+        _ => start_download(&mut stage, pair, &places),
+    }
+    let is_control = pair.noise() == Some(Noise::Control);
+    let settings = Settings {
+        stride_bytes: stride_bytes(Some(base.payload_bytes() as u64)),
+        control_ports: companion
+            .filter(|_| is_control)
+            .map(|companion| companion.port())
+            .into_iter()
+            .collect(),
+        ..Settings::default()
+    };
+    let look = Look::now();
+    let programs = stage.record(capture, &settings).truths;
+    let about = About { pair: pair.name(), disturbance: look.disturbance() };
+    let programs = programs.into_iter().map(|(name, truth)| (name.to_owned(), truth)).collect();
+    Logs { about, programs }
+}
+
+/// From a capture and its log.
+pub fn compare(base: &Base, capture: &Path, logs: &Logs) -> Run {
+    let report =
+        report::of_capture(capture).unwrap_or_else(|error| panic!("read {}: {error:#}", capture.display()));
+    let json = profiler::export::json::render(&report);
+    let json: Value = serde_json::from_str(&json).expect("the report is JSON");
+    let label = if base.nodes == Nodes::Upload { UPLOADER } else { LEECHER };
+    Run { known: known::shares(base, &logs.programs), reported: reported(&json, label) }
+}
+
+/// Why a run proves nothing: for reasons that are not in the report.
+pub fn thrown_away(base: &Base, logs: &Logs, busy_host: bool) -> Option<String> {
+    let off_plan = || known::off_plan(base, &logs.programs);
+    let disturbed = || logs.about.disturbance.too_much(busy_host);
+    disturbed().or_else(off_plan)
+}
+
+struct Places<'p> {
+    near: Place<'p>,
+    far: Place<'p>,
+    own: Place<'p>,
+    peers: Place<'p>,
+    folder: PathBuf,
+    companion: Option<SocketAddr>,
+}
+
+fn start_download(stage: &mut Stage, pair: &Pair, places: &Places) {
+    let Base { nodes, blocks, block_bytes, ask, .. } = pair.base;
+    let seeder = Seeder {
+        on: address(&places.far),
+        first: 0,
+        blocks,
+        block_bytes,
+        asked: ask != Ask::Never,
+        work: pair.base.peer,
+        style: pair.base.style,
+        file: places.folder.join("peers"),
+        noise: pair.noise(),
+    };
+    let second = Seeder {
+        first: SECOND_FIRST,
+        block_bytes: block_bytes / 9,
+        work: Work::Sleep(SECOND_SLEEPS),
+        style: Style::Blocking,
+        noise: None,
+        ..seeder.clone()
+    };
+    let mut of = start(stage, SEEDER, Node::Seeder(seeder), places.peers);
+    if nodes == Nodes::Relayed {
+        let relay = Relay { on: address(&places.near), of, blocks, block_bytes };
+        of = start(stage, RELAY, Node::Relay(relay), places.own);
+    }
+    let second = (nodes == Nodes::Uneven).then(|| start(stage, SECOND, Node::Seeder(second), places.far));
+    let leecher = Leecher {
+        of,
+        blocks,
+        block_bytes,
+        ask,
+        second,
+        work: pair.base.own,
+        in_worker: pair.base.in_worker,
+        file: places.folder.join("own"),
+        noise: pair.noise(),
+        companion: places.companion,
+    };
+    start(stage, LEECHER, Node::Leecher(leecher), places.own);
+    stage.transfers(Direction::Download, pair.base.payload_bytes());
+}
+
+fn start_upload(stage: &mut Stage, pair: &Pair, places: &Places) {
+    let Base { blocks, block_bytes, peer, own, .. } = pair.base;
+    let storer = Storer { on: address(&places.far), blocks, work: peer };
+    let to = start(stage, STORER, Node::Storer(storer), places.peers);
+    let file = places.folder.join("own");
+    let (noise, companion) = (pair.noise(), places.companion);
+    let uploader = Uploader { to, blocks, block_bytes, work: own, file, noise, companion };
+    start(stage, UPLOADER, Node::Uploader(uploader), places.own);
+    stage.transfers(Direction::Upload, pair.base.payload_bytes());
+}
+
+/// Gives where it listens.
+fn start(stage: &mut Stage, name: &'static str, node: Node, place: Place) -> SocketAddr {
+    (address(&place), stage.start(name, Program::Node(node), place)).into()
+}
+
+fn address(place: &Place) -> IpAddr {
+    place.host.map_or(LOOPBACK, |host| host.address.into())
+}
+
+/// From the first byte to 100 %: the phases by their time.
+fn reported(report: &Value, label: &str) -> Shares {
+    let rows = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let transfer = rows(&report["transfers"]).into_iter().find(|transfer| transfer["label"] == label);
+    let transfer = transfer.expect("the transfer is in the report");
+    let mut shares = Shares::new();
+    let mut whole_s = 0.0;
+    for phase in rows(&transfer["phases"]).iter().filter(|phase| phase["from"] != "request") {
+        let wall_s = phase["wall_s"].as_f64().expect("the time of a phase");
+        whole_s += wall_s;
+        for parts in ["shares", "network_detail"] {
+            for (name, share) in phase[parts].as_object().expect("a phase has shares") {
+                *shares.entry(name.clone()).or_default() += share.as_f64().expect("a share") * wall_s;
+            }
+        }
+    }
+    shares.values_mut().for_each(|share| *share /= whole_s);
+    shares
+}
