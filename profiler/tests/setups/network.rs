@@ -152,6 +152,10 @@ fn reads_late_asleep(style: Style) {
     let whole = receiver.whole();
     outcome.check_wait(RECEIVER, "wait_timer", receiver.waits(State::Sleep, whole));
     outcome.phase(RECEIVER, "p90").bottleneck("timer").waited("timer", sleeps);
+    // What used up its window is the reader's sleep.
+    let window = outcome.window(SENDER, "p50", "p90");
+    let sleeps = receiver.waits(State::Sleep, window);
+    outcome.phase(SENDER, "p90").peer_waited("peer_timer", sleeps);
 }
 
 fn reads_late_computing(style: Style) {
@@ -162,6 +166,8 @@ fn reads_late_computing(style: Style) {
     truth("the receiver computes", computes, at_least(0.9));
     outcome.check_cpu(RECEIVER);
     outcome.phase(RECEIVER, "p90").bottleneck("cpu").computed(computes);
+    let window = outcome.window(SENDER, "p50", "p90");
+    outcome.phase(SENDER, "p90").peer_computed(receiver.cpu(window));
 }
 
 /// The sender's side, which is the same whatever the receiver does.
@@ -175,7 +181,6 @@ fn reads_late(style: Style, after_receive: Step) -> Outcome {
     outcome.check_milestones(SENDER, State::Send);
     let phase = outcome.phase(SENDER, "p90");
     phase.bottleneck("network").waited("network", sends);
-    phase.peer_waited("peer_window", sends);
     outcome
 }
 

@@ -1,25 +1,29 @@
-//! Where the time went: every wait gets a cause, every phase a budget that closes.
+//! Where the time went: why the bytes came so late, asked of each piece of them, and added up.
 //!
-//! [`weigh`] judges each wait of the capture once; [`phase::budget`] then walks the active path of one phase.
-//! [`states::of`] needs neither, and says what each thread did.
+//! [`weigh`] judges each wait of the capture once. [`phase::budgets`] cuts a transfer by its bytes ([`cuts`]), walks back from
+//! each cut's end ([`lineage`]) and adds up what the walks find ([`sums`]), weighed by rate ([`weights`]).
+//! [`states::of`] needs none of this, and says what each thread did.
 //!
 //! Pure, and tested by `tests/stories`.
 
 pub mod calls;
 pub mod cause;
+pub mod cuts;
 pub mod futex;
+pub mod lineage;
+pub mod lock;
 pub mod observed;
 pub mod pairs;
-mod part;
-pub mod path;
-pub mod peers;
 pub mod phase;
 pub mod polling;
-pub mod progress;
-pub mod rounds;
+pub mod segment;
 pub mod shares;
 pub mod states;
+pub mod sums;
 pub mod transit;
+pub mod triggers;
+pub mod waits;
+pub mod weights;
 
 use observed::Observed;
 
@@ -28,12 +32,15 @@ use observed::Observed;
 pub struct Evidence<'t> {
     pub observed: &'t Observed,
     pub futexes: futex::FutexWaits,
-    pub verdicts: progress::Verdicts<'t>,
+    /// Parallel to the threads.
+    pub waits: Vec<waits::Waits>,
+    pub triggers: triggers::Triggers,
     pub pairs: pairs::Pairs,
 }
 
 pub fn weigh(observed: &Observed) -> Evidence<'_> {
     let futexes = futex::waits(observed.threads.all.iter().flat_map(|thread| &thread.spans));
-    let verdicts = progress::judge(observed, &futexes);
-    Evidence { observed, futexes, verdicts, pairs: pairs::pair(&observed.traffic.sockets) }
+    let waits = waits::judge(&observed.threads, &futexes);
+    let triggers = triggers::count(observed, &waits);
+    Evidence { observed, futexes, waits, triggers, pairs: pairs::pair(&observed.traffic.sockets) }
 }

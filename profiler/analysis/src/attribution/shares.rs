@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::attribution::cause::Cause;
+
 /// What one piece of the active path was spent on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Share {
     Network(Network),
     Disk,
@@ -16,7 +18,7 @@ pub enum Share {
 }
 
 /// What the network share was spent on. `Peer…` is what the peer's thread did before it sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Network {
     Link,
     Nagle,
@@ -28,10 +30,8 @@ pub enum Network {
     PeerDisk,
     PeerTimer,
     PeerLock,
-    PeerNetwork,
     PeerMemory,
     PeerOther,
-    PeerWaitsForUs,
     Unknown,
 }
 
@@ -61,10 +61,8 @@ pub struct NetworkDetail<T> {
     pub peer_disk: T,
     pub peer_timer: T,
     pub peer_lock: T,
-    pub peer_network: T,
     pub peer_memory: T,
     pub peer_other: T,
-    pub peer_waits_for_us: T,
     pub unknown: T,
 }
 
@@ -110,7 +108,7 @@ impl<T: Copy> Shares<T> {
 }
 
 impl<T: Copy> NetworkDetail<T> {
-    pub fn named(&self) -> [(&'static str, T); 15] {
+    pub fn named(&self) -> [(&'static str, T); 13] {
         [
             ("link", self.link),
             ("nagle", self.nagle),
@@ -122,10 +120,8 @@ impl<T: Copy> NetworkDetail<T> {
             ("peer_disk", self.peer_disk),
             ("peer_timer", self.peer_timer),
             ("peer_lock", self.peer_lock),
-            ("peer_network", self.peer_network),
             ("peer_memory", self.peer_memory),
             ("peer_other", self.peer_other),
-            ("peer_waits_for_us", self.peer_waits_for_us),
             ("unknown", self.unknown),
         ]
     }
@@ -142,10 +138,8 @@ impl<T: Copy> NetworkDetail<T> {
             peer_disk: f(self.peer_disk),
             peer_timer: f(self.peer_timer),
             peer_lock: f(self.peer_lock),
-            peer_network: f(self.peer_network),
             peer_memory: f(self.peer_memory),
             peer_other: f(self.peer_other),
-            peer_waits_for_us: f(self.peer_waits_for_us),
             unknown: f(self.unknown),
         }
     }
@@ -162,10 +156,8 @@ impl<T: Copy> NetworkDetail<T> {
             Network::PeerDisk => &mut self.peer_disk,
             Network::PeerTimer => &mut self.peer_timer,
             Network::PeerLock => &mut self.peer_lock,
-            Network::PeerNetwork => &mut self.peer_network,
             Network::PeerMemory => &mut self.peer_memory,
             Network::PeerOther => &mut self.peer_other,
-            Network::PeerWaitsForUs => &mut self.peer_waits_for_us,
             Network::Unknown => &mut self.unknown,
         }
     }
@@ -182,6 +174,18 @@ impl Share {
         }
         let name = shares.named().into_iter().find_map(|(name, it)| it.then_some(name));
         (name.unwrap_or_default(), detail.named().into_iter().find_map(|(name, it)| it.then_some(name)))
+    }
+
+    /// What a wait is by itself, if nobody asks what ended it.
+    pub fn of_cause(cause: Cause) -> Self {
+        match cause {
+            Cause::Network => Self::Network(Network::Unknown),
+            Cause::Disk => Self::Disk,
+            Cause::Timer => Self::Timer,
+            Cause::Memory => Self::Memory,
+            Cause::Lock { .. } => Self::Lock,
+            Cause::Thread { .. } | Cause::OutsideWaker | Cause::Never | Cause::Unknown => Self::Other,
+        }
     }
 
     /// A share of the peer's path, as the one who waits for it sees it.

@@ -6,14 +6,21 @@
 
 use crate::attribution::{
     observed::{sequences::is_before, traffic::Traffic},
-    part::{Part, part},
     shares::Network,
 };
-use capture::traffic::{HeldBy, Payload, SendQueue};
+use capture::traffic::{HeldBy, SendQueue};
+
+/// Bytes on their way from one time to another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    pub from_ns: u64,
+    pub to_ns: u64,
+    pub of: Network,
+}
 
 /// The transit of a byte (None: of a datagram) that was sent on this socket; the latest part first.
 pub fn of_byte(traffic: &Traffic, cookie: u64, byte: Option<u32>, from_ns: u64, to_ns: u64) -> Vec<Part> {
-    let Some(byte) = byte else { return vec![part(from_ns, to_ns, Network::Link)] };
+    let Some(byte) = byte else { return vec![Part { from_ns, to_ns, of: Network::Link }] };
     let send_queues = traffic.send_queues(cookie, from_ns, to_ns);
     let sent = send_queues.iter().position(|send_queue| has_sent(send_queue, byte));
     let held = &send_queues[..sent.map_or(send_queues.len(), |sent| sent + 1)];
@@ -27,17 +34,14 @@ pub fn of_byte(traffic: &Traffic, cookie: u64, byte: Option<u32>, from_ns: u64, 
     })
 }
 
-/// A wait for room to send: the peer's reader while its window is exhausted, else the link's, which still has
-/// the bytes whose acknowledgement would make room.
-pub fn for_space(traffic: &Traffic, send: &Payload, from_ns: u64, to_ns: u64) -> Vec<Part> {
-    if send.sequence.is_none() {
-        return vec![part(from_ns, to_ns, Network::Link)];
-    }
-    stretch(traffic.send_queues(send.cookie, from_ns, to_ns), from_ns, to_ns, |send_queue| {
-        match send_queue.held_by {
-            Some(HeldBy::PeerWindow) => Network::PeerWindow,
-            Some(HeldBy::Nagle | HeldBy::CongestionWindow | HeldBy::Pacing) | None => Network::Link,
-        }
+/// What kept a TCP socket from having room for more: the peer's window where it is used up, the congestion window, else the
+/// link, which still has the bytes whose acknowledgement would make room.
+pub fn for_room(traffic: &Traffic, cookie: u64, from_ns: u64, to_ns: u64) -> Vec<Part> {
+    let send_queues = traffic.send_queues(cookie, from_ns, to_ns);
+    stretch(send_queues, from_ns, to_ns, |send_queue| match send_queue.held_by {
+        Some(HeldBy::PeerWindow) => Network::PeerWindow,
+        Some(HeldBy::CongestionWindow) => Network::Cwnd,
+        Some(HeldBy::Nagle | HeldBy::Pacing) | None => Network::Link,
     })
 }
 
@@ -49,13 +53,17 @@ fn stretch(
     meaning: impl Fn(&SendQueue) -> Network,
 ) -> Vec<Part> {
     if send_queues.is_empty() {
-        return vec![part(from_ns, to_ns, Network::Unknown)];
+        return vec![Part { from_ns, to_ns, of: Network::Unknown }];
     }
-    let mut parts = Vec::with_capacity(send_queues.len());
+    let mut parts: Vec<Part> = Vec::with_capacity(send_queues.len());
     let mut until_ns = to_ns;
     for (place, send_queue) in send_queues.iter().enumerate().rev() {
         let since_ns = if place == 0 { from_ns } else { send_queue.at_ns.clamp(from_ns, until_ns) };
-        parts.push(part(since_ns, until_ns, meaning(send_queue)));
+        let of = meaning(send_queue);
+        match parts.last_mut().filter(|later| later.of == of) {
+            Some(later) => later.from_ns = since_ns,
+            None => parts.push(Part { from_ns: since_ns, to_ns: until_ns, of }),
+        }
         until_ns = since_ns;
     }
     parts

@@ -9,6 +9,13 @@ use capture::{Direction, MilestoneName};
 /// Peer traffic below this is handshakes; of a tiny transfer, what comes before its half.
 pub const FIRST_BYTE_BYTES: u64 = 16 << 10;
 
+/// What comes in less than this for each record of progress is a message, not a block.
+const MESSAGE_BYTES: u64 = 512;
+/// More than this in messages is no chatter.
+const MOST_CHATTER_BYTES: u64 = 64 << 10;
+/// The last piece of a block, or of its frame, may be as small as a message, and comes at once.
+const AT_ONCE_NS: u64 = 1_000_000;
+
 /// A transfer's milestones. Counts are peer payload of the transfer's direction since its request, in bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
@@ -36,6 +43,16 @@ pub struct Milestone {
     pub kernel: Option<Sighting>,
     /// The count at the application's time, or else at the kernel's.
     pub kernel_bytes: Option<u64>,
+    /// What followed the last block, and is no part of the transfer's time; of 100 % only.
+    pub chatter: Option<Chatter>,
+}
+
+/// Messages that follow the last block: they bring nothing of the file, and would stretch its last phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chatter {
+    pub bytes: u64,
+    /// From the last block to the last message, ns.
+    pub lasted_ns: u64,
 }
 
 /// A time, and by how much it may be too late.
@@ -76,6 +93,10 @@ pub fn find(timed: &TimedTransfer, process: &Process) -> Found {
         };
         let mut kernel =
             (0 < threshold && threshold <= final_bytes).then(|| counts.reach(threshold)).flatten();
+        let mut chatter = None;
+        if let (MilestoneName::P100, Some(end)) = (name, &mut kernel) {
+            chatter = counts.chatter(end);
+        }
         if let (MilestoneName::P100, Some(kernel), Some(app)) = (name, &mut kernel, app)
             && kernel.at_ns <= app.at_ns
         {
@@ -84,7 +105,7 @@ pub fn find(timed: &TimedTransfer, process: &Process) -> Found {
             kernel.resolution_ns = kernel.resolution_ns.max(kernel.at_ns.saturating_sub(not_before_ns));
         }
         let kernel_bytes = app.or(kernel).map(|sighting| counts.at(sighting.at_ns));
-        Milestone { name, app, kernel, kernel_bytes }
+        Milestone { name, app, kernel, kernel_bytes, chatter }
     };
     Found { milestones: NAMES.map(milestone).to_vec(), final_bytes, finish }
 }
@@ -164,6 +185,34 @@ impl<'a> Counts<'a> {
         // The last call's own time.
         let (at_ns, _) = self.last.filter(|(_, last)| *last >= cumulative)?;
         Some(Sighting { at_ns, resolution_ns: 0 })
+    }
+
+    /// Moves the end back to the last block, and gives what followed it.
+    fn chatter(&self, end: &mut Sighting) -> Option<Chatter> {
+        let recorded = &self.progress[..self.progress.partition_point(|point| point.at_ns <= end.at_ns)];
+        let mut later = self.base + self.at(end.at_ns);
+        let final_bytes = later;
+        let mut bulk = None;
+        for (place, point) in recorded.iter().enumerate().rev() {
+            let here = self.cumulative(point);
+            if later - here > MESSAGE_BYTES {
+                break;
+            }
+            // This point's own bytes came with it.
+            bulk = Some(place);
+            later = here;
+        }
+        let point = &recorded[bulk?];
+        let (bytes, lasted_ns) = (final_bytes - later, end.at_ns - point.at_ns);
+        if bytes == 0 || bytes > MOST_CHATTER_BYTES || lasted_ns <= AT_ONCE_NS {
+            return None;
+        }
+        let before_ns = recorded[..bulk?].last().map_or(0, |point| point.at_ns);
+        *end = Sighting {
+            at_ns: point.at_ns,
+            resolution_ns: point.at_ns.saturating_sub(before_ns.max(self.since_ns)),
+        };
+        Some(Chatter { bytes, lasted_ns })
     }
 
     fn cumulative(&self, point: &Point) -> u64 {

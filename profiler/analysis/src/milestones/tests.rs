@@ -175,6 +175,7 @@ fn check_order(what: &str, times: [Option<u64>; 4], expected: Option<(MilestoneN
         app: at_ns.map(|at_ns| Sighting { at_ns, resolution_ns: 0 }),
         kernel: None,
         kernel_bytes: None,
+        chatter: None,
     });
     assert_eq!(out_of_order(&milestones, |milestone| milestone.app), expected, "{what}");
 }
@@ -187,4 +188,34 @@ fn order_is_checked_over_gaps() {
     check_order("at the same time", [Some(1), Some(1), Some(1), Some(1)], None);
     check_order("50 % after 90 %", [Some(1), Some(3), Some(2), Some(4)], Some((P50, P90)));
     check_order("50 % after 100 %, nothing between", [Some(1), Some(3), None, Some(2)], Some((P50, P100)));
+}
+
+/// What came in messages behind the last block is told apart, and ends no phase.
+#[test]
+fn chatter_behind_the_last_block_is_no_part_of_the_transfer() {
+    let (timed, mut process) = PLAIN.build();
+    let blocks = [(110, 10 * KIB), (120, 60 * KIB), (130, 104 * KIB)];
+    let messages = (1..=20).map(|n| (130 + n * 20_000_000, 104 * KIB + n * 10));
+    let point = |(at_ns, rx_bytes)| Point { at_ns, rx_bytes, tx_bytes: 0 };
+    process.progress = blocks.into_iter().chain(messages).map(point).collect();
+    let totals = process.totals.as_mut().unwrap();
+    (totals.peer_rx_bytes, totals.peer_rx_last_ns) = (104 * KIB + 200, Some(400_000_130));
+    let late = TimedTransfer {
+        claims: timed
+            .claims
+            .into_iter()
+            .map(|(name, claim)| (name, capture::Milestone { at_ns: 400_000_200, ..claim }))
+            .collect(),
+        ..timed
+    };
+    let p100 = find(&late, &process).milestones[3].clone();
+    assert_eq!(p100.kernel.map(|sighting| sighting.at_ns), Some(130));
+    assert_eq!(p100.chatter, Some(Chatter { bytes: 200, lasted_ns: 400_000_000 }));
+    assert_eq!(p100.kernel_bytes, Some(104 * KIB + 200), "at the application's time");
+    // A last block that is late is one all the same.
+    process.progress.truncate(3);
+    process.progress.push(point((400_000_130, 104 * KIB + 16 * KIB)));
+    process.totals.as_mut().unwrap().peer_rx_bytes = 120 * KIB;
+    let p100 = find(&late, &process).milestones[3].clone();
+    assert_eq!((p100.kernel.map(|sighting| sighting.at_ns), p100.chatter), (Some(400_000_130), None));
 }

@@ -5,11 +5,11 @@ use syscalls::Sysno;
 
 use crate::{
     attribution::{
-        Evidence,
+        Evidence, lock,
         observed::threads::ThreadIndex,
-        path::{self, Segment},
-        phase,
+        segment::Segment,
         shares::{NetworkDetail, Share, Shares},
+        sums,
     },
     timeline::Timeline,
 };
@@ -29,11 +29,32 @@ pub struct Budget {
     pub bottleneck: Option<&'static str>,
     /// Parts of the interval; they sum to `shares.network`.
     pub network_detail: NetworkDetail<f64>,
+    /// In which process the time went that is any process's, the largest first; parts of the interval.
+    pub of_processes: Vec<ProcessShare>,
+    /// The part in which both ends of connections waited for a CPU of this host, where that is a quarter and more: they
+    /// compete for the same ones, and which of them waits says little.
+    pub saturated_host: Option<f64>,
     /// The part of `shares.cpu` in which the process asked again and again for bytes that had not arrived.
     pub polling: f64,
     /// The longest pieces of the path, the longest first.
     pub longest: Vec<Piece>,
 }
+
+/// What one process did of an interval, as it sees it itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProcessShare {
+    pub process: String,
+    /// As in `shares`.
+    pub share: &'static str,
+    pub part: f64,
+}
+
+/// Less than this of an interval is not told process by process.
+const SMALLEST_PART: f64 = 0.005;
+
+/// Waiting for a CPU, of both ends together, from which on a host is called saturated; and at least this of each.
+const SATURATED: f64 = 0.25;
+const SATURATED_EACH: f64 = 0.05;
 
 /// A piece of the active path: one thread in one state.
 #[derive(Clone, Debug, Serialize)]
@@ -41,8 +62,9 @@ pub struct Piece {
     /// Since the transfer's request; of a process, since the recording began.
     pub from_s: f64,
     pub to_s: f64,
+    /// Missing where bytes were on their way between two threads.
     #[serde(flatten)]
-    pub thread: ThreadName,
+    pub thread: Option<ThreadName>,
     /// As in `shares`.
     pub share: &'static str,
     /// As in `network_detail`, where the share is `network`.
@@ -87,7 +109,7 @@ pub struct Holder {
 pub(super) fn report(
     timeline: &Timeline,
     evidence: &Evidence,
-    budget: phase::Budget,
+    budget: sums::Budget,
     since_ns: u64,
 ) -> Budget {
     let piece = |segment: &Segment| piece(timeline, evidence, *segment, since_ns);
@@ -95,16 +117,37 @@ pub(super) fn report(
         shares: budget.shares,
         bottleneck: budget.bottleneck,
         network_detail: budget.network_detail,
+        of_processes: of_processes(timeline, &budget),
+        saturated_host: saturated_host(&budget),
         polling: budget.polling,
         longest: budget.longest.iter().map(piece).collect(),
     }
 }
 
+fn of_processes(timeline: &Timeline, budget: &sums::Budget) -> Vec<ProcessShare> {
+    let told = budget.of_processes.iter().filter(|(.., part)| *part >= SMALLEST_PART);
+    told.map(|&(process, share, part)| ProcessShare {
+        process: timeline.processes.get(&process).map_or_else(String::new, |process| process.name()),
+        share: share.names().0,
+        part,
+    })
+    .collect()
+}
+
+fn saturated_host(budget: &sums::Budget) -> Option<f64> {
+    let (own, peers) = (budget.shares.cpu_wait, budget.network_detail.peer_cpu_wait);
+    let waited = own + peers;
+    (waited >= SATURATED && own.min(peers) >= SATURATED_EACH).then_some(waited)
+}
+
 fn piece(timeline: &Timeline, evidence: &Evidence, segment: Segment, since_ns: u64) -> Piece {
-    let thread = &evidence.observed.threads.all[segment.thread];
-    let span = segment.span.map(|span| &thread.spans[span]).filter(|span| span.blocks());
+    let span = segment
+        .thread
+        .zip(segment.span)
+        .map(|(thread, span)| &evidence.observed.threads.all[thread].spans[span]);
+    let span = span.filter(|span| span.blocks());
     let at_s = |ns: u64| if ns >= since_ns { seconds(ns - since_ns) } else { -seconds(since_ns - ns) };
-    let (share, detail) = segment.share.names();
+    let (share, detail) = segment.seen().names();
     let stack = |id: Option<u32>| {
         let Stack { frames, truncated, .. } = timeline.events.stacks.get(&id?)?.clone();
         Some(StackReport { frames, truncated })
@@ -112,7 +155,7 @@ fn piece(timeline: &Timeline, evidence: &Evidence, segment: Segment, since_ns: u
     Piece {
         from_s: at_s(segment.from_ns),
         to_s: at_s(segment.to_ns),
-        thread: thread_name(timeline, evidence, segment.thread),
+        thread: segment.thread.map(|thread| thread_name(timeline, evidence, thread)),
         share,
         detail,
         // An interval that had not ended has no registers.
@@ -121,7 +164,7 @@ fn piece(timeline: &Timeline, evidence: &Evidence, segment: Segment, since_ns: u
         waker: span.and_then(|span| waker(timeline, evidence, span)),
         kernel_stack: span.and_then(|span| stack(span.stacks.kernel)),
         user_stack: span.and_then(|span| stack(span.stacks.user)),
-        holder: (segment.share == Share::Lock).then(|| holder(timeline, evidence, segment)).flatten(),
+        holder: (matches!(segment.share, Share::Lock)).then(|| holder(timeline, evidence, segment)).flatten(),
     }
 }
 
@@ -175,8 +218,8 @@ fn task(timeline: &Timeline, evidence: &Evidence, tid: u32, at_ns: u64) -> Strin
 fn holder(timeline: &Timeline, evidence: &Evidence, wait: Segment) -> Option<Holder> {
     let mut thread = None;
     let mut did = Shares::<u64>::default();
-    path::holder_did(evidence, wait, &mut |segment| {
-        thread.get_or_insert(segment.thread);
+    lock::holder_did(evidence, wait, &mut |segment| {
+        thread = thread.or(segment.thread);
         *did.value_mut(segment.share) += segment.to_ns - segment.from_ns;
     });
     let wall_ns = wait.to_ns - wait.from_ns;

@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 pub use about::{About, Host};
-pub use budget::{Budget, Holder, Piece, StackReport, ThreadName};
+pub use budget::{Budget, Holder, Piece, ProcessShare, StackReport, ThreadName};
 pub use devices::DeviceReport;
 pub use helpers::HelperReport;
 pub use overhead::{Overhead, Program};
@@ -28,15 +28,16 @@ pub use trust::{Comparison, Relation, Trust, Verdict};
 
 use crate::{
     attribution::{self, observed::gather::gather},
-    timeline::Timeline,
+    timeline::{Events, Timeline},
 };
 use capture::families::SCHEDULING;
 
 /// Grows when a field changes its meaning or goes away; new fields do not change it. 2: `checksum` has `sent` and `received`,
 /// which name their algorithm, in place of two SHA-256; `processes[].time` may be `null`. 3: `trust.cross_checks` in place
-/// of `trust.witnesses`. Reserved, and given by none yet: the network's parts `retransmit` and `loss`, and `steal` beside
+/// of `trust.witnesses`. 4: the shares follow the bytes through any number of nodes, so that `network_detail` has neither
+/// `peer_network` nor `peer_waits_for_us`; pieces of the path that are no thread's have none. Reserved, and given by none yet: the network's parts `retransmit` and `loss`, and `steal` beside
 /// the shares.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -56,14 +57,30 @@ pub struct Report {
 
 /// The report of a capture file.
 pub fn of_capture(path: &Path) -> Result<Report> {
-    let timeline = Timeline::from_capture(&mut capture::read(path)?)
+    let mut timeline = Timeline::from_capture(&mut capture::read(path)?)
         .with_context(|| format!("read the capture {}", path.display()))?;
-    Ok(build(&timeline))
+    Ok(of_timeline(&mut timeline))
+}
+
+/// The report of a timeline, whose events are given up: they are most of it.
+pub fn of_timeline(timeline: &mut Timeline) -> Report {
+    let Events { stacks, outside_wakers, .. } = &mut timeline.events;
+    let named = Events {
+        stacks: std::mem::take(stacks),
+        outside_wakers: std::mem::take(outside_wakers),
+        ..Events::default()
+    };
+    let events = std::mem::replace(&mut timeline.events, named);
+    with_events(timeline, events)
 }
 
 pub fn build(timeline: &Timeline) -> Report {
+    with_events(timeline, timeline.events.clone())
+}
+
+fn with_events(timeline: &Timeline, events: Events) -> Report {
     let found = transfers::find(timeline);
-    let observed = gather(timeline);
+    let observed = gather(timeline, events);
     let evidence = attribution::weigh(&observed);
     let evidence = timeline.has_family(SCHEDULING).then_some(&evidence);
     let transfers: Vec<_> =

@@ -34,7 +34,7 @@ fn the_json_has_the_names_of_the_design() {
     check(
         records(),
         &[
-            ("schema_version", "3"),
+            ("schema_version", "4"),
             ("capture.id", "\"7f3a9c\""),
             ("capture.started_at", "\"2026-01-01T00:00:00.000Z\""),
             ("capture.duration_s", "1.0"),
@@ -89,10 +89,10 @@ fn the_json_has_the_names_of_the_design() {
             ("transfers.0.phases.0.wall_s", "0.01"),
             (
                 "transfers.0.phases.1.shares",
-                r#"{"cpu":0.0,"cpu_wait":0.00625,"disk":0.5625,"lock":0.0,"memory":0.0,"network":0.43125,"other":0.0,"timer":0.0}"#,
+                r#"{"cpu":0.0,"cpu_wait":0.0,"disk":0.5625,"lock":0.0,"memory":0.0,"network":0.4375,"other":0.0,"timer":0.0}"#,
             ),
             ("transfers.0.phases.1.bottleneck", "\"disk\""),
-            ("transfers.0.phases.1.network_detail.unknown", "0.43125"),
+            ("transfers.0.phases.1.network_detail.unknown", "0.4375"),
             ("transfers.0.phases.1.longest.0.call", "\"fsync\""),
             ("transfers.0.phases.1.longest.0.tid", "102"),
             ("transfers.0.phases.1.longest.0.kernel_stack.frames.0", "\"schedule\""),

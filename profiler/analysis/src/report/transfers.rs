@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    attribution::{self, Evidence},
+    attribution::{self, Evidence, cuts::Transferred},
     milestones::{self, Finish, Found, Milestone, Sighting},
     timeline::{Process, Requested, TimedTransfer, Timeline},
 };
@@ -54,6 +54,9 @@ pub struct MilestoneReport {
     pub kernel_resolution_s: Option<f64>,
     /// Counted at the application's time, or else at the kernel's.
     pub kernel_bytes: Option<u64>,
+    /// Of 100 %: messages that followed the last block, and for how long they did; no part of the last phase.
+    pub chatter_bytes: Option<u64>,
+    pub chatter_s: Option<f64>,
 }
 
 /// The time between two kernel milestones.
@@ -216,6 +219,8 @@ fn milestone_report(milestone: &Milestone, since_ns: u64) -> MilestoneReport {
         kernel_s: at_s(milestone.kernel),
         kernel_resolution_s: resolution_s(milestone.kernel),
         kernel_bytes: milestone.kernel_bytes,
+        chatter_bytes: milestone.chatter.map(|chatter| chatter.bytes),
+        chatter_s: milestone.chatter.map(|chatter| seconds(chatter.lasted_ns)),
     }
 }
 
@@ -243,20 +248,27 @@ pub(super) fn intervals(transfer: &FoundTransfer) -> Vec<Interval> {
 }
 
 fn phases(timeline: &Timeline, evidence: Option<&Evidence>, transfer: &FoundTransfer) -> Vec<Phase> {
-    let Transfer { process, direction, requested_ns, .. } = transfer.timed.transfer;
-    let budget = |from_ns, to_ns| {
-        let evidence = evidence?;
-        let phase = attribution::phase::Phase { process, direction, from_ns, to_ns };
-        let budget = attribution::phase::budget(evidence, phase);
-        Some(budget::report(timeline, evidence, budget, requested_ns))
-    };
-    intervals(transfer)
+    let Transfer { process, direction, requested_ns, file_size_bytes: size_bytes, .. } =
+        transfer.timed.transfer;
+    let intervals = intervals(transfer);
+    let times: Vec<(u64, u64)> =
+        intervals.iter().map(|interval| (interval.from_ns, interval.to_ns)).collect();
+    // Of a transfer that was not complete, all that was moved.
+    let is_whole = intervals.last().is_some_and(|last| last.to == MilestoneName::P100);
+    let until_ns = times.last().filter(|_| is_whole).map_or(u64::MAX, |&(_, to_ns)| to_ns);
+    let transferred = Transferred { process, direction, requested_ns, until_ns, size_bytes };
+    let budgets = evidence.map(|evidence| {
+        let budgets = attribution::phase::budgets(evidence, transferred, &times).into_iter();
+        budgets.map(|budget| budget::report(timeline, evidence, budget, requested_ns)).collect::<Vec<_>>()
+    });
+    let mut budgets = budgets.unwrap_or_default().into_iter();
+    intervals
         .into_iter()
         .map(|Interval { from, to, from_ns, to_ns }| Phase {
             from,
             to,
             wall_s: signed_seconds(to_ns, from_ns),
-            budget: budget(from_ns, to_ns),
+            budget: budgets.next(),
         })
         .collect()
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use capture::{
-    Progress, Stack, TimerSet,
+    Stack, TimerSet,
     span::Span,
     traffic::{Arrival, Payload, SendQueue},
 };
@@ -16,14 +16,13 @@ pub struct Lossy {
     pub to_ns: u64,
 }
 
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Events {
     pub spans: Vec<Span>,
     /// Command names of wakers that are no targets, by thread id.
     pub outside_wakers: HashMap<u32, String>,
     /// By id.
     pub stacks: HashMap<u32, Stack>,
-    pub progress: Vec<Progress>,
     pub payloads: Vec<Payload>,
     pub arrivals: Vec<Arrival>,
     pub send_queues: Vec<SendQueue>,

@@ -419,9 +419,8 @@ impl Folded {
     }
 
     fn release(&mut self, watermark_ns: u64) {
-        let Self { reorder, processes, events, .. } = self;
+        let Self { reorder, processes, .. } = self;
         reorder.release(watermark_ns, |progress| {
-            events.progress.push(*progress);
             processes.entry(progress.process).or_default().advance(progress);
         });
     }

@@ -9,7 +9,10 @@ use crate::{
     Operation, Polling, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record,
     Role, Run, SocketEnds, SocketTotals, Stack, Start, ThreadIo, ThreadState, ThreadTotals, Transfer, Waits,
     Watermark,
-    records::span::{Doing, Softirq, Span, Stacks, Wake},
+    records::{
+        span::{Doing, Softirq, Span, Stacks, Wake},
+        traffic::{self, Payload},
+    },
 };
 
 pub const MS: u64 = 1_000_000;
@@ -50,6 +53,7 @@ pub fn records() -> Vec<Record> {
         let at_ns = START_NS + (100 + 10 * step) * MS;
         records.push(progress(LEECHER, at_ns, step * 32_768, step * 100));
         records.push(progress(SEEDER, at_ns - MS, step * 100, step * 32_768));
+        records.push(received(at_ns, step * 32_768));
         records.push(Record::Watermark(Watermark { at_ns }));
     }
     records.extend([
@@ -172,6 +176,22 @@ pub fn checksum(received: &str) -> Record {
 
 pub fn progress(process: ProcessSerial, at_ns: u64, rx_bytes: u64, tx_bytes: u64) -> Record {
     Record::Progress(Progress { at_ns, process, cookie: 11, tid: tid(process, 1), rx_bytes, tx_bytes })
+}
+
+/// What the leecher's progress is made of.
+fn received(at_ns: u64, rx_bytes: u64) -> Record {
+    Record::Payload(Payload {
+        since_ns: at_ns,
+        at_ns,
+        process: LEECHER,
+        tid: tid(LEECHER, 1),
+        cookie: 11,
+        direction: traffic::Direction::Received,
+        bytes: 32_768,
+        sequence: Some(rx_bytes as u32),
+        destination: None,
+        empty_calls: 0,
+    })
 }
 
 /// A process's first thread asleep, ms after the start, and 1 ms more until it ran.

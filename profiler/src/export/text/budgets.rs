@@ -1,5 +1,7 @@
 //! Tables of where time went: shares, the network's detail, the longest pieces of the active path.
 
+use std::collections::BTreeSet;
+
 use analysis::report::{Budget, Piece, ProcessReport, Report, StackReport, TransferReport};
 
 use super::{
@@ -58,7 +60,8 @@ struct Row<'r> {
 
 fn sections(head: &str, rows: &[Row]) -> String {
     let pieces = longest(rows);
-    let tables = [shares(head, rows), detail(head, rows), longest_table(&pieces), stacks(&pieces)];
+    let tables =
+        [shares(head, rows), detail(head, rows), whose(head, rows), longest_table(&pieces), stacks(&pieces)];
     let tables: Vec<String> = tables.iter().map(lines).filter(|text| !text.is_empty()).collect();
     tables.join("\n")
 }
@@ -109,12 +112,38 @@ fn detail(head: &str, rows: &[Row]) -> Table {
     table
 }
 
+/// Whose process the time was, where it was more than one's.
+fn whose(head: &str, rows: &[Row]) -> Table {
+    let of_processes = format!("{head}: in which process");
+    let mut table = table(&[&of_processes, ""], []).prose([1]);
+    for row in rows {
+        let Some(budget) = row.budget else { continue };
+        let told = budget.of_processes.iter().filter(|told| told.part >= WHOSE);
+        let told: Vec<String> = told
+            .map(|told| {
+                format!("{}: {} {} %", clean(&told.process), told.share.replace('_', " "), percent(told.part))
+            })
+            .collect();
+        let saturated = budget.saturated_host.map(|part| {
+            format!("one saturated host: both ends waited for its CPUs, {} % together", percent(part))
+        });
+        let names: BTreeSet<_> = budget.of_processes.iter().map(|told| told.process.as_str()).collect();
+        if names.len() > 1 || saturated.is_some() {
+            let said: Vec<String> = told.into_iter().chain(saturated).collect();
+            table.add_row([clean(&row.name), said.join(", ")]);
+        }
+    }
+    table
+}
+
 fn longest<'r>(rows: &[Row<'r>]) -> Vec<&'r Piece> {
     let mut pieces: Vec<&Piece> =
         rows.iter().filter_map(|row| row.budget).flat_map(|budget| &budget.longest).collect();
     pieces.sort_by(|a, b| (b.to_s - b.from_s).total_cmp(&(a.to_s - a.from_s)));
     // The path of one process leads through others.
-    pieces.dedup_by_key(|piece| (piece.thread.tid, piece.to_s.to_bits(), piece.share));
+    pieces.dedup_by_key(|piece| {
+        (piece.thread.as_ref().map(|thread| thread.tid), piece.to_s.to_bits(), piece.share)
+    });
     pieces.truncate(LONGEST);
     pieces
 }
@@ -127,8 +156,8 @@ fn longest_table(pieces: &[&Piece]) -> Table {
         table.add_row([
             format!("{:.4}", piece.from_s),
             format!("{:.3}", 1e3 * (piece.to_s - piece.from_s)),
-            clean(&piece.thread.process),
-            clean(&format!("{} {}", piece.thread.comm, piece.thread.tid)),
+            or_dash(piece.thread.as_ref(), |thread| clean(&thread.process)),
+            or_dash(piece.thread.as_ref(), |thread| clean(&format!("{} {}", thread.comm, thread.tid))),
             what_for(piece),
             or_dash(piece.call.as_ref(), |call| format!("{call}{fd}")),
             or_dash(piece.waker.as_ref(), |waker| clean(waker)),
@@ -172,6 +201,9 @@ fn what_for(piece: &Piece) -> String {
 }
 
 /// What rounds to less is not shown.
+/// Parts of a row that are told process by process.
+const WHOSE: f64 = 0.02;
+
 const SHOWN: f64 = 0.0005;
 
 fn percent(share: f64) -> String {

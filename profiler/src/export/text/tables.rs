@@ -54,10 +54,18 @@ pub fn transfer(transfer: &TransferReport) -> String {
         whole(&clean(&transfer.label)),
         both(transfer.file_size_bytes)
     );
+    let chatter = transfer.milestones.iter().find_map(|milestone| {
+        let (bytes, lasted_s) = milestone.chatter_bytes.zip(milestone.chatter_s)?;
+        Some(format!(
+            "After the last block {} bytes of messages followed in {lasted_s:.4} s: no part of the last phase.",
+            exact(bytes)
+        ))
+    });
     format!(
-        "{}{}\n{}\n{}",
+        "{}{}{}\n{}\n{}",
         paragraph(&title),
         lines(&rows),
+        chatter.map_or_else(String::new, |said| paragraph(&said)),
         budgets::phases(transfer),
         lines(&throughput(transfer)),
     )

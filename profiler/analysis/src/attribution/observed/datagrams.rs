@@ -11,7 +11,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use crate::attribution::observed::payload::{Sent, Socket};
+use crate::attribution::observed::payload::{Movement, MovementIndex, Socket};
 use capture::Protocol;
 
 /// An address as a sender uses it; loopback is another host in each namespace.
@@ -28,23 +28,26 @@ const RETURN_NS: u64 = 200_000;
 #[derive(Debug, Default)]
 pub struct Datagrams {
     /// In order of time.
-    by_destination: BTreeMap<Destination, Vec<Sent>>,
+    by_destination: BTreeMap<Destination, Vec<MovementIndex>>,
     /// What is sent there reaches the socket with this cookie.
     owned: HashMap<u64, Vec<Destination>>,
 }
 
-pub fn file<'s>(sockets: &[Socket], sends: impl Iterator<Item = &'s Sent>) -> Datagrams {
+/// `sent_to` are sends by their destination and by the cookie of the sender's socket.
+pub fn file(
+    sockets: &[Socket],
+    all: &[Movement],
+    sent_to: BTreeMap<(SocketAddr, u64), Vec<MovementIndex>>,
+) -> Datagrams {
     let netns_of: HashMap<u64, u32> =
         sockets.iter().map(|socket| (socket.cookie.id, socket.ends.netns)).collect();
-    let mut by_destination: BTreeMap<Destination, Vec<Sent>> = BTreeMap::new();
-    for sent in sends {
-        if let Some(address) = sent.payload.destination {
-            let netns = netns_of.get(&sent.payload.cookie).copied().unwrap_or_default();
-            by_destination.entry(destination(address, netns)).or_default().push(*sent);
-        }
+    let mut by_destination: BTreeMap<Destination, Vec<MovementIndex>> = BTreeMap::new();
+    for ((address, cookie), sends) in sent_to {
+        let netns = netns_of.get(&cookie).copied().unwrap_or_default();
+        by_destination.entry(destination(address, netns)).or_default().extend(sends);
     }
     for sends in by_destination.values_mut() {
-        sends.sort_by_key(|sent| (sent.payload.at_ns, sent.payload.cookie));
+        sends.sort_by_key(|&send| order(all, send));
     }
     let used: Vec<Destination> = by_destination.keys().copied().collect();
     Datagrams { owned: owners(sockets, &used), by_destination }
@@ -52,16 +55,21 @@ pub fn file<'s>(sockets: &[Socket], sends: impl Iterator<Item = &'s Sent>) -> Da
 
 impl Datagrams {
     /// The send of a datagram that arrived at a socket at `at_ns`; None where the socket's address is not known.
-    pub fn last_to(&self, cookie: u64, at_ns: u64) -> Option<&Sent> {
+    pub fn last_to(&self, all: &[Movement], cookie: u64, at_ns: u64) -> Option<MovementIndex> {
         let carrier = |destination: &Destination| {
             let sends = self.by_destination.get(destination)?;
-            let returned = sends.partition_point(|sent| sent.payload.at_ns <= at_ns);
-            let returns = sends.get(returned).filter(|sent| sent.payload.at_ns <= at_ns + RETURN_NS);
-            returns.or_else(|| sends[..returned].last())
+            let returned = sends.partition_point(|&send| all[send as usize].at_ns <= at_ns);
+            let returns = sends.get(returned).filter(|&&send| all[send as usize].at_ns <= at_ns + RETURN_NS);
+            returns.or_else(|| sends[..returned].last()).copied()
         };
         let destinations = self.owned.get(&cookie)?.iter();
-        destinations.filter_map(carrier).max_by_key(|sent| (sent.payload.at_ns, sent.payload.cookie))
+        destinations.filter_map(carrier).max_by_key(|&send| order(all, send))
     }
+}
+
+fn order(all: &[Movement], send: MovementIndex) -> (u64, u64) {
+    let movement = &all[send as usize];
+    (movement.at_ns, movement.cookie)
 }
 
 /// The destinations of each socket, by its cookie.

@@ -7,20 +7,19 @@ use crate::{
         Observed,
         payload::{Socket, TrafficRecords},
         threads::{self, Life},
-        traffic,
+        timers, traffic,
     },
-    timeline::Timeline,
+    timeline::{Events, Timeline},
 };
 use capture::{
     ProcessSerial, ThreadState, ThreadTotals,
     span::{Doing, Span, Stacks, Wake},
 };
 
-/// Orders everything that was recorded of threads and payload.
-pub fn gather(timeline: &Timeline) -> Observed {
+/// Orders what was recorded of threads and payload: the events of the timeline.
+pub fn gather(timeline: &Timeline, events: Events) -> Observed {
     let totals = || timeline.processes.values().flat_map(|process| process.threads.values());
     let lives: Vec<Life> = totals().map(|totals| life(timeline, totals)).collect();
-    let events = &timeline.events;
     let open: HashSet<(ProcessSerial, u32)> = events
         .spans
         .iter()
@@ -29,16 +28,16 @@ pub fn gather(timeline: &Timeline) -> Observed {
         .collect();
     let unfinished =
         totals().filter(|totals| !open.contains(&(totals.process, totals.tid))).filter_map(unfinished);
-    let threads = threads::order(&lives, events.spans.iter().copied().chain(unfinished));
+    let threads = threads::order(&lives, events.spans.into_iter().chain(unfinished));
     let records = TrafficRecords {
-        progress: events.progress.clone(),
-        payloads: events.payloads.clone(),
-        arrivals: events.arrivals.clone(),
-        send_queues: events.send_queues.clone(),
+        payloads: events.payloads,
+        arrivals: events.arrivals,
+        send_queues: events.send_queues,
         sockets: sockets(timeline),
     };
     let traffic = traffic::index(&threads, records);
-    Observed { host: timeline.start.host(), threads, traffic, lossy: timeline.lossy.clone() }
+    let timers = timers::index(&threads, &events.timers);
+    Observed { host: timeline.start.host(), threads, traffic, timers, lossy: timeline.lossy.clone() }
 }
 
 fn life(timeline: &Timeline, totals: &ThreadTotals) -> Life {
@@ -46,7 +45,8 @@ fn life(timeline: &Timeline, totals: &ThreadTotals) -> Life {
         ThreadState::Exited => totals.state_since_ns,
         _ => timeline.whole_until_ns().unwrap_or(totals.at_ns),
     };
-    Life { process: totals.process, tid: totals.tid, since_ns: totals.since_ns, end_ns }
+    let ThreadTotals { process, tid, since_ns, creator_tid: creator, .. } = *totals;
+    Life { process, tid, creator, since_ns, end_ns }
 }
 
 /// The off-CPU interval that a thread was in when its capture was cut short, or that had no event in the whole recording.

@@ -3,15 +3,19 @@
 
 pub mod datagrams;
 pub mod gather;
+#[cfg(feature = "testing")]
+pub mod merged;
 pub mod payload;
 pub mod sequences;
 pub mod threads;
+pub mod timers;
 pub mod traffic;
 
 use capture::HostId;
 
 use crate::timeline::Lossy;
 use threads::Threads;
+use timers::Timers;
 use traffic::Traffic;
 
 /// Everything that attribution may look at.
@@ -20,6 +24,7 @@ pub struct Observed {
     pub host: HostId,
     pub threads: Threads,
     pub traffic: Traffic,
+    pub timers: Timers,
     /// In order of time, disjoint.
     pub lossy: Vec<Lossy>,
 }

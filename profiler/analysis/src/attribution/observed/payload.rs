@@ -2,8 +2,8 @@
 
 use crate::attribution::observed::threads::ThreadIndex;
 use capture::{
-    OnHost, Progress, SocketEnds,
-    traffic::{Arrival, Payload, SendQueue},
+    OnHost, SocketEnds,
+    traffic::{Arrival, Direction, Payload, SendQueue},
 };
 
 /// A socket of a target and its ends.
@@ -25,16 +25,40 @@ impl Socket {
 /// All traffic records of a capture, in any order.
 #[derive(Clone, Debug, Default)]
 pub struct TrafficRecords {
-    pub progress: Vec<Progress>,
     pub payloads: Vec<Payload>,
     pub arrivals: Vec<Arrival>,
     pub send_queues: Vec<SendQueue>,
     pub sockets: Vec<Socket>,
 }
 
-/// A send, and who made it.
-#[derive(Clone, Copy, Debug)]
-pub struct Sent {
+/// Place of a movement in [`Traffic::all`](super::traffic::Traffic::all).
+pub type MovementIndex = u32;
+
+/// Payload that a thread moved on a connection, in one call or in several that share a record: of these only the first and the
+/// last time are known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Movement {
     pub thread: ThreadIndex,
-    pub payload: Payload,
+    pub cookie: u64,
+    pub direction: Direction,
+    pub bytes: u64,
+    /// TCP: the sequence number behind its last byte.
+    pub past: Option<u32>,
+    /// Monotonic ns: when the first call returned, and the last.
+    pub since_ns: u64,
+    pub at_ns: u64,
+    /// See [`Payload::empty_calls`].
+    pub empty_calls: u32,
+}
+
+impl Movement {
+    pub fn of(payload: &Payload, thread: ThreadIndex) -> Self {
+        let Payload { cookie, direction, bytes, sequence, since_ns, at_ns, empty_calls, .. } = *payload;
+        Self { thread, cookie, direction, bytes, past: sequence, since_ns, at_ns, empty_calls }
+    }
+
+    /// The sequence number of its first byte, for TCP.
+    pub fn first_byte(&self) -> Option<u32> {
+        self.past.map(|past| past.wrapping_sub(self.bytes as u32))
+    }
 }

@@ -16,6 +16,8 @@ pub type ThreadIndex = usize;
 pub struct Life {
     pub process: ProcessSerial,
     pub tid: u32,
+    /// The thread that created it.
+    pub creator: Option<u32>,
     /// Its start, or when it became a target.
     pub since_ns: u64,
     /// Its exit, or the end of the recording.
@@ -66,7 +68,9 @@ pub fn order(lives: &[Life], spans: impl IntoIterator<Item = Span>) -> Threads {
         }
     }
     for thread in &mut threads.all {
-        thread.spans.sort_by_key(|span| (span.off_ns, span.on_ns));
+        if !thread.spans.is_sorted_by_key(|span| (span.off_ns, span.on_ns)) {
+            thread.spans.sort_by_key(|span| (span.off_ns, span.on_ns));
+        }
         threads.mended += mend(thread);
     }
     threads

@@ -2,36 +2,41 @@
 //!
 //! Payload of threads that are not known is left out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::attribution::observed::{
     datagrams::{self, Datagrams},
-    payload::{Sent, Socket, TrafficRecords},
+    payload::{Movement, MovementIndex, Socket, TrafficRecords},
     sequences::{Sequences, is_before},
     threads::{ThreadIndex, Threads},
 };
-use capture::{
-    Progress,
-    traffic::{Arrival, Direction, Payload, SendQueue},
-};
+use capture::traffic::{Arrival, Direction, SendQueue};
 
 #[derive(Debug, Default)]
 pub struct Traffic {
-    pub progress: Vec<Progress>,
+    /// In order of their last time.
+    pub all: Vec<Movement>,
     pub sockets: Vec<Socket>,
-    /// Per thread of [`Threads::all`], in the order in which they began.
-    pub by_thread: Vec<Vec<Payload>>,
+    /// Per thread of [`Threads::all`].
+    by_thread: Vec<ByThread>,
     logs: HashMap<u64, SocketLog>,
     datagrams: Datagrams,
+}
+
+/// What a thread moved, each list in order of the last time.
+#[derive(Debug, Default)]
+struct ByThread {
+    all: Vec<MovementIndex>,
+    by_socket: HashMap<u64, Vec<MovementIndex>>,
 }
 
 /// One socket's traffic, each list in order of time.
 #[derive(Debug, Default)]
 struct SocketLog {
-    sends: Vec<Sent>,
+    sends: Vec<MovementIndex>,
     /// Parallel to `sends`.
     sent: Sequences,
-    receives_ns: Vec<u64>,
+    receives: Vec<MovementIndex>,
     arrivals: Vec<Arrival>,
     /// Parallel to `arrivals`.
     arrived: Sequences,
@@ -40,25 +45,30 @@ struct SocketLog {
 
 /// Orders the records and files them by thread and by socket.
 pub fn index(threads: &Threads, records: TrafficRecords) -> Traffic {
-    let TrafficRecords { mut progress, mut payloads, mut arrivals, mut send_queues, sockets } = records;
-    progress.sort_by_key(|record| record.at_ns);
+    let TrafficRecords { mut payloads, mut arrivals, mut send_queues, sockets } = records;
     payloads.sort_by_key(|record| record.at_ns);
     arrivals.sort_by_key(|record| record.at_ns);
     send_queues.sort_by_key(|record| record.at_ns);
 
-    let mut by_thread: Vec<Vec<Payload>> = vec![Vec::new(); threads.all.len()];
+    let mut all: Vec<Movement> = Vec::with_capacity(payloads.len());
+    let mut by_thread: Vec<ByThread> = threads.all.iter().map(|_| ByThread::default()).collect();
     let mut logs: HashMap<u64, SocketLog> = HashMap::new();
-    for payload in payloads {
+    let mut sent_to: BTreeMap<_, Vec<MovementIndex>> = BTreeMap::new();
+    for payload in &payloads {
         let Some(thread) = threads.find(payload.tid, payload.at_ns) else { continue };
-        by_thread[thread].push(payload);
+        let index = all.len() as MovementIndex;
+        all.push(Movement::of(payload, thread));
+        by_thread[thread].all.push(index);
+        by_thread[thread].by_socket.entry(payload.cookie).or_default().push(index);
         let log = logs.entry(payload.cookie).or_default();
         match payload.direction {
-            Direction::Sent => log.sends.push(Sent { thread, payload }),
-            Direction::Received => log.receives_ns.push(payload.at_ns),
+            Direction::Sent => log.sends.push(index),
+            Direction::Received => log.receives.push(index),
+        }
+        if let (Direction::Sent, Some(to)) = (payload.direction, payload.destination) {
+            sent_to.entry((to, payload.cookie)).or_default().push(index);
         }
     }
-    // A thread's sends and receives are put together at the same time.
-    by_thread.iter_mut().for_each(|payloads| payloads.sort_by_key(|payload| payload.since_ns));
     for arrival in arrivals {
         logs.entry(arrival.cookie).or_default().arrivals.push(arrival);
     }
@@ -66,36 +76,96 @@ pub fn index(threads: &Threads, records: TrafficRecords) -> Traffic {
         logs.entry(send_queue.cookie).or_default().send_queues.push(send_queue);
     }
     for log in logs.values_mut() {
-        log.sent = numbered(log.sends.iter().map(|sent| (sent.payload.at_ns, sent.payload.sequence)));
+        log.sent =
+            numbered(log.sends.iter().map(|&send| (all[send as usize].at_ns, all[send as usize].past)));
         log.arrived = numbered(log.arrivals.iter().map(|arrival| (arrival.at_ns, arrival.sequence)));
     }
-    let sends = logs.values().flat_map(|log| &log.sends);
-    let datagrams = datagrams::file(&sockets, sends);
-    Traffic { progress, sockets, by_thread, logs, datagrams }
+    let datagrams = datagrams::file(&sockets, &all, sent_to);
+    Traffic { all, sockets, by_thread, logs, datagrams }
 }
 
 impl Traffic {
-    /// What a thread began to move at and after `at_ns`.
-    pub fn payloads_from(&self, thread: ThreadIndex, at_ns: u64) -> &[Payload] {
-        let payloads = &self.by_thread[thread];
-        &payloads[payloads.partition_point(|payload| payload.since_ns < at_ns)..]
+    /// What a thread moved, in order of the last time.
+    pub fn of_thread(&self, thread: ThreadIndex) -> impl Iterator<Item = &Movement> {
+        self.by_thread[thread].all.iter().map(|&index| self.get(index))
+    }
+
+    /// What a thread moved between two times, whole or in part; the last may end later.
+    pub fn of_thread_between(
+        &self,
+        thread: ThreadIndex,
+        from_ns: u64,
+        to_ns: u64,
+    ) -> impl Iterator<Item = &Movement> {
+        self.between(&self.by_thread[thread].all, from_ns, to_ns)
+    }
+
+    /// The same of one socket.
+    pub fn on_socket_between(
+        &self,
+        thread: ThreadIndex,
+        cookie: u64,
+        from_ns: u64,
+        to_ns: u64,
+    ) -> impl Iterator<Item = &Movement> {
+        let moved = self.by_thread[thread].by_socket.get(&cookie).map_or(&[][..], Vec::as_slice);
+        self.between(moved, from_ns, to_ns)
+    }
+
+    /// What a thread last moved on a socket up to a time, in this direction, if one is given.
+    pub fn last_on_socket(
+        &self,
+        thread: ThreadIndex,
+        cookie: u64,
+        direction: Option<Direction>,
+        until_ns: u64,
+    ) -> Option<&Movement> {
+        let moved = self.by_thread[thread].by_socket.get(&cookie)?;
+        let past = moved.partition_point(|&index| self.get(index).at_ns <= until_ns);
+        let mut before = moved[..past].iter().rev().map(|&index| self.get(index));
+        before.find(|movement| direction.is_none_or(|direction| movement.direction == direction))
+    }
+
+    /// What was last sent or received on a socket, by whichever thread, before a moment.
+    pub fn last_moved(&self, cookie: u64, before_ns: u64) -> Option<&Movement> {
+        let log = self.logs.get(&cookie)?;
+        let last = |moved: &[MovementIndex]| {
+            let past = moved.partition_point(|&index| self.get(index).at_ns < before_ns);
+            past.checked_sub(1).map(|place| moved[place])
+        };
+        // Movements are in order of their last time.
+        last(&log.sends).max(last(&log.receives)).map(|index| self.get(index))
+    }
+
+    /// The last receive from a socket, by whichever thread, up to a time.
+    pub fn last_received(&self, cookie: u64, until_ns: u64) -> Option<&Movement> {
+        let receives = &self.logs.get(&cookie)?.receives;
+        let past = receives.partition_point(|&index| self.get(index).at_ns <= until_ns);
+        receives[..past].last().map(|&index| self.get(index))
     }
 
     /// When the first byte of a receive had arrived; None where arrivals were not recorded. For a datagram:
     /// the first arrival since the socket was last read, for a socket that is read until it is empty.
-    pub fn arrived_ns(&self, receive: &Payload) -> Option<u64> {
+    pub fn arrived_ns(&self, receive: &Movement) -> Option<u64> {
         match receive.first_byte() {
             Some(byte) => self.byte_arrived_ns(receive.cookie, byte, receive.at_ns),
             None => {
                 let log = self.logs.get(&receive.cookie)?;
                 let until = |at_ns| log.arrivals.partition_point(|arrival| arrival.at_ns <= at_ns);
-                let last_read =
-                    log.receives_ns.partition_point(|&at_ns| at_ns < receive.since_ns).checked_sub(1);
-                let unread = last_read.map_or(0, |place| until(log.receives_ns[place]));
+                let last_read = log
+                    .receives
+                    .partition_point(|&index| self.get(index).at_ns < receive.since_ns)
+                    .checked_sub(1);
+                let unread = last_read.map_or(0, |place| until(self.get(log.receives[place]).at_ns));
                 let last = until(receive.at_ns).checked_sub(1)?;
                 Some(log.arrivals[unread.min(last)].at_ns)
             }
         }
+    }
+
+    /// Whether arrivals at a socket were recorded.
+    pub fn knows_arrivals(&self, cookie: u64) -> bool {
+        self.logs.get(&cookie).is_some_and(|log| !log.arrivals.is_empty())
     }
 
     /// When a byte, read at about `near_ns`, had arrived.
@@ -109,19 +179,19 @@ impl Traffic {
         self.logs.get(&cookie)?.arrived.reached(at_ns)
     }
 
-    /// The send that carried a byte, which was read at about `near_ns`; None where that send was not
+    /// The send on a socket that carried a byte, which was read at about `near_ns`; None where that send was not
     /// recorded.
-    pub fn carrier(&self, cookie: u64, byte: u32, near_ns: u64) -> Option<&Sent> {
+    pub fn carrier(&self, cookie: u64, byte: u32, near_ns: u64) -> Option<&Movement> {
         let log = self.logs.get(&cookie)?;
-        let sent = &log.sends[log.sent.first_past(byte, near_ns)?];
+        let sent = self.get(log.sends[log.sent.first_past(byte, near_ns)?]);
         // The first recorded send past the byte may have begun after it: then the byte's own send was lost.
-        let begins = sent.payload.first_byte()?;
+        let begins = sent.first_byte()?;
         (!is_before(byte, begins)).then_some(sent)
     }
 
     /// The last datagram sent to a socket before `at_ns`.
-    pub fn last_datagram(&self, cookie: u64, at_ns: u64) -> Option<&Sent> {
-        self.datagrams.last_to(cookie, at_ns)
+    pub fn last_datagram(&self, cookie: u64, at_ns: u64) -> Option<&Movement> {
+        self.datagrams.last_to(&self.all, cookie, at_ns).map(|index| self.get(index))
     }
 
     /// What TCP said of a socket from the last record before `from_ns` up to `to_ns`.
@@ -132,7 +202,27 @@ impl Traffic {
         let past = log.send_queues.partition_point(|send_queue| send_queue.at_ns < to_ns);
         log.send_queues.get(first..past).unwrap_or(&[])
     }
+
+    fn get(&self, index: MovementIndex) -> &Movement {
+        &self.all[index as usize]
+    }
+
+    fn between<'t>(
+        &'t self,
+        moved: &'t [MovementIndex],
+        from_ns: u64,
+        to_ns: u64,
+    ) -> impl Iterator<Item = &'t Movement> {
+        let first = moved.partition_point(|&index| self.get(index).at_ns < from_ns);
+        let from = moved[first..].iter().map(|&index| self.get(index));
+        // Records overlap by what one of them may hold: their first times are nearly in order.
+        from.take_while(move |movement| movement.since_ns <= to_ns.saturating_add(MERGED_NS))
+            .filter(move |movement| movement.since_ns <= to_ns)
+    }
 }
+
+/// The longest time that one record may stand for, and more than that: see [`Movement`].
+const MERGED_NS: u64 = 2_000_000;
 
 /// Empty unless every record has a number: the marks are parallel to their records.
 fn numbered(records: impl Iterator<Item = (u64, Option<u32>)>) -> Sequences {

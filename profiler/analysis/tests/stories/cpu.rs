@@ -7,7 +7,7 @@ use analysis::attribution::{
 
 use crate::{
     expect::check,
-    tell::{BLOCK, FAULT, NET_RX, RECV, SLEEP, Story, TIMER},
+    tell::{BLOCK, BYTES, FAULT, NET_RX, RECV, SLEEP, Story, TIMER},
 };
 
 const THREAD: u32 = 1;
@@ -17,7 +17,7 @@ const SOCKET: u64 = 10;
 fn preempted_half_the_time() {
     let mut story = Story::default();
     let script = story.thread(1, THREAD).runs(2).loses_its_cpu(3).runs(2).loses_its_cpu(2).runs(1);
-    script.sends(SOCKET, 1000).runs(1);
+    script.sends(SOCKET, BYTES).runs(1);
     check(&story.upload(1, 0, 10), "cpu 0.5 cpu_wait 0.5");
     let expected = States { cpu_ns: 6_000_000, runqueue_ns: 5_000_000, ..States::default() };
     assert_eq!(story.states(0), expected);
@@ -27,7 +27,7 @@ fn preempted_half_the_time() {
 fn a_cpu_quota() {
     let mut story = Story::default();
     let script = story.thread(1, THREAD).runs(2).exceeds_its_quota(3).runs(3).exceeds_its_quota(2);
-    script.sends(SOCKET, 1000).runs(1);
+    script.sends(SOCKET, BYTES).runs(1);
     check(&story.upload(1, 0, 10), "cpu 0.5 cpu_wait 0.5");
     let expected = States { cpu_ns: 6_000_000, throttled_ns: 5_000_000, ..States::default() };
     assert_eq!(story.states(0), expected);
@@ -36,8 +36,8 @@ fn a_cpu_quota() {
 #[test]
 fn woken_but_not_yet_running() {
     let mut story = Story::default();
-    story.thread(1, THREAD).waits_and_queues(RECV, 6, 4, NET_RX).receives(SOCKET, 1000).runs(1);
-    story.arrives(SOCKET, 6, 1000);
+    story.thread(1, THREAD).waits_and_queues(RECV, 6, 4, NET_RX).receives(SOCKET, BYTES).runs(1);
+    story.arrives(SOCKET, 6, BYTES);
     check(&story.download(1, 0, 10), "network 0.6 cpu_wait 0.4");
 }
 
@@ -64,7 +64,7 @@ fn states_partition_a_life() {
 #[test]
 fn a_fault_that_reads_a_file_is_disk() {
     let mut story = Story::default();
-    story.thread(1, THREAD).runs(1).waits_for_io(FAULT, 9, BLOCK).sends(SOCKET, 1000).runs(1);
+    story.thread(1, THREAD).runs(1).waits_for_io(FAULT, 9, BLOCK).sends(SOCKET, BYTES).runs(1);
     check(&story.upload(1, 0, 10), "disk 0.9 cpu 0.1");
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use analysis::attribution::phase::Budget;
+use analysis::attribution::sums::Budget;
 
 /// `"network 0.9 cpu 0.1 | peer_disk 0.9"`: the shares that are not 0, the bottleneck first; then, where the
 /// story is about it, the network's detail.

@@ -6,7 +6,7 @@ use capture::Protocol;
 
 use crate::{
     expect::check,
-    tell::{BLOCK, EPOLL, NET_RX, PREAD, Story},
+    tell::{BLOCK, BYTES, EPOLL, NET_RX, PREAD, Story},
 };
 
 const LEECHER: u64 = 1;
@@ -23,9 +23,9 @@ fn datagrams_are_paired_by_their_destination() {
     let unconnected = SocketAddr::from(([0, 0, 0, 0], 0));
     story.socket(NEAR, Protocol::Udp, near, unconnected);
     story.socket(FAR, Protocol::Udp, far, unconnected);
-    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).runs(1);
-    let script = story.thread(SEEDER, 2).waits(PREAD, 6, BLOCK).sends_datagram(FAR, 1000, near).runs(1);
-    script.sends_datagram(FAR, 1000, nowhere).runs(4).sends_datagram(FAR, 1000, near).runs(1);
+    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, BYTES).runs(1);
+    let script = story.thread(SEEDER, 2).waits(PREAD, 6, BLOCK).sends_datagram(FAR, BYTES, near).runs(1);
+    script.sends_datagram(FAR, BYTES, nowhere).runs(4).sends_datagram(FAR, BYTES, near).runs(1);
     check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 0.6 link 0.4");
 }
 
@@ -34,9 +34,9 @@ fn a_loop_that_answers_as_it_reads_waited_for_what_it_read_first() {
     let mut story = Story::default();
     let [near, far] = [1, 2].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));
     story.socket(NEAR, Protocol::Udp, near, SocketAddr::from(([0, 0, 0, 0], 0)));
-    let script = story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).goes_on(3);
+    let script = story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, BYTES).goes_on(3);
     script.runs(1).sends_datagram(NEAR, 20, far).goes_on(1).runs(2);
-    story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, 1000, near).runs(1);
+    story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, BYTES, near).runs(1);
     check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 1.0");
 }
 
@@ -46,10 +46,10 @@ fn a_socket_without_an_address_is_known_by_its_port_if_only_one_host_uses_it() {
     let [near, elsewhere] = [1, 9].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));
     let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
     story.socket(NEAR, Protocol::Udp, any(6881), any(0));
-    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).runs(1);
-    story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, 1000, near).runs(1);
+    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, BYTES).runs(1);
+    story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, BYTES, near).runs(1);
     check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 1.0");
-    story.thread(THIRD, 3).sends_datagram(30, 1000, elsewhere).runs(1);
+    story.thread(THIRD, 3).sends_datagram(30, BYTES, elsewhere).runs(1);
     check(&story.download(LEECHER, 0, 10), "network 1.0 | unknown 1.0");
 }
 
@@ -63,8 +63,8 @@ fn nodes_of_one_port() -> Story {
         .thread(LEECHER, 1)
         .sends_datagram(NEAR, 10, host(2))
         .waits(EPOLL, 10, NET_RX)
-        .receives_datagram(NEAR, 1000);
-    story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, 1000, host(1)).runs(1);
+        .receives_datagram(NEAR, BYTES);
+    story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, BYTES, host(1)).runs(1);
     story
 }
 
@@ -102,8 +102,8 @@ fn loopback_stays_in_its_namespace() {
         let mut story = Story::default();
         story.socket_in(7, NEAR, Protocol::Udp, host(0), ANYWHERE);
         story.socket_in(namespace, FAR, Protocol::Udp, address(0, 5000), ANYWHERE);
-        story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).runs(1);
-        story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, 1000, loopback).runs(1);
+        story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, BYTES).runs(1);
+        story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, BYTES, loopback).runs(1);
         check(&story.download(LEECHER, 0, 10), &format!("network 1.0 | {expected}"));
     }
 }
@@ -113,10 +113,10 @@ fn on_one_host_a_datagram_arrives_before_its_send_returns() {
     let mut story = Story::default();
     story.socket(NEAR, Protocol::Udp, host(1), ANYWHERE);
     story.socket(FAR, Protocol::Udp, host(2), ANYWHERE);
-    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, 1000).runs(1);
+    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, BYTES).runs(1);
     story.datagram_arrives(NEAR, 10);
-    let script = story.thread(SEEDER, 2).sends_datagram(FAR, 1000, host(1)).waits(PREAD, 10, BLOCK);
-    script.sends_datagram(FAR, 1000, host(1)).runs(1);
+    let script = story.thread(SEEDER, 2).sends_datagram(FAR, BYTES, host(1)).waits(PREAD, 10, BLOCK);
+    script.sends_datagram(FAR, BYTES, host(1)).runs(1);
     let last = story.traffic.payloads.last_mut().unwrap();
     last.at_ns += 50_000;
     check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 1.0");

@@ -8,7 +8,7 @@ use capture::{ProcessSerial, span::Span};
 
 use crate::{
     expect::check,
-    tell::{BLOCK, EPOLL, NET_RX, PREAD, Story, TIMER, by, futex},
+    tell::{BLOCK, BYTES, EPOLL, NET_RX, PREAD, Story, TIMER, by, futex},
 };
 
 const LOOP: u32 = 1;
@@ -20,18 +20,18 @@ const MS: u64 = 1_000_000;
 fn told_in_order() -> Story {
     let mut story = Story::default();
     let script = story.thread(1, LOOP).waits(EPOLL, 3, TIMER).runs(1).waits(EPOLL, 6, by(WORKER));
-    let script = script.sends(SOCKET, 1000).runs(2).waits(EPOLL, 8, NET_RX).receives(SOCKET, 1000);
-    script.runs(1).waits(EPOLL, 9, NET_RX).receives(SOCKET, 1000).runs(1);
+    let script = script.sends(SOCKET, BYTES).runs(2).waits(EPOLL, 8, NET_RX).receives(SOCKET, BYTES);
+    script.runs(1).waits(EPOLL, 9, NET_RX).receives(SOCKET, BYTES).runs(1);
     let script = story.thread(1, WORKER).runs(1).waits(PREAD, 7, BLOCK).runs(2);
     script.never_wakes(futex(7), 20);
-    story.arrives(SOCKET, 20, 1000);
-    story.arrives(SOCKET, 30, 1000);
+    story.arrives(SOCKET, 20, BYTES);
+    story.arrives(SOCKET, 30, BYTES);
     story
 }
 
 #[test]
 fn the_order_of_records_does_not_matter() {
-    let shares = "network 0.5667 cpu 0.2333 disk 0.2 | unknown 0.5667";
+    let shares = "network 0.6667 disk 0.2333 cpu 0.1 | unknown 0.6667";
     let mut story = told_in_order();
     check(&story.download(1, 0, 30), shares);
     story.spans.reverse();
@@ -45,7 +45,7 @@ fn the_order_of_records_does_not_matter() {
 fn woken_before_the_switch_was_seen() {
     let mut story = Story::default();
     let script = story.thread(1, LOOP).runs(4).waits_and_queues(EPOLL, 0, 2, by(WORKER)).runs(4);
-    script.sends(SOCKET, 1000).runs(1);
+    script.sends(SOCKET, BYTES).runs(1);
     story.spans[0].woken_ns = Some(3 * MS);
     story.thread(1, WORKER).runs(11);
     check(&story.upload(1, 0, 10), "cpu 0.8 cpu_wait 0.2");
@@ -56,7 +56,7 @@ fn woken_before_the_switch_was_seen() {
 #[test]
 fn a_wait_whose_wake_up_was_lost_is_other() {
     let mut story = Story::default();
-    story.thread(1, LOOP).runs(4).waits(PREAD, 6, BLOCK).sends(SOCKET, 1000).runs(1);
+    story.thread(1, LOOP).runs(4).waits(PREAD, 6, BLOCK).sends(SOCKET, BYTES).runs(1);
     story.spans[0] = Span { woken_ns: None, wake: Default::default(), ..story.spans[0] };
     check(&story.upload(1, 0, 10), "other 0.6 cpu 0.4");
     assert_eq!(story.states(0).wait_other_ns, 6 * MS);
@@ -66,7 +66,7 @@ fn a_wait_whose_wake_up_was_lost_is_other() {
 fn a_stay_without_an_end_lasts_to_the_next_one() {
     let mut story = Story::default();
     let script = story.thread(1, LOOP).runs(1).waits(PREAD, 3, BLOCK).runs(2).waits(PREAD, 4, BLOCK);
-    script.sends(SOCKET, 1000).runs(1);
+    script.sends(SOCKET, BYTES).runs(1);
     story.spans[0].on_ns = None;
     // Woken after 3 ms; that it ran was lost, and no CPU time is claimed.
     check(&story.upload(1, 0, 10), "disk 0.7 cpu_wait 0.2 cpu 0.1");
@@ -76,7 +76,13 @@ fn a_stay_without_an_end_lasts_to_the_next_one() {
 
 #[test]
 fn a_thread_id_is_reused() {
-    let life = |process, since_ns, end_ns| Life { process: ProcessSerial(process), tid: 5, since_ns, end_ns };
+    let life = |process, since_ns, end_ns| Life {
+        process: ProcessSerial(process),
+        tid: 5,
+        creator: None,
+        since_ns,
+        end_ns,
+    };
     let threads = threads::order(&[life(1, 0, 10), life(2, 20, 30)], []);
     assert_eq!([5, 15, 25].map(|at_ns| threads.find(5, at_ns)), [Some(0), None, Some(1)]);
 }
@@ -98,18 +104,18 @@ fn a_phase_without_progress_is_other() {
 #[test]
 fn a_phase_may_end_between_two_records() {
     let mut story = Story::default();
-    let script = story.thread(1, LOOP).runs(1).receives(SOCKET, 1000).waits(EPOLL, 9, NET_RX);
-    script.receives(SOCKET, 1000).runs(2);
+    let script = story.thread(1, LOOP).runs(1).receives(SOCKET, BYTES).waits(EPOLL, 9, NET_RX);
+    script.receives(SOCKET, BYTES).runs(2);
     check(&story.download(1, 0, 5), "network 0.8 cpu 0.2");
-    // After the last record: the thread that completed it.
-    check(&story.download(1, 1, 12), "network 0.8182 cpu 0.1818");
+    // After the last bytes nothing was waited for.
+    check(&story.download(1, 1, 12), "network 0.8182 other 0.1818");
 }
 
 #[test]
 fn where_records_were_lost_nothing_is_known() {
     let mut story = Story::default();
-    story.thread(1, 1).waits(PREAD, 4, BLOCK).runs(6).sends(10, 1000);
-    // The thread looks as if it had run, and may have slept.
+    story.thread(1, 1).waits(PREAD, 4, BLOCK).runs(6).sends(10, BYTES);
+    // The thread looks as if it had run, and may have slept; before that, nobody knows what the bytes waited for.
     story.lossy.push(Lossy { from_ns: 6 * MS, to_ns: 9 * MS });
-    check(&story.upload(1, 0, 10), "disk 0.4 cpu 0.3 other 0.3");
+    check(&story.upload(1, 0, 10), "other 0.9 cpu 0.1");
 }

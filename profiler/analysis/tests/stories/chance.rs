@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use analysis::attribution::{
     self, futex,
+    lineage::{self, Found},
     observed::{
         Observed,
         payload::TrafficRecords,
-        threads::{self, Life},
+        threads::{self, Life, ThreadIndex},
+        timers::Timers,
         traffic,
     },
-    path, states,
+    segment::{Segment, Side},
+    states,
 };
 use capture::{
     ProcessSerial,
@@ -24,30 +27,49 @@ const THREADS: u32 = 6;
 const END_NS: u64 = 10_000;
 const PAIRS: u64 = 3;
 
+/// What a walk has found, and how far down it is.
+struct Walked {
+    until_ns: u64,
+    met: BTreeSet<String>,
+}
+
+impl Walked {
+    fn covers(&mut self, from_ns: u64, to_ns: u64) {
+        assert_eq!(to_ns, self.until_ns);
+        assert!(from_ns < to_ns);
+        self.until_ns = from_ns;
+    }
+}
+
+impl Found for Walked {
+    fn segment(&mut self, segment: Segment) {
+        self.covers(segment.from_ns, segment.to_ns);
+        self.met.insert(format!("{:?}", segment.share));
+    }
+
+    fn own(&mut self, _thread: ThreadIndex, _side: Side, from_ns: u64, to_ns: u64) {
+        self.covers(from_ns, to_ns);
+        self.met.insert("own".to_owned());
+    }
+}
+
 #[test]
-fn every_path_covers_its_interval_once() {
+fn every_walk_covers_its_time_once() {
     let mut met = BTreeSet::new();
     for seed in 0..200 {
         let observed = anything(seed);
         let evidence = attribution::weigh(&observed);
-        for thread in 0..THREADS as usize {
-            let mut chance = Chance(seed * 31 + thread as u64);
-            let from_ns = chance.below(END_NS);
-            let to_ns = from_ns + chance.below(END_NS);
-            let mut segments = Vec::new();
-            path::walk(&evidence, thread, from_ns, to_ns, &mut |segment| segments.push(segment));
-            let mut until_ns = to_ns;
-            for segment in &segments {
-                assert_eq!(segment.to_ns, until_ns, "seed {seed} thread {thread}");
-                assert!(segment.from_ns < segment.to_ns, "seed {seed} thread {thread}");
-                until_ns = segment.from_ns;
-                met.insert(format!("{:?}", segment.share));
-            }
-            assert_eq!(until_ns, from_ns, "seed {seed} thread {thread}");
+        let mut chance = Chance(seed * 31);
+        for movement in &observed.traffic.all {
+            let from_ns = chance.below(movement.at_ns + 1);
+            let mut walked = Walked { until_ns: movement.at_ns, met: std::mem::take(&mut met) };
+            lineage::of_movement(&evidence, movement, from_ns, movement.at_ns, &mut walked);
+            assert_eq!(walked.until_ns, from_ns, "seed {seed}");
+            met = walked.met;
         }
     }
-    // Seven shares beside network, and 13 parts of that: nothing here is held by cwnd or pacing.
-    assert_eq!(met.len(), 20, "{met:?}");
+    // A thread's own, disk, timer, cpu_wait and other of idle waits, and four parts of network.
+    assert_eq!(met.len(), 9, "{met:?}");
 }
 
 #[test]
@@ -95,7 +117,13 @@ fn anything(seed: u64) -> Observed {
     let lives: Vec<Life> = (0..THREADS)
         .map(|tid| {
             let since_ns = chance.below(END_NS / 4);
-            Life { process: process(tid), tid, since_ns, end_ns: END_NS - chance.below(END_NS / 4) }
+            Life {
+                process: process(tid),
+                tid,
+                creator: None,
+                since_ns,
+                end_ns: END_NS - chance.below(END_NS / 4),
+            }
         })
         .collect();
     let spans: Vec<Span> = (0..400).map(|_| any_span(&mut chance, process)).collect();
@@ -134,7 +162,8 @@ fn anything(seed: u64) -> Observed {
     }
     let threads = threads::order(&lives, spans);
     let traffic = traffic::index(&threads, records);
-    Observed { host: capture::HostId::default(), threads, traffic, lossy: Vec::new() }
+    let timers = Timers::default();
+    Observed { host: capture::HostId::default(), threads, traffic, timers, lossy: Vec::new() }
 }
 
 fn any_span(chance: &mut Chance, process: impl Fn(u32) -> ProcessSerial) -> Span {
@@ -161,6 +190,7 @@ fn any_span(chance: &mut Chance, process: impl Fn(u32) -> ProcessSerial) -> Span
         doing,
         wake: chance.pick(&[by_task, by_task, by_network, by_network, Wake::HrTimer, Wake::Unknown]),
         stacks: Stacks::default(),
+        deadline_ns: chance.sometimes().then(|| off_ns + chance.below(400)),
         ..Span::default()
     }
 }

@@ -4,7 +4,7 @@ use capture::traffic::HeldBy;
 
 use crate::{
     expect::check,
-    tell::{EPOLL, NET_RX, RECV, SEND, SLEEP, Story, TIMER},
+    tell::{BYTES, EPOLL, NET_RX, RECV, SEND, SLEEP, Story, TIMER},
 };
 
 const LEECHER: u64 = 1;
@@ -16,11 +16,11 @@ const FAR: u64 = 20;
 fn held_until(released_ms: u64, held_by: Option<HeldBy>) -> Story {
     let mut story = Story::default();
     story.connect(NEAR, FAR);
-    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives(NEAR, 1000).runs(1);
-    story.thread(SEEDER, 2).runs(2).sends(FAR, 1000).waits(SLEEP, 9, TIMER);
-    story.holds(FAR, 2, 600, held_by);
+    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives(NEAR, BYTES).runs(1);
+    story.thread(SEEDER, 2).runs(2).sends(FAR, BYTES).waits(SLEEP, 9, TIMER);
+    story.holds(FAR, 2, BYTES * 6 / 10, held_by);
     story.in_flight(FAR, released_ms);
-    story.arrives(NEAR, 10, 1000);
+    story.arrives(NEAR, 10, BYTES);
     story
 }
 
@@ -28,7 +28,7 @@ fn held_until(released_ms: u64, held_by: Option<HeldBy>) -> Story {
 fn held(held_by: Option<HeldBy>, detail: &str) {
     let mut story = held_until(8, held_by);
     // The first of the awaited bytes is still unsent.
-    story.traffic.send_queues[0].unsent_bytes = 1000;
+    story.traffic.send_queues[0].unsent_bytes = BYTES;
     check(&story.download(LEECHER, 0, 10), &format!("network 1.0 | {detail} peer_cpu 0.2"));
 }
 
@@ -43,7 +43,7 @@ fn unsent_bytes_name_what_held_them() {
 
 #[test]
 fn bytes_in_flight_are_the_links() {
-    // 600 bytes are held, but the awaited one is not among them.
+    // The last six tenths are held, but the awaited one is not among them.
     let story = held_until(8, Some(HeldBy::CongestionWindow));
     check(&story.download(LEECHER, 0, 10), "network 1.0 | link 0.8 peer_cpu 0.2");
 }
@@ -51,7 +51,7 @@ fn bytes_in_flight_are_the_links() {
 #[test]
 fn the_first_record_after_a_send_speaks_for_the_time_since() {
     let mut story = held_until(8, Some(HeldBy::Pacing));
-    story.traffic.send_queues[0].unsent_bytes = 1000;
+    story.traffic.send_queues[0].unsent_bytes = BYTES;
     story.traffic.send_queues[0].at_ns += 1_000_000;
     check(&story.download(LEECHER, 0, 10), "network 1.0 | pacing 0.6 link 0.2 peer_cpu 0.2");
 }
@@ -85,24 +85,24 @@ fn small_write_small_write_wait_for_the_answer() {
 fn a_receiver_that_reads_late() {
     let mut story = Story::default();
     story.connect(NEAR, FAR);
-    let script = story.thread(LEECHER, 1).waits(SLEEP, 9, TIMER).receives(NEAR, 1000).runs(1);
-    script.waits(SLEEP, 9, TIMER).receives(NEAR, 1000).runs(1);
-    let script = story.thread(SEEDER, 2).sends(FAR, 1000).waits(SEND, 9, NET_RX).runs(1).sends(FAR, 1000);
-    script.waits(SEND, 9, NET_RX).runs(1).sends(FAR, 1000).runs(1);
+    let script = story.thread(LEECHER, 1).waits(SLEEP, 9, TIMER).receives(NEAR, BYTES).runs(1);
+    script.waits(SLEEP, 9, TIMER).receives(NEAR, BYTES).runs(1);
+    let script = story.thread(SEEDER, 2).sends(FAR, BYTES).waits(SEND, 9, NET_RX).runs(1).sends(FAR, BYTES);
+    script.waits(SEND, 9, NET_RX).runs(1).sends(FAR, BYTES).runs(1);
     for at_ms in [0, 10] {
-        story.holds(FAR, at_ms, 500, HeldBy::PeerWindow);
+        story.holds(FAR, at_ms, BYTES / 2, HeldBy::PeerWindow);
     }
-    story.arrives(NEAR, 0, 1000);
-    story.arrives(NEAR, 10, 1000);
-    check(&story.upload(SEEDER, 0, 20), "network 0.9 cpu 0.1 | peer_window 0.9");
+    story.arrives(NEAR, 0, BYTES);
+    story.arrives(NEAR, 10, BYTES);
+    check(&story.upload(SEEDER, 0, 20), "network 0.9 cpu 0.1 | peer_timer 0.9");
     check(&story.download(LEECHER, 0, 19), "timer 0.9474 cpu 0.0526");
 }
 
 #[test]
-fn a_sender_with_a_full_buffer_waits_for_the_link() {
+fn a_sender_with_a_full_buffer_waits_for_what_tcp_waits_for() {
     let mut story = Story::default();
     story.connect(NEAR, FAR);
-    story.thread(SEEDER, 2).runs(1).waits(SEND, 9, NET_RX).sends(FAR, 1000).runs(1);
-    story.holds(FAR, 0, 500, HeldBy::CongestionWindow);
-    check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | link 0.9");
+    story.thread(SEEDER, 2).runs(1).waits(SEND, 9, NET_RX).sends(FAR, BYTES).runs(1);
+    story.holds(FAR, 0, BYTES / 2, HeldBy::CongestionWindow);
+    check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | cwnd 0.9");
 }

@@ -6,6 +6,7 @@ mod datagrams;
 mod expect;
 mod locks;
 mod loops;
+mod noise;
 mod peers;
 mod records;
 mod script;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use analysis::attribution::observed::threads::Life;
 use capture::{
+    TimerKind, TimerSet,
     span::{Doing, Span, Stacks, Wake},
     traffic::{Direction, Payload},
 };
@@ -30,6 +31,23 @@ impl Script<'_> {
     /// Waits with `in_iowait` set.
     pub fn waits_for_io(self, doing: Doing, ms: u64, wake: Wake) -> Self {
         self.off(ms, Some(ms), |span| Span { doing, wake, iowait: true, ..span })
+    }
+
+    /// Waits with a time-out, which is due at `due_ms`.
+    pub fn waits_until_due(self, doing: Doing, ms: u64, due_ms: u64, wake: Wake) -> Self {
+        self.off(ms, Some(ms), |span| Span { doing, wake, deadline_ns: Some(due_ms * MS), ..span })
+    }
+
+    /// Waits until a timer of its own fires.
+    pub fn waits_for_timer(self, doing: Doing, ms: u64, timer: u64) -> Self {
+        self.off(ms, Some(ms), |span| Span { doing, wake: Wake::HrTimer, timer: Some(timer), ..span })
+    }
+
+    pub fn sets_timer(self, timer: u64, due_ms: u64) -> Self {
+        let Life { process, tid, .. } = self.story.lives[self.life];
+        let (at_ns, deadline_ns, kind) = (self.at_ms * MS, due_ms * MS, TimerKind::Timerfd);
+        self.story.timers.push(TimerSet { at_ns, process, tid, timer, deadline_ns, kind });
+        self
     }
 
     /// Woken after `ms`, and runs after `queued_ms` more.
@@ -104,7 +122,6 @@ impl Script<'_> {
             empty_calls,
         };
         self.story.traffic.payloads.push(payload);
-        self.story.moved.entry(process).or_default().push((at_ns, tid, direction, bytes));
         self
     }
 

@@ -1,10 +1,10 @@
 //! Futexes: most are hand-overs, some are locks.
 
-use analysis::attribution::{self, path};
+use analysis::attribution::{self, lock};
 
 use crate::{
     expect::check,
-    tell::{BLOCK, PREAD, Story, by, futex},
+    tell::{BLOCK, BYTES, PREAD, Story, by, futex},
 };
 
 const WAITER: u32 = 1;
@@ -16,7 +16,7 @@ const MUTEX: u64 = 7;
 fn one_mutex() -> Story {
     let mut story = Story::default();
     let script = story.thread(1, WAITER).runs(3).waits(futex(MUTEX), 7, by(HOLDER));
-    script.sends(SOCKET, 1000).runs(1);
+    script.sends(SOCKET, BYTES).runs(1);
     let script = story.thread(1, HOLDER).waits(futex(MUTEX), 3, by(WAITER)).runs(2);
     script.waits(PREAD, 5, BLOCK).runs(1);
     story
@@ -34,7 +34,7 @@ fn a_lock_tells_what_its_holder_did() {
     let evidence = attribution::weigh(&observed);
     let wait = story.upload(1, 0, 10).longest[0];
     let mut held = Vec::new();
-    path::holder_did(&evidence, wait, &mut |segment| {
+    lock::holder_did(&evidence, wait, &mut |segment| {
         held.push((segment.to_ns - segment.from_ns, segment.share));
     });
     use analysis::attribution::shares::Share::{Cpu, Disk};
@@ -44,7 +44,7 @@ fn a_lock_tells_what_its_holder_did() {
 #[test]
 fn a_condition_variable_is_no_lock() {
     let mut story = Story::default();
-    story.thread(1, WAITER).runs(3).waits(futex(MUTEX), 7, by(HOLDER)).sends(SOCKET, 1000).runs(1);
+    story.thread(1, WAITER).runs(3).waits(futex(MUTEX), 7, by(HOLDER)).sends(SOCKET, BYTES).runs(1);
     story.thread(1, HOLDER).runs(5).waits(PREAD, 4, BLOCK).runs(2);
     check(&story.upload(1, 0, 10), "cpu 0.6 disk 0.4");
 }

@@ -1,31 +1,30 @@
 //! How stories are told: threads with their scripts, connections, and what the kernel says about them.
 //!
-//! Times are in ms. Sequence numbers are kept by the story, and start just below their wrap. Each receive and
-//! each send is a record of progress.
+//! Times are in ms. Sequence numbers are kept by the story, and start just below their wrap.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
-};
+use std::{collections::HashMap, net::SocketAddr};
 
 use analysis::{
     attribution::{
         self,
+        cuts::Transferred,
         observed::{
             Observed,
+            merged::merged,
             payload::{Socket, TrafficRecords},
             threads::{self, Life},
-            traffic,
+            timers, traffic,
         },
-        phase::{self, Budget, Phase},
+        phase,
         states::{self, States},
+        sums::Budget,
     },
     timeline::Lossy,
 };
 use capture::{
-    Direction, HostId, ProcessSerial, Progress, Protocol, SocketEnds,
+    Direction, HostId, ProcessSerial, Protocol, SocketEnds, TimerSet,
     span::{Doing, Futex, Softirq, Span, TaskKind, Wake},
-    traffic::{Arrival, Direction as Moved, HeldBy, SendQueue},
+    traffic::{Arrival, HeldBy, SendQueue},
 };
 
 use crate::script::Script;
@@ -44,6 +43,8 @@ pub const FSYNC: Doing = call(74);
 pub const FAULT: Doing = Doing { syscall: None, fd: None, futex: None };
 
 pub const MS: u64 = 1_000_000;
+/// A block that is a cut of its own.
+pub const BYTES: u32 = 100_000;
 const FIRST_SEQUENCE: u32 = u32::MAX - 100;
 
 const fn call(number: i32) -> Doing {
@@ -66,7 +67,7 @@ pub struct Story {
     pub spans: Vec<Span>,
     pub traffic: TrafficRecords,
     pub lossy: Vec<Lossy>,
-    pub moved: BTreeMap<ProcessSerial, Vec<(u64, u32, Moved, u64)>>,
+    pub timers: Vec<TimerSet>,
     sequences: HashMap<(u64, &'static str), u32>,
 }
 
@@ -77,8 +78,19 @@ impl Story {
 
     /// A thread that starts later than the capture.
     pub fn thread_from(&mut self, since_ms: u64, process: u64, tid: u32) -> Script<'_> {
-        let since_ns = since_ms * MS;
-        self.lives.push(Life { process: ProcessSerial(process), tid, since_ns, end_ns: since_ns });
+        self.created(since_ms, process, tid, None)
+    }
+
+    /// A thread that another one creates.
+    pub fn created(
+        &mut self,
+        since_ms: u64,
+        process: u64,
+        tid: u32,
+        creator: impl Into<Option<u32>>,
+    ) -> Script<'_> {
+        let (since_ns, creator) = (since_ms * MS, creator.into());
+        self.lives.push(Life { process: ProcessSerial(process), tid, creator, since_ns, end_ns: since_ns });
         Script { life: self.lives.len() - 1, story: self, at_ms: since_ms }
     }
 
@@ -135,11 +147,14 @@ impl Story {
     }
 
     pub fn observed(&self) -> Observed {
+        self.observed_of(self.traffic.clone())
+    }
+
+    fn observed_of(&self, traffic: TrafficRecords) -> Observed {
         let threads = threads::order(&self.lives, self.spans.iter().copied());
-        let mut records = self.traffic.clone();
-        records.progress.extend(self.moved.iter().flat_map(|(&process, moved)| cumulative(process, moved)));
-        let traffic = traffic::index(&threads, records);
-        Observed { host: HostId::default(), threads, traffic, lossy: self.lossy.clone() }
+        let traffic = traffic::index(&threads, traffic);
+        let timers = timers::index(&threads, &self.timers);
+        Observed { host: HostId::default(), threads, traffic, timers, lossy: self.lossy.clone() }
     }
 
     pub fn download(&self, process: u64, from_ms: u64, to_ms: u64) -> Budget {
@@ -163,11 +178,26 @@ impl Story {
         states::of(&observed.threads.all[thread], &futexes, 0, u64::MAX)
     }
 
+    /// With the movements as they were told, and once more with those of a millisecond in one record: cheaper probes may know
+    /// no more.
     fn budget(&self, process: u64, direction: Direction, from_ms: u64, to_ms: u64) -> Budget {
         let process = ProcessSerial(process);
-        let observed = self.observed();
-        let phase = Phase { process, direction, from_ns: from_ms * MS, to_ns: to_ms * MS };
-        phase::budget(&attribution::weigh(&observed), phase)
+        let requested_ns = from_ms * MS;
+        let transferred = Transferred { process, direction, requested_ns, until_ns: u64::MAX, size_bytes: 0 };
+        let of = |observed: &Observed| {
+            let phases = [(requested_ns, to_ms * MS)];
+            let budgets = phase::budgets(&attribution::weigh(observed), transferred, &phases);
+            budgets.into_iter().next().expect("one phase")
+        };
+        let exact = of(&self.observed());
+        let mut traffic = self.traffic.clone();
+        traffic.payloads = merged(traffic.payloads);
+        let merged = of(&self.observed_of(traffic));
+        let apart_ms = |one: f64, other: f64| (one - other).abs() * (to_ms - from_ms) as f64;
+        for ((name, one), (_, other)) in exact.shares.named().into_iter().zip(merged.shares.named()) {
+            assert!(apart_ms(one, other) < 1.001, "{name}: {one}, and {other} where movements are merged");
+        }
+        exact
     }
 
     pub fn advance(&mut self, cookie: u64, what: &'static str, bytes: u32) -> u32 {
@@ -175,18 +205,4 @@ impl Story {
         *sequence = sequence.wrapping_add(bytes);
         *sequence
     }
-}
-
-fn cumulative(process: ProcessSerial, moved: &[(u64, u32, Moved, u64)]) -> Vec<Progress> {
-    let mut moved = moved.to_vec();
-    moved.sort_by_key(|&(at_ns, ..)| at_ns);
-    let (mut rx_bytes, mut tx_bytes) = (0, 0);
-    let mut record = |(at_ns, tid, way, bytes)| {
-        match way {
-            Moved::Received => rx_bytes += bytes,
-            Moved::Sent => tx_bytes += bytes,
-        }
-        Progress { at_ns, process, cookie: 0, tid, rx_bytes, tx_bytes }
-    };
-    moved.into_iter().map(&mut record).collect()
 }

@@ -1,0 +1,134 @@
+//! A round of a thread: what it did between two idle waits; and what bytes ended the wait before it.
+//!
+//! Bytes ended a wait only if they were still missing as it began. Which of a receive's bytes those were, the arrivals tell.
+
+use super::Goal;
+use crate::attribution::{
+    Evidence, calls,
+    cause::Cause,
+    observed::{payload::Movement, sequences::is_before, threads::ThreadIndex},
+};
+use capture::traffic::Direction;
+
+/// Bytes that a thread still missed as a wait began.
+#[derive(Clone, Copy, Debug)]
+pub struct Missing<'e> {
+    pub receive: &'e Movement,
+    /// The first of them; None: a datagram.
+    pub byte: Option<u32>,
+    pub arrived_ns: u64,
+}
+
+/// Datagrams and bytes of other connections may be seen to arrive this long after the wake-up that they caused: an arrival is
+/// recorded with its own clock reading.
+const WAKE_UP_NS: u64 = 60_000;
+
+/// What the goal still missed of its own connection as a wait began.
+pub fn missing<'e>(
+    evidence: &'e Evidence,
+    thread: ThreadIndex,
+    wait: usize,
+    ended_by: Cause,
+    goal: Goal<'e>,
+    until_ns: u64,
+) -> Option<Missing<'e>> {
+    let all = &evidence.observed.threads.all[thread];
+    let off = all.off_cpu(wait);
+    let listened = calls::is_multiplexer(all.spans[wait].doing.syscall);
+    let cookie = super::connection(goal)?;
+    match (ended_by, goal) {
+        // It waited for a thread, and not for bytes.
+        (Cause::Thread { .. }, _) if !listened => return None,
+        // A delay of its own rather than a poll; while it listens, bytes end it all the same.
+        // Without arrivals a timer is believed.
+        (Cause::Timer, _) if !evidence.observed.traffic.knows_arrivals(cookie) => return None,
+        (Cause::Timer, _) if !listened && progressed(evidence, thread, wait, cookie) => {
+            return None;
+        }
+        // The round had two reasons.
+        (Cause::Timer | Cause::Thread { .. }, Goal::Send(_))
+            if evidence.triggers.of(thread, cookie).outweighs_messages(ended_by) =>
+        {
+            return None;
+        }
+        _ => {}
+    }
+    if let Goal::Receive(receive) = goal {
+        return missing_at(evidence, receive, off.off_ns);
+    }
+    let moved = evidence.observed.traffic.on_socket_between(thread, cookie, off.on_ns, until_ns);
+    let mut receives = moved.filter(|movement| movement.direction == Direction::Received);
+    receives.find_map(|receive| missing_at(evidence, receive, off.off_ns))
+}
+
+/// Bytes of another connection that ended a wait: those that came first.
+pub fn missing_elsewhere<'e>(
+    evidence: &'e Evidence,
+    thread: ThreadIndex,
+    wait: usize,
+    goal: Goal<'e>,
+    until_ns: u64,
+) -> Option<Missing<'e>> {
+    let all = &evidence.observed.threads.all[thread];
+    let off = all.off_cpu(wait);
+    if all.spans[wait].segment.is_some() {
+        // Nothing became readable as it woke.
+        return None;
+    }
+    let goal_at = match goal {
+        Goal::Receive(movement) => Some(movement as *const Movement),
+        Goal::Send(_) | Goal::Wake(_) => None,
+    };
+    let moved = evidence.observed.traffic.of_thread_between(thread, off.on_ns, until_ns.max(off.on_ns));
+    let receives = moved.filter(|movement| {
+        movement.direction == Direction::Received && goal_at.is_none_or(|goal| !std::ptr::eq(*movement, goal))
+    });
+    let woke = receives
+        .filter_map(|receive| missing_at(evidence, receive, off.off_ns))
+        .filter(|missing| missing.arrived_ns <= off.runnable_ns + WAKE_UP_NS);
+    match all.spans[wait].socket {
+        Some(socket) => woke.into_iter().find(|missing| missing.receive.cookie == socket),
+        None => woke.min_by_key(|missing| missing.arrived_ns),
+    }
+}
+
+/// The send that carried missing bytes; None where it was not recorded.
+pub fn carrier<'e>(evidence: &'e Evidence, missing: Missing) -> Option<&'e Movement> {
+    let Missing { receive, byte, arrived_ns } = missing;
+    let traffic = &evidence.observed.traffic;
+    match byte {
+        Some(byte) => {
+            let sender = evidence.pairs.peer(evidence.observed.host.of(receive.cookie))?;
+            traffic.carrier(sender.id, byte, receive.at_ns)
+        }
+        None => traffic.last_datagram(receive.cookie, arrived_ns),
+    }
+}
+
+/// Whether the round before a wait moved bytes of a connection.
+pub fn progressed(evidence: &Evidence, thread: ThreadIndex, wait: usize, cookie: u64) -> bool {
+    let all = &evidence.observed.threads.all[thread];
+    let began_ns = evidence.waits[thread].asked_before(wait).map_or(0, |before| all.off_cpu(before).on_ns);
+    let off_ns = all.off_cpu(wait).off_ns;
+    evidence.observed.traffic.on_socket_between(thread, cookie, began_ns, off_ns).next().is_some()
+}
+
+/// When what of a receive had not arrived at a moment did; None if all had.
+pub fn arrived_since(evidence: &Evidence, receive: &Movement, at_ns: u64) -> Option<u64> {
+    missing_at(evidence, receive, at_ns).map(|missing| missing.arrived_ns)
+}
+
+/// What of a receive had not arrived at a moment; None if all had.
+fn missing_at<'e>(evidence: &'e Evidence, receive: &'e Movement, at_ns: u64) -> Option<Missing<'e>> {
+    let traffic = &evidence.observed.traffic;
+    let (Some(first), Some(past)) = (receive.first_byte(), receive.past) else {
+        let arrived_ns = traffic.arrived_ns(receive).unwrap_or(receive.since_ns);
+        return (arrived_ns > at_ns).then_some(Missing { receive, byte: None, arrived_ns });
+    };
+    let reached = traffic.missing_at(receive.cookie, at_ns).unwrap_or(first);
+    let byte = if is_before(first, reached) { reached } else { first };
+    is_before(byte, past).then(|| {
+        let arrived_ns = traffic.byte_arrived_ns(receive.cookie, byte, receive.at_ns);
+        Missing { receive, byte: Some(byte), arrived_ns: arrived_ns.unwrap_or(receive.at_ns) }
+    })
+}

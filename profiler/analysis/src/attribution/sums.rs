@@ -1,0 +1,245 @@
+//! The pieces that walks find, weighed and added up for each phase.
+//!
+//! Walks pass over long stretches of a thread's life that are all its own. Those are not taken piece by piece, but as "this
+//! much weight from here to there": a thread's off-CPU intervals are looked at once, whatever number of walks pass them.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
+
+use crate::attribution::{
+    Evidence,
+    lineage::Found,
+    observed::threads::{OffCpu, ThreadIndex},
+    polling,
+    segment::{Segment, Side},
+    shares::{NetworkDetail, Share, Shares},
+    weights::Clock,
+};
+use capture::ProcessSerial;
+
+/// How many of a phase's segments are kept.
+const LONGEST: usize = 10;
+
+/// Adds up what walks find.
+#[derive(Debug)]
+pub struct Sums<'e> {
+    evidence: &'e Evidence<'e>,
+    clock: Clock,
+    phases: Vec<Phase>,
+    /// Of the walk that goes on.
+    rate: f64,
+    /// By thread: weight that begins or ends with one of its elements, of which there is one more than spans: the n-th but
+    /// for the first one is a span and the run after it.
+    covered: BTreeMap<(ThreadIndex, Side), Vec<f64>>,
+}
+
+#[derive(Debug, Default)]
+struct Phase {
+    from_ns: u64,
+    to_ns: u64,
+    shares: Shares<f64>,
+    network: NetworkDetail<f64>,
+    of_processes: BTreeMap<(ProcessSerial, Share), f64>,
+    polled_ns: f64,
+    explained_ns: f64,
+    waits: HashMap<(ThreadIndex, usize, Share), Wait>,
+    /// The heaviest segments without a span.
+    ran: Vec<Weighed>,
+}
+
+/// The parts of one wait: walks cut it, and parts of it may be on none.
+#[derive(Debug)]
+struct Wait {
+    whole: Segment,
+    ns: f64,
+}
+
+/// A segment, and what it weighs.
+#[derive(Clone, Copy, Debug)]
+pub struct Weighed {
+    pub segment: Segment,
+    pub ns: f64,
+}
+
+/// Where a phase's time went.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    pub wall_ns: u64,
+    /// Parts of the phase; they sum to 1 unless it is empty.
+    pub shares: Shares<f64>,
+    /// Parts of the phase; they sum to `shares.network`.
+    pub network_detail: NetworkDetail<f64>,
+    /// Whose process a share is in, the largest first: parts of the phase, as the process itself sees them.
+    pub of_processes: Vec<(ProcessSerial, Share, f64)>,
+    /// The part of `shares.cpu` that was busy polling.
+    pub polling: f64,
+    /// The name of the largest share, of equal ones the first in the report's order; None for an empty phase.
+    pub bottleneck: Option<&'static str>,
+    /// The longest segments, the longest first.
+    pub longest: Vec<Segment>,
+}
+
+impl<'e> Sums<'e> {
+    /// Of phases that do not overlap, in order of time.
+    pub fn new(evidence: &'e Evidence<'e>, clock: Clock, phases: &[(u64, u64)]) -> Self {
+        let phases = phases.iter().map(|&(from_ns, to_ns)| Phase { from_ns, to_ns, ..Phase::default() });
+        Self { evidence, clock, phases: phases.collect(), rate: 0.0, covered: BTreeMap::new() }
+    }
+
+    /// What the next walk's time weighs.
+    pub fn weigh(&mut self, rate: f64) -> &mut Self {
+        self.rate = rate;
+        self
+    }
+
+    pub fn close(mut self) -> Vec<Budget> {
+        for ((thread, side), changes) in std::mem::take(&mut self.covered) {
+            let mut rate = 0.0;
+            for (element, change) in changes.into_iter().enumerate() {
+                rate += change;
+                if rate > f64::EPSILON {
+                    self.rate = rate;
+                    self.element(thread, side, element, 0, u64::MAX);
+                }
+            }
+        }
+        self.phases.into_iter().map(Phase::close).collect()
+    }
+
+    /// The parts of an element that lie between two moments.
+    fn element(&mut self, thread: ThreadIndex, side: Side, element: usize, from_ns: u64, to_ns: u64) {
+        let evidence = self.evidence;
+        let all = &evidence.observed.threads.all[thread];
+        let next_off_ns = all.spans.get(element).map_or(all.life.end_ns, |_| all.off_cpu(element).off_ns);
+        let mut part = |begin_ns: u64, end_ns: u64, span, share| {
+            let (from_ns, to_ns) = (begin_ns.max(from_ns), end_ns.min(to_ns));
+            if from_ns < to_ns {
+                self.segment(Segment { from_ns, to_ns, thread: Some(thread), span, share, side });
+            }
+        };
+        let Some(span) = element.checked_sub(1) else {
+            return part(all.life.since_ns, next_off_ns, None, Share::Cpu);
+        };
+        let OffCpu { off_ns, runnable_ns, on_ns } = all.off_cpu(span);
+        part(on_ns, next_off_ns, None, Share::Cpu);
+        part(runnable_ns, on_ns, Some(span), Share::CpuWait);
+        let waited = evidence.waits[thread].causes[span].map_or(Share::CpuWait, Share::of_cause);
+        part(off_ns, runnable_ns, Some(span), waited);
+    }
+}
+
+impl Found for Sums<'_> {
+    fn segment(&mut self, segment: Segment) {
+        let first = self.phases.partition_point(|phase| phase.to_ns <= segment.from_ns);
+        for phase in &mut self.phases[first..] {
+            if phase.from_ns >= segment.to_ns {
+                break;
+            }
+            let (from_ns, to_ns) = (segment.from_ns.max(phase.from_ns), segment.to_ns.min(phase.to_ns));
+            if from_ns >= to_ns {
+                continue;
+            }
+            let ns = self.rate * self.clock.between(from_ns, to_ns);
+            let segment = Segment { from_ns, to_ns, ..segment };
+            let wall_ns = to_ns - from_ns;
+            if ns > 0.0 {
+                phase.add(self.evidence, segment, ns, ns / wall_ns as f64);
+            }
+        }
+    }
+
+    fn own(&mut self, thread: ThreadIndex, side: Side, from_ns: u64, to_ns: u64) {
+        let all = &self.evidence.observed.threads.all[thread];
+        // The element that a moment lies in: as many as spans have begun.
+        let (first, last) = (all.spans_before(from_ns + 1), all.spans_before(to_ns));
+        self.element(thread, side, first, from_ns, to_ns);
+        if last > first {
+            self.element(thread, side, last, from_ns, to_ns);
+            let changes =
+                self.covered.entry((thread, side)).or_insert_with(|| vec![0.0; all.spans.len() + 2]);
+            changes[first + 1] += self.rate;
+            changes[last] -= self.rate;
+        }
+    }
+}
+
+impl Phase {
+    fn add(&mut self, evidence: &Evidence, segment: Segment, ns: f64, weight: f64) {
+        let whose = segment.thread.map(|thread| evidence.observed.threads.all[thread].life.process);
+        let share = segment.seen();
+        *self.shares.value_mut(share) += ns;
+        if let Share::Network(part) = share {
+            *self.network.value_mut(part) += ns;
+        }
+        if let Some(whose) = whose {
+            *self.of_processes.entry((whose, segment.share)).or_default() += ns;
+        }
+        if share == Share::Cpu {
+            self.polled_ns += weight * polling::polled_ns(&evidence.observed.traffic, segment) as f64;
+        }
+        self.explained_ns += ns;
+        match (segment.thread, segment.span) {
+            (Some(thread), Some(span)) => {
+                let wait =
+                    self.waits.entry((thread, span, share)).or_insert(Wait { whole: segment, ns: 0.0 });
+                wait.ns += ns;
+                wait.whole.from_ns = wait.whole.from_ns.min(segment.from_ns);
+                wait.whole.to_ns = wait.whole.to_ns.max(segment.to_ns);
+            }
+            _ => keep_longest(&mut self.ran, Weighed { segment, ns }),
+        }
+    }
+
+    fn close(mut self) -> Budget {
+        let wall_ns = self.to_ns.saturating_sub(self.from_ns);
+        // Walks cover each moment once in all, but for rounding.
+        let unexplained_ns = wall_ns as f64 - self.explained_ns;
+        if unexplained_ns > 0.5 {
+            self.shares.other += unexplained_ns;
+        }
+        let longest = self.longest();
+        let of_wall = |ns: f64| if wall_ns == 0 { 0.0 } else { ns / wall_ns as f64 };
+        let largest =
+            self.shares.named().into_iter().rev().max_by(|(_, one), (_, other)| one.total_cmp(other));
+        let mut of_processes: Vec<_> =
+            self.of_processes.iter().map(|(&(process, share), &ns)| (process, share, of_wall(ns))).collect();
+        of_processes.sort_by(|one, other| other.2.total_cmp(&one.2));
+        Budget {
+            wall_ns,
+            shares: self.shares.map(of_wall),
+            network_detail: self.network.map(of_wall),
+            of_processes,
+            polling: of_wall(self.polled_ns),
+            bottleneck: largest.filter(|(_, ns)| *ns > 0.0).map(|(name, _)| name),
+            longest,
+        }
+    }
+
+    /// Of waits and of running, by what of them is on the path.
+    fn longest(&mut self) -> Vec<Segment> {
+        let mut longest = std::mem::take(&mut self.ran);
+        for wait in self.waits.values() {
+            keep_longest(&mut longest, Weighed { segment: wait.whole, ns: wait.ns });
+        }
+        let shown = |weighed: Weighed| Segment {
+            to_ns: weighed.segment.from_ns + weighed.ns.round() as u64,
+            ..weighed.segment
+        };
+        longest.into_iter().map(shown).collect()
+    }
+}
+
+/// Heaviest first; of equal ones the earlier, so that the order of finding them makes no difference.
+fn keep_longest(kept: &mut Vec<Weighed>, weighed: Weighed) {
+    let rank = |weighed: &Weighed| {
+        let Weighed { segment, ns } = weighed;
+        (Reverse(ns.round() as u64), segment.from_ns, segment.thread, segment.span)
+    };
+    let place = kept.partition_point(|other| rank(other) <= rank(&weighed));
+    if place < LONGEST {
+        kept.truncate(LONGEST - 1);
+        kept.insert(place, weighed);
+    }
+}

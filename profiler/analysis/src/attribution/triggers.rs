@@ -1,0 +1,123 @@
+//! What makes a thread send on a connection: messages on it, timers, or other threads.
+//!
+//! A round may have had several reasons: a timer was due as a message came. What such a round was for is told by those
+//! that had one reason only: a peer that paces itself sends as its timer fires, and not as messages come; one that answers
+//! does the contrary, whatever else its loop does at a tick.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::attribution::{
+    calls,
+    cause::Cause,
+    observed::{
+        Observed,
+        payload::Movement,
+        threads::{Thread, ThreadIndex},
+    },
+    waits::Waits,
+};
+use capture::traffic::Direction;
+
+/// Bytes that a thread sent on a connection, by why the round began in which it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The network ended the wait, and the round received on this connection.
+    pub for_messages: u64,
+    /// A timer or another thread did, and the round received nothing here.
+    pub for_timers: u64,
+    pub for_threads: u64,
+}
+
+impl Sent {
+    /// Whether a wait of this cause, rather than a message that came too, was what the round needed.
+    pub fn outweighs_messages(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::Timer => self.for_timers > self.for_messages,
+            Cause::Thread { .. } => self.for_threads > self.for_messages,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Triggers {
+    sent: HashMap<(ThreadIndex, u64), Sent>,
+    /// The part of `for_threads` by the id of the thread that ended the wait.
+    for_wakers: HashMap<(ThreadIndex, u64), BTreeMap<u32, u64>>,
+}
+
+/// How much more a thread's wake-ups have to bring about than another's, to be taken for the reason of a round that the
+/// other one began.
+const FAR_MORE: u64 = 2;
+
+impl Triggers {
+    pub fn of(&self, thread: ThreadIndex, cookie: u64) -> Sent {
+        self.sent.get(&(thread, cookie)).copied().unwrap_or_default()
+    }
+
+    /// The thread whose wake-ups make this one send, where those of `waker` do not.
+    pub fn instead_of(&self, waker: u32, thread: ThreadIndex, cookie: u64) -> Option<u32> {
+        let wakers = self.for_wakers.get(&(thread, cookie))?;
+        let (&most, &bytes) = wakers.iter().max_by_key(|(_, bytes)| **bytes)?;
+        let its_bytes = wakers.get(&waker).copied().unwrap_or(0);
+        (most != waker && bytes / FAR_MORE > its_bytes).then_some(most)
+    }
+}
+
+/// Of all threads and connections; a logarithm above linear time.
+pub fn count(observed: &Observed, waits: &[Waits]) -> Triggers {
+    let mut triggers = Triggers::default();
+    for (thread, waits) in waits.iter().enumerate() {
+        let all = &observed.threads.all[thread];
+        let mut moved = observed.traffic.of_thread(thread).peekable();
+        let mut round = Round::default();
+        let mut why = None;
+        for wait in waits.asked_from(0) {
+            while let Some(movement) = moved.next_if(|movement| movement.since_ns < all.spans[wait].off_ns) {
+                round.add(movement);
+            }
+            triggers.add_round(thread, why, &mut round);
+            why = reason(all, waits, wait);
+        }
+        moved.for_each(|movement| round.add(movement));
+        triggers.add_round(thread, why, &mut round);
+    }
+    triggers
+}
+
+/// What a thread moved between two waits, by connection: whether it received, and what it sent.
+#[derive(Default)]
+struct Round(BTreeMap<u64, (bool, u64)>);
+
+impl Round {
+    fn add(&mut self, movement: &Movement) {
+        let (received, sent_bytes) = self.0.entry(movement.cookie).or_default();
+        match movement.direction {
+            Direction::Received => *received = true,
+            Direction::Sent => *sent_bytes += movement.bytes,
+        }
+    }
+}
+
+/// None where it waited for one certain thing.
+fn reason(thread: &Thread, waits: &Waits, wait: usize) -> Option<Cause> {
+    waits.causes[wait].filter(|_| calls::is_multiplexer(thread.spans[wait].doing.syscall))
+}
+
+impl Triggers {
+    fn add_round(&mut self, thread: ThreadIndex, why: Option<Cause>, round: &mut Round) {
+        while let Some((cookie, (received, sent_bytes))) = round.0.pop_first() {
+            let sent = self.sent.entry((thread, cookie)).or_default();
+            match (why, received) {
+                (Some(Cause::Network), true) => sent.for_messages += sent_bytes,
+                (Some(Cause::Timer), false) => sent.for_timers += sent_bytes,
+                (Some(Cause::Thread { waker }), false) => {
+                    sent.for_threads += sent_bytes;
+                    let wakers = self.for_wakers.entry((thread, cookie)).or_default();
+                    *wakers.entry(waker).or_default() += sent_bytes;
+                }
+                _ => {}
+            }
+        }
+    }
+}
