@@ -15,6 +15,7 @@ use crate::{
     programs::{Answerer, Asker, Program, Step, Style, exchange::Talk},
     stage::{ANYWHERE, LOOPBACK, Place, Stage, core},
     trial,
+    truth::Waits,
 };
 
 pub fn trials() -> Vec<Trial> {
@@ -166,8 +167,10 @@ fn reads_late_computing(style: Style) {
     truth("the receiver computes", computes, at_least(0.9));
     outcome.check_cpu(RECEIVER);
     outcome.phase(RECEIVER, "p90").bottleneck("cpu").computed(computes);
-    let window = outcome.window(SENDER, "p50", "p90");
-    outcome.phase(SENDER, "p90").peer_computed(receiver.cpu(window));
+    let computes = receiver.cpu(outcome.window(SENDER, "p50", "p90"));
+    // Between two blocks the sender waits for a CPU, and hands over the next one.
+    let computes = Waits { off_cpu: computes, cpu: computes };
+    outcome.phase(SENDER, "p90").peer_waited("peer_cpu", computes);
 }
 
 /// The sender's side, which is the same whatever the receiver does.

@@ -48,15 +48,25 @@ impl Runs {
     }
 
     fn largest(&self) -> f64 {
-        self.differences().iter().map(|difference| difference.apart().abs()).fold(0.0, f64::max)
+        let all = self.differences().into_iter().chain(self.merged_differences());
+        all.map(|difference| difference.apart().abs()).fold(0.0, f64::max)
     }
 
     /// Of every share that either has.
     pub fn differences(&self) -> Vec<Difference> {
+        self.differences_of(|run| &run.reported)
+    }
+
+    /// The same where movements are merged.
+    pub fn merged_differences(&self) -> Vec<Difference> {
+        self.differences_of(|run| &run.merged)
+    }
+
+    fn differences_of(&self, of: fn(&Run) -> &Shares) -> Vec<Difference> {
         let names: BTreeSet<&String> =
-            self.runs.iter().flat_map(|run| run.known.keys().chain(run.reported.keys())).collect();
+            self.runs.iter().flat_map(|run| run.known.keys().chain(of(run).keys())).collect();
         let names = names.into_iter().filter(|name| *name != LEFT_OPEN);
-        names.map(|name| self.difference(name)).collect()
+        names.map(|name| self.difference(name, of)).collect()
     }
 
     pub fn known(&self) -> Shares {
@@ -75,10 +85,10 @@ impl Runs {
         mean
     }
 
-    fn difference(&self, share: &str) -> Difference {
+    fn difference(&self, share: &str, reported_by: fn(&Run) -> &Shares) -> Difference {
         let of = |shares: &Shares| shares.get(share).copied().unwrap_or(0.0);
-        let (known, reported) = (of(&self.known()), of(&self.reported()));
-        let apart: Vec<f64> = self.runs.iter().map(|run| of(&run.reported) - of(&run.known)).collect();
+        let (known, reported) = (of(&self.known()), of(&self.mean(reported_by)));
+        let apart: Vec<f64> = self.runs.iter().map(|run| of(reported_by(run)) - of(&run.known)).collect();
         let (least, most) = (apart.iter().copied().fold(f64::INFINITY, f64::min), apart.iter().copied());
         let spread = most.fold(f64::NEG_INFINITY, f64::max) - least;
         Difference { share: share.to_owned(), known, reported, spread }
@@ -91,11 +101,11 @@ impl Difference {
     }
 
     /// One for each share that is too far off.
-    pub fn told(&self, pair: &Pair) -> String {
+    pub fn told(&self, pair: &Pair, how: &str) -> String {
         let noise = pair.noise.map_or("none", |(name, _)| name);
         let Self { share, known, reported, .. } = self;
         format!(
-            "base {}, noise {noise}, {share}: {:.1} % expected, {:.1} % got",
+            "base {}, noise {noise}{how}, {share}: {:.1} % expected, {:.1} % got",
             pair.base.name,
             known * 100.0,
             reported * 100.0

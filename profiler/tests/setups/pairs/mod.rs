@@ -174,9 +174,11 @@ fn verdict(all: &[Runs]) -> bool {
     for runs in all.iter().filter(|runs| !runs.is_within()) {
         let name = runs.pair.name();
         runs.broken.iter().for_each(|broken| println!("{name}: {broken}"));
-        let differences = runs.differences();
-        let wrong = differences.iter().filter(|difference| difference.apart().abs() > TOLERANCE);
-        wrong.for_each(|difference| println!("{}", difference.told(&runs.pair)));
+        let ways = [(runs.differences(), ""), (runs.merged_differences(), ", movements merged")];
+        for (differences, how) in ways {
+            let wrong = differences.iter().filter(|difference| difference.apart().abs() > TOLERANCE);
+            wrong.for_each(|difference| println!("{}", difference.told(&runs.pair, how)));
+        }
     }
     let kept: usize = all.iter().map(|runs| runs.runs.len()).sum();
     let thrown: usize = all.iter().map(|runs| runs.thrown_away.len()).sum();

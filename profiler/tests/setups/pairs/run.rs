@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use analysis::report;
+use analysis::{attribution::observed::merged::merged, report, timeline::Timeline};
 use capture::Direction;
 use profiler::collect::{probes::Settings, recording::stride_bytes};
 use serde_json::Value;
@@ -40,6 +40,8 @@ pub struct Run {
     /// By the programs' logs, and by the report.
     pub known: Shares,
     pub reported: Shares,
+    /// The same with movements of a millisecond in one record, as cheaper probes might know them.
+    pub merged: Shares,
 }
 
 /// Records a run into the file, and gives its log.
@@ -86,12 +88,19 @@ pub fn record(pair: &Pair, capture: &Path) -> Logs {
 
 /// From a capture and its log.
 pub fn compare(base: &Base, capture: &Path, logs: &Logs) -> Run {
-    let report =
-        report::of_capture(capture).unwrap_or_else(|error| panic!("read {}: {error:#}", capture.display()));
-    let json = profiler::export::json::render(&report);
-    let json: Value = serde_json::from_str(&json).expect("the report is JSON");
+    let read = || {
+        let mut records = capture::read(capture).expect("open the capture");
+        Timeline::from_capture(&mut records)
+            .unwrap_or_else(|error| panic!("{}: {error:#}", capture.display()))
+    };
     let label = if base.nodes == Nodes::Upload { UPLOADER } else { LEECHER };
-    Run { known: known::shares(base, &logs.programs), reported: reported(&json, label) }
+    let shares = |mut timeline: Timeline| {
+        let json = profiler::export::json::render(&report::of_timeline(&mut timeline));
+        reported(&serde_json::from_str(&json).expect("the report is JSON"), label)
+    };
+    let mut with_merged = read();
+    with_merged.events.payloads = merged(std::mem::take(&mut with_merged.events.payloads));
+    Run { known: known::shares(base, &logs.programs), reported: shares(read()), merged: shares(with_merged) }
 }
 
 /// Why a run proves nothing: for reasons that are not in the report.

@@ -43,26 +43,30 @@ pub fn markdown(about: &About, all: &[Runs]) -> String {
     let mut text = format!(
         "# Programs with a known answer, with noise and without\n\n{date}, Linux {kernel}, {cpus} × {cpu}, profiler \
          {commit}. {within} of {} are within {:.0} points in every share.\n\nIn %, means over the runs; shares under {:.0} \
-         are left out. `spread` is how far apart the runs are in what a share differs by, of the share for which \
-         that is most.\n\n\
-         | pair | by the programs' logs | by the report | largest difference | spread | runs | thrown away |\n\
-         | --- | --- | --- | --- | ---: | ---: | ---: |\n",
+         are left out. `movements merged` is the same with what a thread moved within a millisecond in one record, as cheaper probes might \
+         know it. `spread` is how far apart the runs are in what a share differs by, of the share for which that is most.\n\n\
+         | pair | by the programs' logs | by the report | largest difference | movements merged | spread | runs | thrown away |\n\
+         | --- | --- | --- | --- | --- | ---: | ---: | ---: |\n",
         all.len(),
         TOLERANCE * 100.0,
         MAIN * 100.0,
     );
     for runs in all {
         let differences = runs.differences();
-        let largest = largest(&differences).map_or(String::new(), |largest| {
-            let mark = if runs.is_within() { "" } else { "**" };
-            format!("{mark}{} {:+.1}{mark}", largest.share, largest.apart() * 100.0)
-        });
+        let told = |differences: &[Difference]| {
+            largest(differences).map_or(String::new(), |largest| {
+                let mark = if largest.apart().abs() <= TOLERANCE { "" } else { "**" };
+                format!("{mark}{} {:+.1}{mark}", largest.share, largest.apart() * 100.0)
+            })
+        };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {largest} | {:.1} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {:.1} | {} | {} |",
             runs.pair.name(),
             words(&runs.known()),
             words(&runs.reported()),
+            told(&differences),
+            told(&runs.merged_differences()),
             spread(&differences) * 100.0,
             runs.runs.len(),
             runs.thrown_away.len(),
@@ -102,13 +106,14 @@ fn csv(all: &[Runs]) -> String {
         all.iter().flat_map(|runs| runs.known().into_keys().chain(runs.reported().into_keys())).collect();
     let mut out = csv::Writer::from_writer(Vec::new());
     let head = ["base", "noise", "runs", "thrown_away", "within", "largest_difference_share"];
-    let head = head.into_iter().chain(["largest_difference", "spread"]).map(str::to_owned);
+    let more = ["largest_difference", "largest_difference_merged", "spread"];
+    let head = head.into_iter().chain(more).map(str::to_owned);
     let of_shares =
         shares.iter().flat_map(|share| [format!("{share}_by_logs"), format!("{share}_by_report")]);
     out.write_record(head.chain(of_shares)).expect("a line of the table");
     for runs in all {
         let differences = runs.differences();
-        let largest = largest(&differences);
+        let (largest, merged) = (largest(&differences), runs.merged_differences());
         let row = [
             runs.pair.base.name.to_owned(),
             runs.pair.noise.map_or("", |(name, _)| name).to_owned(),
@@ -117,6 +122,7 @@ fn csv(all: &[Runs]) -> String {
             runs.is_within().to_string(),
             largest.map_or(String::new(), |largest| largest.share.clone()),
             largest.map_or(String::new(), |largest| format!("{:.4}", largest.apart())),
+            self::largest(&merged).map_or(String::new(), |largest| format!("{:.4}", largest.apart())),
             format!("{:.4}", spread(&differences)),
         ];
         let (known, reported) = (runs.known(), runs.reported());
@@ -130,7 +136,9 @@ fn csv(all: &[Runs]) -> String {
 
 fn json(about: &About, all: &[Runs]) -> Value {
     let pairs = all.iter().map(|runs| {
-        let each = runs.runs.iter().map(|run| json!({ "by_logs": run.known, "by_report": run.reported }));
+        let each = runs.runs.iter().map(
+            |run| json!({ "by_logs": run.known, "by_report": run.reported, "by_report_merged": run.merged }),
+        );
         json!({
             "base": runs.pair.base.name,
             "noise": runs.pair.noise.map(|(name, _)| name),

@@ -320,22 +320,27 @@ impl<'e> Walk<'e, '_> {
             transit::for_room(&self.evidence.observed.traffic, cookie, since_ns, self.to_ns)
         {
             if of == Network::PeerWindow
-                && let Some(reader) = self.reader(cookie, to_ns)
-                && reader.thread != thread
+                && let Some(next) = self.reader(cookie, from_ns, to_ns)
             {
-                self.cross_to(reader);
-                return Some((reader.thread, Goal::Wake(Some(reader.cookie))));
+                return Some(next);
             }
             self.report(from_ns, None, None, Share::Network(of));
         }
         None
     }
 
-    /// The receive at the other end that made room in its window before a moment.
-    fn reader(&self, cookie: u64, until_ns: u64) -> Option<&'e Movement> {
+    /// A peer's window that was used up between two moments was so for want of its reader: the walk goes on with the receive
+    /// that made room, at its time.
+    fn reader(&mut self, cookie: u64, from_ns: u64, to_ns: u64) -> Option<Next<'e>> {
         let evidence = self.evidence;
         let other_end = evidence.pairs.peer(evidence.observed.host.of(cookie))?;
-        evidence.observed.traffic.last_received(other_end.id, until_ns)
+        let read = evidence.observed.traffic.last_received(other_end.id, to_ns)?;
+        if read.at_ns < from_ns {
+            return None;
+        }
+        self.report(read.at_ns, None, None, Share::Network(Network::PeerWindow));
+        self.cross_to(read);
+        Some((read.thread, Goal::of(read)))
     }
 
     /// The walk goes over a connection to whoever moved this.
@@ -351,9 +356,14 @@ impl<'e> Walk<'e, '_> {
         let Some(sent) = round::carrier(evidence, missing) else { return self.cross_unknown(missing) };
         // On loopback a byte arrives before its send returns.
         let sent_ns = sent.at_ns.clamp(self.from_ns, self.to_ns);
-        for Part { from_ns, of, .. } in
+        for Part { from_ns, to_ns, of } in
             transit::of_byte(traffic, sent.cookie, missing.byte, sent_ns, self.to_ns)
         {
+            if of == Network::PeerWindow
+                && let Some(next) = self.reader(sent.cookie, from_ns, to_ns)
+            {
+                return Some(next);
+            }
             self.report(from_ns, None, None, Share::Network(of));
         }
         self.cross_to(sent);
