@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    noise::{NOISES, Noise, TICK},
+    noise::{NOISES, Noise, Side, TICK},
     programs::{Ask, Style, Work},
 };
 
@@ -183,6 +183,22 @@ impl Pair {
     pub fn noise(&self) -> Option<Noise> {
         self.noise.map(|(_, noise)| noise)
     }
+
+    /// Some noises need a program that can make them.
+    fn makes_noise(&self) -> bool {
+        let Base { nodes, style, ask, .. } = self.base;
+        let has_seeder = nodes != Nodes::Upload;
+        match self.noise() {
+            Some(Noise::KeepAlive(Side::Peer) | Noise::Poker(Side::Peer)) => style != Style::Blocking,
+            Some(Noise::KeepAliveAtTick(side, tick)) => {
+                ask == Ask::EveryTick(tick) && (side == Side::Own || style != Style::Blocking)
+            }
+            Some(Noise::Dribble) => has_seeder && style == Style::Blocking,
+            Some(Noise::Bursts) => ask != Ask::Never,
+            Some(Noise::Chatter) => has_seeder,
+            _ => true,
+        }
+    }
 }
 
 impl Base {
@@ -217,4 +233,6 @@ pub fn check() {
         let in_third = all.iter().filter(|pair| pair.in_third && pair.noise() == Some(noise)).count();
         assert!(in_third >= 2, "CI runs {name} {in_third} times");
     }
+    let without: Vec<_> = all.iter().filter(|pair| !pair.makes_noise()).map(Pair::name).collect();
+    assert!(without.is_empty(), "no noise comes of {}", without.join(", "));
 }

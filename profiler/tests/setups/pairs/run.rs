@@ -55,9 +55,11 @@ pub fn record(pair: &Pair, capture: &Path) -> Logs {
     let limited = |work| limit.as_ref().filter(|_| work == Work::Sync);
     let near = Place { host: link.as_ref().map(|link| &link.receiver), ..ANYWHERE };
     let far = Place { host: link.as_ref().map(|link| &link.sender), ..ANYWHERE };
-    // Who has a transfer has a core, and so has its peer.
-    let own = Place { core: core(0), cgroup: limited(base.own), ..near };
-    let peers = Place { core: core(1), cgroup: limited(base.peer), ..far };
+    // Who has a transfer has a core, and so has its peer; but a loop and its worker on one core wait for each other, and noise
+    // that wakes the loop would delay something.
+    let core_of = |number, with_worker: bool| if with_worker { ANYWHERE.core } else { core(number) };
+    let own = Place { core: core_of(0, base.in_worker), cgroup: limited(base.own), ..near };
+    let peers = Place { core: core_of(1, base.style == Style::Worker), cgroup: limited(base.peer), ..far };
 
     let does = pair.noise().and_then(|noise| noise.companion(base.planned(base.peer)));
     let companion = does.map(|does| {

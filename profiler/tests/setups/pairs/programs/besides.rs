@@ -10,9 +10,8 @@ use std::{
 };
 
 use super::{
-    events::{Events, clear, every},
+    events::{Events, bell, clear, every, ring},
     messages::{Connection, Kind, message, plain},
-    seeder::poker,
 };
 use crate::{
     log::{Log, State},
@@ -143,4 +142,18 @@ fn read_alone(mut from: TcpStream) {
 
 fn start(name: &str, work: impl FnOnce() + Send + 'static) {
     thread::Builder::new().name(name.to_owned()).spawn(work).expect("start a thread");
+}
+
+/// A thread that rings every millisecond, for nothing.
+pub fn poker() -> Arc<OwnedFd> {
+    let bell = Arc::new(bell());
+    let own = Arc::clone(&bell);
+    let poke = move || {
+        loop {
+            thread::sleep(Duration::from_millis(1));
+            ring(&own);
+        }
+    };
+    start("poker", poke);
+    bell
 }

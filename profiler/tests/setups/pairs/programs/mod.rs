@@ -5,6 +5,7 @@ mod companion;
 mod events;
 mod leecher;
 mod messages;
+mod peer_besides;
 mod relay;
 mod seeder;
 mod slice;

@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     net::{IpAddr, TcpListener},
-    os::fd::OwnedFd,
     path::PathBuf,
     thread,
     time::Duration,
@@ -13,15 +12,15 @@ use profiler::clock::now_ns;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    besides::KEEP_ALIVE_PERIOD,
-    events::{Events, arm, bell, clear, every, ring, timer},
+    events::{Events, arm, clear, timer},
     messages::{Connection, Kind, Received, message, set_number},
+    peer_besides::PeerBesides,
     work::{Tool, Work},
     worker::Worker,
 };
 use crate::{
     log::{Log, State},
-    pairs::noise::{Noise, Side},
+    pairs::noise::Noise,
     programs::Prepared,
 };
 
@@ -59,8 +58,6 @@ pub enum Style {
 const PEER: u64 = 0;
 const DELAY: u64 = 1;
 const DONE: u64 = 2;
-const KEEP_ALIVE: u64 = 3;
-const POKE: u64 = 4;
 
 /// What comes of a block ahead of the work, in pieces.
 const DRIBBLE_PIECES: usize = 3;
@@ -68,9 +65,6 @@ const DRIBBLE_BYTES: usize = 500;
 
 const CHATTER: Duration = Duration::from_millis(10);
 const CHATTER_MESSAGES: u32 = 50;
-
-/// So long before the other's tick its keep-alive is sent.
-const LEAD: Duration = Duration::from_micros(300);
 
 impl Seeder {
     pub fn prepare(self) -> Prepared {
@@ -140,7 +134,7 @@ impl Seeder {
     ) -> Connection {
         let events = Events::new();
         events.watch(&to, PEER);
-        let besides = SeedersBesides::begin(self.noise, &events);
+        let besides = PeerBesides::begin(self.noise, &events);
         let delay = timer();
         events.watch(&delay, DELAY);
         let (tool, worker) = match self.style {
@@ -236,54 +230,4 @@ fn asked(to: &mut Connection, log: &mut Log) -> Option<u32> {
         _ => log.did(State::Besides, 0),
     }
     None
-}
-
-/// What a seeder's loop does besides.
-struct SeedersBesides {
-    keep_alive: Option<OwnedFd>,
-    poked: Option<std::sync::Arc<OwnedFd>>,
-}
-
-impl SeedersBesides {
-    fn begin(noise: Option<Noise>, events: &Events) -> Self {
-        let keep_alive = match noise {
-            Some(Noise::KeepAlive(Side::Peer)) => Some(every(KEEP_ALIVE_PERIOD, Duration::ZERO)),
-            Some(Noise::KeepAliveAtTick(Side::Peer, tick)) => Some(every(tick, LEAD)),
-            _ => None,
-        };
-        if let Some(timer) = &keep_alive {
-            events.watch(timer, KEEP_ALIVE);
-        }
-        let poked = (noise == Some(Noise::Poker(Side::Peer))).then(poker);
-        if let Some(bell) = &poked {
-            events.watch(&**bell, POKE);
-        }
-        Self { keep_alive, poked }
-    }
-
-    fn handle(&self, token: u64, to: &Connection, log: &mut Log) {
-        match token {
-            KEEP_ALIVE => {
-                clear(self.keep_alive.as_ref().expect("there is a timer"));
-                to.send(&message(Kind::KeepAlive, 0, 0));
-            }
-            POKE => clear(self.poked.as_ref().expect("there is a bell")),
-            _ => panic!("nobody watches {token}"),
-        }
-        log.did(State::Besides, 0);
-    }
-}
-
-/// A thread that rings every millisecond, for nothing.
-pub fn poker() -> std::sync::Arc<OwnedFd> {
-    let bell = std::sync::Arc::new(bell());
-    let own = std::sync::Arc::clone(&bell);
-    let poke = move || {
-        loop {
-            thread::sleep(Duration::from_millis(1));
-            ring(&own);
-        }
-    };
-    thread::Builder::new().name("poker".to_owned()).spawn(poke).expect("start a thread");
-    bell
 }
