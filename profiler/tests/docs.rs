@@ -68,3 +68,16 @@ fn links_lead_to_files() {
         }
     }
 }
+
+/// `usage.md` shows the fixture's whole report, the README lines of it.
+#[test]
+fn reports_that_are_shown_are_those_of_the_fixture() {
+    let read = |place: &str| fs::read_to_string(root().join(place)).expect("a page of text");
+    let fixture = read("profiler/tests/fixtures/quick.txt");
+    let [usage, readme] = [read("profiler/docs/usage.md"), read("README.md")];
+    assert!(usage.contains(fixture.trim_end()), "usage.md shows another report than quick.txt");
+    let shown = readme.split("```\nTransfer ").nth(1).and_then(|rest| rest.split("```").next());
+    for line in shown.expect("the README shows a report").lines().skip(1) {
+        assert!(fixture.lines().any(|known| known == line), "not in quick.txt: {line}");
+    }
+}
