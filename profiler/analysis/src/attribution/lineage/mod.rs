@@ -315,12 +315,12 @@ impl<'e> Walk<'e, '_> {
 
     /// A wait for room to send that began at `off_ns`: back to what made room.
     fn room(&mut self, thread: ThreadIndex, cookie: u64, off_ns: u64) -> Option<Next<'e>> {
-        let since_ns = off_ns.max(self.from_ns);
+        let (since_ns, until_ns) = (off_ns.max(self.from_ns), self.to_ns);
         for Part { from_ns, to_ns, of } in
             transit::for_room(&self.evidence.observed.traffic, cookie, since_ns, self.to_ns)
         {
             if of == Network::PeerWindow
-                && let Some(next) = self.reader(cookie, from_ns, to_ns)
+                && let Some(next) = self.reader(cookie, from_ns, to_ns, until_ns)
             {
                 return Some(next);
             }
@@ -330,14 +330,14 @@ impl<'e> Walk<'e, '_> {
     }
 
     /// A peer's window that was used up between two moments was so for want of its reader: the walk goes on with the receive
-    /// that made room, at its time.
-    fn reader(&mut self, cookie: u64, from_ns: u64, to_ns: u64) -> Option<Next<'e>> {
+    /// that made room. The sender's TCP looks again as it hears of it, and its record is dated back: that receive may be
+    /// later, but not after `until_ns`, when there was room.
+    fn reader(&mut self, cookie: u64, from_ns: u64, to_ns: u64, until_ns: u64) -> Option<Next<'e>> {
         let evidence = self.evidence;
-        let other_end = evidence.pairs.peer(evidence.observed.host.of(cookie))?;
-        let read = evidence.observed.traffic.last_received(other_end.id, to_ns)?;
-        if read.at_ns < from_ns {
-            return None;
-        }
+        let traffic = &evidence.observed.traffic;
+        let other_end = evidence.pairs.peer(evidence.observed.host.of(cookie))?.id;
+        let before = || traffic.last_received(other_end, to_ns).filter(|read| read.at_ns >= from_ns);
+        let read = traffic.received_between(other_end, to_ns, until_ns).or_else(before)?;
         self.report(read.at_ns, None, None, Share::Network(Network::PeerWindow));
         self.cross_to(read);
         Some((read.thread, Goal::of(read)))
@@ -355,12 +355,12 @@ impl<'e> Walk<'e, '_> {
         let traffic = &evidence.observed.traffic;
         let Some(sent) = round::carrier(evidence, missing) else { return self.cross_unknown(missing) };
         // On loopback a byte arrives before its send returns.
-        let sent_ns = sent.at_ns.clamp(self.from_ns, self.to_ns);
+        let (sent_ns, until_ns) = (sent.at_ns.clamp(self.from_ns, self.to_ns), self.to_ns);
         for Part { from_ns, to_ns, of } in
             transit::of_byte(traffic, sent.cookie, missing.byte, sent_ns, self.to_ns)
         {
             if of == Network::PeerWindow
-                && let Some(next) = self.reader(sent.cookie, from_ns, to_ns)
+                && let Some(next) = self.reader(sent.cookie, from_ns, to_ns, until_ns)
             {
                 return Some(next);
             }

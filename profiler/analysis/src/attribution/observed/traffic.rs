@@ -144,6 +144,15 @@ impl Traffic {
         receives[..past].last().map(|&index| self.get(index))
     }
 
+    /// The first receive from a socket after a moment, and not after another one: what it makes room for may arrive before it
+    /// returns.
+    pub fn received_between(&self, cookie: u64, after_ns: u64, until_ns: u64) -> Option<&Movement> {
+        let receives = &self.logs.get(&cookie)?.receives;
+        let first = receives.partition_point(|&index| self.get(index).at_ns <= after_ns);
+        let receive = self.get(*receives.get(first)?);
+        (receive.since_ns <= until_ns + RETURN_NS).then_some(receive)
+    }
+
     /// When the first byte of a receive had arrived; None where arrivals were not recorded. For a datagram:
     /// the first arrival since the socket was last read, for a socket that is read until it is empty.
     pub fn arrived_ns(&self, receive: &Movement) -> Option<u64> {
@@ -220,6 +229,9 @@ impl Traffic {
             .filter(move |movement| movement.since_ns <= to_ns)
     }
 }
+
+/// How long a receive may go on after what it made room for has arrived.
+const RETURN_NS: u64 = 200_000;
 
 /// The longest time that one record may stand for, and more than that: see [`Movement`].
 const MERGED_NS: u64 = 2_000_000;
