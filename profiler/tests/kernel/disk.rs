@@ -92,16 +92,17 @@ fn a_wait_that_a_request_ended_names_who_submitted_it_and_when() {
         .filter(|span| span.doing.syscall == Some(libc::SYS_io_getevents as i32))
         .filter(|span| matches!(span.wake, Wake::Softirq(Softirq::Block) | Wake::HardIrq { disk: true }))
         .collect();
-    let told = begun_ns.iter().filter(|begun_ns| {
-        let soon = **begun_ns..**begun_ns + 1_000_000;
-        let by_it = |wait: &&Span| {
-            wait.submitter_tid == Some(submitter)
-                && wait.submitted_ns.is_some_and(|at_ns| soon.contains(&at_ns))
+    // Not all are seen: some are over before anybody waits, some completed on another CPU, by a call between CPUs (6.1).
+    assert!(waits.len() >= 2, "{waits:?}");
+    let begun_until = |at_ns: u64| begun_ns.iter().filter(|begun_ns| **begun_ns <= at_ns).count();
+    for wait in waits {
+        let (Some(submitted_ns), Some(woken_ns)) = (wait.submitted_ns, wait.woken_ns) else {
+            panic!("{wait:?}");
         };
-        waits.iter().copied().any(|wait| by_it(&wait))
-    });
-    let told = told.count();
-    assert!(told >= REQUESTS - 4, "{told} by {submitter} at {begun_ns:?}: {waits:?}");
+        assert_eq!(wait.submitter_tid, Some(submitter), "{wait:?}");
+        assert!(submitted_ns < woken_ns, "{wait:?}");
+        assert_eq!(begun_until(submitted_ns), begun_until(woken_ns), "{wait:?}, by {begun_ns:?}");
+    }
 }
 
 /// The device's own total, which lacks what a host that hides interrupts from programs did not show: see the

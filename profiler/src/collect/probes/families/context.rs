@@ -12,7 +12,7 @@ pub const FAMILY: Family = Family {
         Program::new("softirq_leave", &[]),
         Program::new("irq_enter", &[]),
         Program::new("irq_leave", &[]),
-        Program::new("hrtimer_enter", &[]),
+        Program::new("hrtimer_enter", &["hrtimer"]),
         Program::new("hrtimer_leave", &[]),
     ],
     ..Family::PLAIN

@@ -1,10 +1,13 @@
-//! Deadlines of time-outs, which `sched_switch` puts into spans, and timers that are set for later.
+//! Deadlines of time-outs, which `sched_switch` puts into spans where they are still set, and timers that are set for later.
 
-use super::{Family, Program};
+use abi::fields::Field::{TaskStack, TimerExpires, TimerState};
+
+use super::{Family, Program, Way};
 
 pub const FAMILY: Family = Family {
     name: "timers",
     counts: "until when calls sleep, and which thread set a timer, when and for when",
     programs: &[Program::new("timer_set", &["hrtimer", "mode"])],
+    ways: &[Way::Fields(&[TaskStack, TimerState, TimerExpires])],
     ..Family::PLAIN
 };

@@ -49,7 +49,8 @@ fn what_is_read_only_where_the_kernel_has_it_is_not_needed() {
         assert_eq!(*asked, fields.iter().copied().collect(), "{program}");
         assert_eq!(needed.in_both(*asked), Fields::default(), "{program}");
     };
-    check("sched_switch", &[TaskThrottled, TaskQueue, QueueThrottled]);
+    let timeouts = [TaskStack, TimerState, TimerExpires];
+    check("sched_switch", &[&[TaskThrottled, TaskQueue, QueueThrottled], timeouts.as_slice()].concat());
     check("disk_submit", &[IomapDioIocb]);
     check("process_exit", &[TaskRchar, TaskWchar, TaskReadBytes, TaskWriteBytes]);
     check("sched_wake", &[]);
