@@ -208,7 +208,7 @@ fn chatter_behind_the_last_block_is_no_part_of_the_transfer() {
             .collect(),
         ..timed
     };
-    let p100 = find(&late, &process).milestones[3].clone();
+    let p100 = find(&late, &process).milestones[3];
     assert_eq!(p100.kernel.map(|sighting| sighting.at_ns), Some(130));
     assert_eq!(p100.chatter, Some(Chatter { bytes: 200, lasted_ns: 400_000_000 }));
     assert_eq!(p100.kernel_bytes, Some(104 * KIB + 200), "at the application's time");
@@ -216,6 +216,6 @@ fn chatter_behind_the_last_block_is_no_part_of_the_transfer() {
     process.progress.truncate(3);
     process.progress.push(point((400_000_130, 104 * KIB + 16 * KIB)));
     process.totals.as_mut().unwrap().peer_rx_bytes = 120 * KIB;
-    let p100 = find(&late, &process).milestones[3].clone();
+    let p100 = find(&late, &process).milestones[3];
     assert_eq!((p100.kernel.map(|sighting| sighting.at_ns), p100.chatter), (Some(400_000_130), None));
 }

@@ -223,8 +223,7 @@ fn a_tick_in_phase_with_requests_is_not_what_a_peer_waits_for() {
     let mut script = story.thread(SEEDER, 2);
     for round in 0..ROUNDS {
         let wake = if round % 2 == 0 { TIMER } else { NET_RX };
-        let idle_ms = if round == 0 { 9 } else { 9 };
-        script = script.waits(EPOLL, idle_ms, wake).receives(FAR, 17).runs(1).sends(FAR, BYTES);
+        script = script.waits(EPOLL, 9, wake).receives(FAR, 17).runs(1).sends(FAR, BYTES);
     }
     script.runs(1);
     for round in 0..ROUNDS {

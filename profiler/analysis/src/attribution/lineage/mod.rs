@@ -36,20 +36,20 @@ pub trait Found {
 
 /// What a thread is walked for.
 #[derive(Clone, Copy, Debug)]
-enum Goal<'e> {
+enum Goal {
     /// These bytes, which it received.
-    Receive(&'e Movement),
+    Receive(Movement),
     /// These bytes, which it sent.
-    Send(&'e Movement),
+    Send(Movement),
     /// A wake-up of another thread, on the way of bytes of this connection if there was one.
     Wake(Option<u64>),
 }
 
-impl<'e> Goal<'e> {
-    fn of(movement: &'e Movement) -> Self {
+impl Goal {
+    fn of(movement: &Movement) -> Self {
         match movement.direction {
-            Direction::Received => Self::Receive(movement),
-            Direction::Sent => Self::Send(movement),
+            Direction::Received => Self::Receive(*movement),
+            Direction::Sent => Self::Send(*movement),
         }
     }
 }
@@ -78,7 +78,7 @@ pub fn of_thread(evidence: &Evidence, thread: ThreadIndex, from_ns: u64, to_ns: 
 }
 
 /// Where a walk goes on.
-type Next<'e> = (ThreadIndex, Goal<'e>);
+type Next = (ThreadIndex, Goal);
 
 struct Walk<'e, 'f> {
     evidence: &'e Evidence<'e>,
@@ -94,7 +94,7 @@ struct Walk<'e, 'f> {
 fn walk<'e>(
     evidence: &'e Evidence<'e>,
     thread: ThreadIndex,
-    goal: Goal<'e>,
+    goal: Goal,
     from_ns: u64,
     to_ns: u64,
     found: &mut dyn Found,
@@ -148,7 +148,7 @@ impl<'e> Walk<'e, '_> {
     }
 
     /// Reports a thread's time backwards until it leads elsewhere; None at the walk's end.
-    fn back(&mut self, thread: ThreadIndex, goal: Goal<'e>) -> Option<Next<'e>> {
+    fn back(&mut self, thread: ThreadIndex, goal: Goal) -> Option<Next> {
         let evidence = self.evidence;
         let all = &evidence.observed.threads.all[thread];
         let waits = &evidence.waits[thread];
@@ -186,7 +186,7 @@ impl<'e> Walk<'e, '_> {
                 self.report(runnable_ns.max(arrived_ns), Some(thread), span, Share::CpuWait);
                 let late = if ended_by == Cause::Timer { Share::Timer } else { Share::CpuWait };
                 self.report(arrived_ns, Some(thread), span, late);
-                return self.cross(missing);
+                return self.cross(missing, (thread, wait));
             }
             self.own(thread, on_ns);
             self.report(runnable_ns, Some(thread), span, Share::CpuWait);
@@ -267,7 +267,7 @@ impl<'e> Walk<'e, '_> {
     }
 
     /// Before a thread's first wait: itself, and then who created it.
-    fn born(&mut self, thread: ThreadIndex, goal: Goal<'e>) -> Option<Next<'e>> {
+    fn born(&mut self, thread: ThreadIndex, goal: Goal) -> Option<Next> {
         let life = self.evidence.observed.threads.all[thread].life;
         self.own(thread, life.since_ns);
         if !self.is_open() {
@@ -282,16 +282,16 @@ impl<'e> Walk<'e, '_> {
         &mut self,
         thread: ThreadIndex,
         wait: usize,
-        goal: Goal<'e>,
+        goal: Goal,
         round_until_ns: u64,
-    ) -> Option<Next<'e>> {
+    ) -> Option<Next> {
         let off_ns = self.evidence.observed.threads.all[thread].off_cpu(wait).off_ns;
         if let Some(missing) = round::missing_elsewhere(self.evidence, thread, wait, goal, round_until_ns) {
             self.report(missing.arrived_ns, Some(thread), Some(wait), Share::CpuWait);
-            return self.cross(missing);
+            return self.cross(missing, (thread, wait));
         }
         match goal {
-            Goal::Send(sent) if sent.past.is_some() => self.room(thread, sent.cookie, off_ns),
+            Goal::Send(sent) if sent.past.is_some() => self.room(sent.cookie, off_ns),
             _ => {
                 self.report(off_ns, Some(thread), Some(wait), Share::Network(Network::Unknown));
                 None
@@ -300,12 +300,12 @@ impl<'e> Walk<'e, '_> {
     }
 
     /// A wait inside a send, which is recorded as it returns.
-    fn room_for_next_send(&mut self, thread: ThreadIndex, wait: usize) -> Option<Next<'e>> {
+    fn room_for_next_send(&mut self, thread: ThreadIndex, wait: usize) -> Option<Next> {
         let evidence = self.evidence;
         let OffCpu { off_ns, on_ns, .. } = evidence.observed.threads.all[thread].off_cpu(wait);
         let mut moved = evidence.observed.traffic.of_thread_between(thread, on_ns, u64::MAX);
         match moved.find(|movement| movement.direction == Direction::Sent) {
-            Some(send) if send.past.is_some() => self.room(thread, send.cookie, off_ns),
+            Some(send) if send.past.is_some() => self.room(send.cookie, off_ns),
             _ => {
                 self.report(off_ns, Some(thread), Some(wait), Share::Network(Network::Link));
                 None
@@ -314,13 +314,13 @@ impl<'e> Walk<'e, '_> {
     }
 
     /// A wait for room to send that began at `off_ns`: back to what made room.
-    fn room(&mut self, thread: ThreadIndex, cookie: u64, off_ns: u64) -> Option<Next<'e>> {
+    fn room(&mut self, cookie: u64, off_ns: u64) -> Option<Next> {
         let (since_ns, until_ns) = (off_ns.max(self.from_ns), self.to_ns);
         for Part { from_ns, to_ns, of } in
             transit::for_room(&self.evidence.observed.traffic, cookie, since_ns, self.to_ns)
         {
             if of == Network::PeerWindow
-                && let Some(next) = self.reader(cookie, from_ns, to_ns, until_ns)
+                && let Some(next) = self.reader(cookie, None, (from_ns, to_ns, until_ns))
             {
                 return Some(next);
             }
@@ -331,16 +331,22 @@ impl<'e> Walk<'e, '_> {
 
     /// A peer's window that was used up between two moments was so for want of its reader: the walk goes on with the receive
     /// that made room. The sender's TCP looks again as it hears of it, and its record is dated back: that receive may be
-    /// later, but not after `until_ns`, when there was room.
-    fn reader(&mut self, cookie: u64, from_ns: u64, to_ns: u64, until_ns: u64) -> Option<Next<'e>> {
+    /// later, but not after the third moment, when there was room. Of a record of several receives, those before the byte.
+    fn reader(
+        &mut self,
+        cookie: u64,
+        byte: Option<u32>,
+        (from_ns, to_ns, until_ns): (u64, u64, u64),
+    ) -> Option<Next> {
         let evidence = self.evidence;
         let traffic = &evidence.observed.traffic;
         let other_end = evidence.pairs.peer(evidence.observed.host.of(cookie))?.id;
         let before = || traffic.last_received(other_end, to_ns).filter(|read| read.at_ns >= from_ns);
         let read = traffic.received_between(other_end, to_ns, until_ns).or_else(before)?;
+        let read = byte.map_or(Some(*read), |byte| read.up_to(byte))?;
         self.report(read.at_ns, None, None, Share::Network(Network::PeerWindow));
-        self.cross_to(read);
-        Some((read.thread, Goal::of(read)))
+        self.cross_to(&read);
+        Some((read.thread, Goal::Receive(read)))
     }
 
     /// The walk goes over a connection to whoever moved this.
@@ -350,35 +356,37 @@ impl<'e> Walk<'e, '_> {
     }
 
     /// From an arrival back to the send: what kept the bytes on their way.
-    fn cross(&mut self, missing: Missing<'e>) -> Option<Next<'e>> {
+    fn cross(&mut self, missing: Missing, waiter: (ThreadIndex, usize)) -> Option<Next> {
         let evidence = self.evidence;
         let traffic = &evidence.observed.traffic;
-        let Some(sent) = round::carrier(evidence, missing) else { return self.cross_unknown(missing) };
+        let Some(sent) = round::carrier(evidence, missing) else {
+            return self.cross_unknown(missing, waiter);
+        };
         // On loopback a byte arrives before its send returns.
         let (sent_ns, until_ns) = (sent.at_ns.clamp(self.from_ns, self.to_ns), self.to_ns);
         for Part { from_ns, to_ns, of } in
             transit::of_byte(traffic, sent.cookie, missing.byte, sent_ns, self.to_ns)
         {
             if of == Network::PeerWindow
-                && let Some(next) = self.reader(sent.cookie, from_ns, to_ns, until_ns)
+                && let Some(next) = self.reader(sent.cookie, missing.byte, (from_ns, to_ns, until_ns))
             {
                 return Some(next);
             }
             self.report(from_ns, None, None, Share::Network(of));
         }
         self.cross_to(sent);
-        Some((sent.thread, Goal::Send(sent)))
+        Some((sent.thread, Goal::of(sent)))
     }
 
     /// A peer that is not in the capture is taken to answer what it was last sent, or to go on with what it was sending:
     /// all that is known is since when.
-    fn cross_unknown(&mut self, missing: Missing<'e>) -> Option<Next<'e>> {
+    fn cross_unknown(&mut self, missing: Missing, (thread, wait): (ThreadIndex, usize)) -> Option<Next> {
         let traffic = &self.evidence.observed.traffic;
         let Some(last) = traffic.last_moved(missing.receive.cookie, self.to_ns) else {
-            self.rest(Share::Network(Network::Unknown));
+            self.report(self.from_ns, Some(thread), Some(wait), Share::Network(Network::Unknown));
             return None;
         };
-        self.report(last.at_ns, None, None, Share::Network(Network::Unknown));
+        self.report(last.at_ns, Some(thread), Some(wait), Share::Network(Network::Unknown));
         Some((last.thread, Goal::of(last)))
     }
 }

@@ -12,8 +12,8 @@ use capture::traffic::Direction;
 
 /// Bytes that a thread still missed as a wait began.
 #[derive(Clone, Copy, Debug)]
-pub struct Missing<'e> {
-    pub receive: &'e Movement,
+pub struct Missing {
+    pub receive: Movement,
     /// The first of them; None: a datagram.
     pub byte: Option<u32>,
     pub arrived_ns: u64,
@@ -24,14 +24,14 @@ pub struct Missing<'e> {
 const WAKE_UP_NS: u64 = 60_000;
 
 /// What the goal still missed of its own connection as a wait began.
-pub fn missing<'e>(
-    evidence: &'e Evidence,
+pub fn missing(
+    evidence: &Evidence,
     thread: ThreadIndex,
     wait: usize,
     ended_by: Cause,
-    goal: Goal<'e>,
+    goal: Goal,
     until_ns: u64,
-) -> Option<Missing<'e>> {
+) -> Option<Missing> {
     let all = &evidence.observed.threads.all[thread];
     let off = all.off_cpu(wait);
     let listened = calls::is_multiplexer(all.spans[wait].doing.syscall);
@@ -54,7 +54,7 @@ pub fn missing<'e>(
         _ => {}
     }
     if let Goal::Receive(receive) = goal {
-        return missing_at(evidence, receive, off.off_ns);
+        return missing_at(evidence, &receive, off.off_ns);
     }
     let moved = evidence.observed.traffic.on_socket_between(thread, cookie, off.on_ns, until_ns);
     let mut receives = moved.filter(|movement| movement.direction == Direction::Received);
@@ -62,13 +62,13 @@ pub fn missing<'e>(
 }
 
 /// Bytes of another connection that ended a wait: those that came first.
-pub fn missing_elsewhere<'e>(
-    evidence: &'e Evidence,
+pub fn missing_elsewhere(
+    evidence: &Evidence,
     thread: ThreadIndex,
     wait: usize,
-    goal: Goal<'e>,
+    goal: Goal,
     until_ns: u64,
-) -> Option<Missing<'e>> {
+) -> Option<Missing> {
     let all = &evidence.observed.threads.all[thread];
     let off = all.off_cpu(wait);
     if all.spans[wait].segment.is_some() {
@@ -76,12 +76,12 @@ pub fn missing_elsewhere<'e>(
         return None;
     }
     let goal_at = match goal {
-        Goal::Receive(movement) => Some(movement as *const Movement),
+        Goal::Receive(movement) => Some(movement),
         Goal::Send(_) | Goal::Wake(_) => None,
     };
     let moved = evidence.observed.traffic.of_thread_between(thread, off.on_ns, until_ns.max(off.on_ns));
     let receives = moved.filter(|movement| {
-        movement.direction == Direction::Received && goal_at.is_none_or(|goal| !std::ptr::eq(*movement, goal))
+        movement.direction == Direction::Received && goal_at.is_none_or(|goal| **movement != goal)
     });
     let woke = receives
         .filter_map(|receive| missing_at(evidence, receive, off.off_ns))
@@ -119,16 +119,16 @@ pub fn arrived_since(evidence: &Evidence, receive: &Movement, at_ns: u64) -> Opt
 }
 
 /// What of a receive had not arrived at a moment; None if all had.
-fn missing_at<'e>(evidence: &'e Evidence, receive: &'e Movement, at_ns: u64) -> Option<Missing<'e>> {
+fn missing_at(evidence: &Evidence, receive: &Movement, at_ns: u64) -> Option<Missing> {
     let traffic = &evidence.observed.traffic;
     let (Some(first), Some(past)) = (receive.first_byte(), receive.past) else {
         let arrived_ns = traffic.arrived_ns(receive).unwrap_or(receive.since_ns);
-        return (arrived_ns > at_ns).then_some(Missing { receive, byte: None, arrived_ns });
+        return (arrived_ns > at_ns).then_some(Missing { receive: *receive, byte: None, arrived_ns });
     };
     let reached = traffic.missing_at(receive.cookie, at_ns).unwrap_or(first);
     let byte = if is_before(first, reached) { reached } else { first };
     is_before(byte, past).then(|| {
         let arrived_ns = traffic.byte_arrived_ns(receive.cookie, byte, receive.at_ns);
-        Missing { receive, byte: Some(byte), arrived_ns: arrived_ns.unwrap_or(receive.at_ns) }
+        Missing { receive: *receive, byte: Some(byte), arrived_ns: arrived_ns.unwrap_or(receive.at_ns) }
     })
 }

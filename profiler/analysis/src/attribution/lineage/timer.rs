@@ -47,7 +47,7 @@ fn armed_here_ns(
     match goal {
         // Bytes that lay there waited for the timer from their arrival on, however many rounds let them lie.
         Goal::Receive(receive) => {
-            let arrived_ns = round::arrived_since(evidence, receive, walk_from_ns);
+            let arrived_ns = round::arrived_since(evidence, &receive, walk_from_ns);
             first_wait_from(evidence, thread, wait, arrived_ns.unwrap_or(walk_from_ns).min(off_ns))
         }
         // A plain sleep, unless it polls: nothing of this connection moved in the rounds between.

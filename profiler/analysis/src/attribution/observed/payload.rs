@@ -57,6 +57,16 @@ impl Movement {
         Self { thread, cookie, direction, bytes, past: sequence, since_ns, at_ns, empty_calls }
     }
 
+    /// What of it lies before a byte; None if nothing does.
+    pub fn up_to(&self, byte: u32) -> Option<Self> {
+        let bytes = byte.wrapping_sub(self.first_byte()?);
+        match u64::from(bytes) {
+            0 => None,
+            bytes if bytes < self.bytes => Some(Self { past: Some(byte), bytes, ..*self }),
+            _ => Some(*self),
+        }
+    }
+
     /// The sequence number of its first byte, for TCP.
     pub fn first_byte(&self) -> Option<u32> {
         self.past.map(|past| past.wrapping_sub(self.bytes as u32))
