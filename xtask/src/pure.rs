@@ -14,6 +14,8 @@ use crate::{command, workspace};
 
 const CRATES: [&str; 3] = ["abi", "capture", "analysis"];
 
+const STORIES: &str = "stories";
+
 /// What touches the kernel, or a network.
 const FOREIGN: [&str; 5] = ["aya", "tokio", "netlink", "procfs", "profiler"];
 
@@ -29,6 +31,8 @@ pub fn test() -> Result<()> {
         let found = foreign(&tree);
         ensure!(found.is_empty(), "{name} must not depend on {}", found.join(", "));
     }
+    // By themselves: what another crate of the workspace asks of a dependency must not be what makes them compile.
+    command::run(cargo().arg("check").args(packages()))?;
     let folder = std::env::temp_dir().join(format!("xtask-pure-{}", std::process::id()));
     fs::create_dir(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
     let done = run_in(&folder);
@@ -56,13 +60,19 @@ fn ordinary(program: &Path) -> Command {
     setpriv
 }
 
-/// The unit tests of each crate, by its name.
+/// The unit tests of each crate, and the stories, by their names: those of the whole workspace's build, which is there.
 fn executables() -> Result<Vec<(String, PathBuf)>> {
     let mut build = cargo();
-    build.args(["test", "--lib", "--no-run", "--message-format", "json"]);
-    build.args(CRATES.iter().flat_map(|name| ["--package", name]));
+    build.args(["test", "--workspace", "--lib", "--test", STORIES, "--no-run", "--message-format", "json"]);
     let messages = command::ask(&mut build).context("the tests of the pure crates do not build")?;
-    Ok(messages.lines().filter_map(executable).collect())
+    let of_pure = |(name, _): &(String, PathBuf)| CRATES.contains(&name.as_str()) || name == STORIES;
+    let found: Vec<_> = messages.lines().filter_map(executable).filter(of_pure).collect();
+    ensure!(found.len() == CRATES.len() + 1, "the tests of the pure crates are {found:?}");
+    Ok(found)
+}
+
+fn packages() -> impl Iterator<Item = &'static str> {
+    CRATES.into_iter().flat_map(|name| ["--package", name])
 }
 
 fn executable(message: &str) -> Option<(String, PathBuf)> {
