@@ -30,9 +30,9 @@ pub struct Sums<'e> {
     phases: Vec<Phase>,
     /// Of the walk that goes on.
     rate: f64,
-    /// By thread: weight that begins or ends with one of its elements, of which there is one more than spans: the n-th but
-    /// for the first one is a span and the run after it.
-    covered: BTreeMap<(ThreadIndex, Side), Vec<f64>>,
+    /// By thread: weight, and how many walks, that begin or end with one of its elements, of which there is one more than
+    /// spans: the n-th but for the first one is a span and the run after it.
+    covered: BTreeMap<(ThreadIndex, Side), Vec<(f64, i64)>>,
 }
 
 #[derive(Debug, Default)]
@@ -96,12 +96,16 @@ impl<'e> Sums<'e> {
 
     pub fn close(mut self) -> Vec<Budget> {
         for ((thread, side), changes) in std::mem::take(&mut self.covered) {
-            let mut rate = 0.0;
-            for (element, change) in changes.into_iter().enumerate() {
+            let (mut rate, mut walks) = (0.0, 0);
+            for (element, (change, count)) in changes.into_iter().enumerate() {
                 rate += change;
-                if rate > f64::EPSILON {
+                walks += count;
+                if walks > 0 {
                     self.rate = rate;
                     self.element(thread, side, element, 0, u64::MAX);
+                } else {
+                    // What is left are rounding errors.
+                    rate = 0.0;
                 }
             }
         }
@@ -157,10 +161,12 @@ impl Found for Sums<'_> {
         self.element(thread, side, first, from_ns, to_ns);
         if last > first {
             self.element(thread, side, last, from_ns, to_ns);
-            let changes =
-                self.covered.entry((thread, side)).or_insert_with(|| vec![0.0; all.spans.len() + 2]);
-            changes[first + 1] += self.rate;
-            changes[last] -= self.rate;
+            let elements = all.spans.len() + 1;
+            let changes = self.covered.entry((thread, side)).or_insert_with(|| vec![(0.0, 0); elements]);
+            for (element, rate, count) in [(first + 1, self.rate, 1), (last, -self.rate, -1)] {
+                changes[element].0 += rate;
+                changes[element].1 += count;
+            }
         }
     }
 }
