@@ -241,7 +241,7 @@ impl Phase {
 fn keep_longest(kept: &mut Vec<Weighed>, weighed: Weighed) {
     let rank = |weighed: &Weighed| {
         let Weighed { segment, ns } = weighed;
-        (Reverse(ns.round() as u64), segment.from_ns, segment.thread, segment.span)
+        (Reverse(ns.round() as u64), segment.from_ns, segment.thread, segment.span, segment.seen())
     };
     let place = kept.partition_point(|other| rank(other) <= rank(&weighed));
     if place < LONGEST {
