@@ -148,3 +148,12 @@ fn bytes_that_were_there_waited_for_their_loop() {
     story.arrives(SOCKET, 3, BYTES);
     check(&story.download(1, 0, 10), "cpu_wait 0.5 network 0.3 cpu 0.2");
 }
+
+#[test]
+fn a_timer_that_another_thread_sets_waits_for_that_thread() {
+    let mut story = Story::default();
+    let script = story.thread(1, LOOP).waits_for_timer(EPOLL, 8, 77).runs(2);
+    script.sends(SOCKET, BYTES).runs(1);
+    story.thread(1, WORKER).waits(PREAD, 2, BLOCK).runs(1).sets_timer(77, 8).never_wakes(futex(7), 8);
+    check(&story.upload(1, 0, 10), "timer 0.5 cpu 0.3 disk 0.2");
+}

@@ -204,10 +204,12 @@ impl<'e> Walk<'e, '_> {
                 }
                 Cause::Timer => {
                     let (armed_ns, by) = timer::armed(evidence, thread, wait, goal, self.from_ns);
-                    self.report(armed_ns.min(off_ns), Some(thread), span, Share::Timer);
                     if by != thread {
+                        // While this one waited, perhaps.
+                        self.report(armed_ns, Some(thread), span, Share::Timer);
                         return Some((by, Goal::Wake(connection(goal))));
                     }
+                    self.report(armed_ns.min(off_ns), Some(thread), span, Share::Timer);
                 }
                 Cause::Network => {
                     if let Some(next) = self.other_bytes_or_room(thread, wait, goal, round_until_ns) {
