@@ -223,12 +223,8 @@ impl<'e> Walk<'e, '_> {
                         submitted_ns.or_else(|| timer::since_progress_ns(evidence, thread, wait, goal));
                     self.report(since_ns.unwrap_or(off_ns).min(off_ns), Some(thread), span, Share::Disk);
                 }
-                Cause::Disk => self.report(off_ns, Some(thread), span, Share::Disk),
-                Cause::Memory => self.report(off_ns, Some(thread), span, Share::Memory),
-                Cause::Lock { .. } => self.report(off_ns, Some(thread), span, Share::Lock),
-                Cause::OutsideWaker | Cause::Never | Cause::Unknown => {
-                    self.report(off_ns, Some(thread), span, Share::Other);
-                }
+                // Waits for one certain thing are never asked.
+                certain => self.report(off_ns, Some(thread), span, Share::of_cause(certain)),
             }
             before = all.spans_before(self.to_ns).min(wait);
         }
@@ -288,7 +284,7 @@ impl<'e> Walk<'e, '_> {
         round_until_ns: u64,
     ) -> Option<Next> {
         let off_ns = self.evidence.observed.threads.all[thread].off_cpu(wait).off_ns;
-        if let Some(missing) = round::missing_elsewhere(self.evidence, thread, wait, goal, round_until_ns) {
+        if let Some(missing) = round::missing_elsewhere(self.evidence, thread, wait, round_until_ns) {
             self.report(missing.arrived_ns, Some(thread), Some(wait), Share::CpuWait);
             return self.cross(missing, (thread, wait));
         }

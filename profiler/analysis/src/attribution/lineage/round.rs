@@ -66,7 +66,6 @@ pub fn missing_elsewhere(
     evidence: &Evidence,
     thread: ThreadIndex,
     wait: usize,
-    goal: Goal,
     until_ns: u64,
 ) -> Option<Missing> {
     let all = &evidence.observed.threads.all[thread];
@@ -75,14 +74,8 @@ pub fn missing_elsewhere(
         // Nothing became readable as it woke.
         return None;
     }
-    let goal_at = match goal {
-        Goal::Receive(movement) => Some(movement),
-        Goal::Send(_) | Goal::Wake(_) => None,
-    };
     let moved = evidence.observed.traffic.of_thread_between(thread, off.on_ns, until_ns.max(off.on_ns));
-    let receives = moved.filter(|movement| {
-        movement.direction == Direction::Received && goal_at.is_none_or(|goal| **movement != goal)
-    });
+    let receives = moved.filter(|movement| movement.direction == Direction::Received);
     let woke = receives
         .filter_map(|receive| missing_at(evidence, receive, off.off_ns))
         .filter(|missing| missing.arrived_ns <= off.runnable_ns + WAKE_UP_NS);
