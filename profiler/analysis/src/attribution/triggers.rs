@@ -73,7 +73,7 @@ pub fn count(observed: &Observed, waits: &[Waits]) -> Triggers {
         let mut round = Round::default();
         let mut why = None;
         for wait in waits.asked_from(0) {
-            while let Some(movement) = moved.next_if(|movement| movement.since_ns < all.spans[wait].off_ns) {
+            while let Some(movement) = moved.next_if(|movement| movement.since_ns <= all.spans[wait].off_ns) {
                 round.add(movement);
             }
             triggers.add_round(thread, why, &mut round);

@@ -157,3 +157,12 @@ fn a_timer_that_another_thread_sets_waits_for_that_thread() {
     story.thread(1, WORKER).waits(PREAD, 2, BLOCK).runs(1).sets_timer(77, 8).never_wakes(futex(7), 8);
     check(&story.upload(1, 0, 10), "timer 0.5 cpu 0.3 disk 0.2");
 }
+
+#[test]
+fn a_timer_is_not_armed_before_the_last_send() {
+    let mut story = Story::default();
+    let script = story.thread(1, LOOP).waits(EPOLL, 4, by(WORKER)).sends(SOCKET, 10).waits(EPOLL, 6, TIMER);
+    script.sends(SOCKET, BYTES).runs(1);
+    story.thread(1, WORKER).waits(PREAD, 4, BLOCK).never_wakes(futex(7), 7);
+    check(&story.upload(1, 0, 10), "timer 0.6 disk 0.4");
+}

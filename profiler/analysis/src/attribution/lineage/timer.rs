@@ -93,12 +93,7 @@ fn since_last(
     direction: Option<Direction>,
 ) -> Option<u64> {
     let off_ns = evidence.observed.threads.all[thread].off_cpu(wait).off_ns;
-    let last = evidence.observed.traffic.last_on_socket(
-        thread,
-        connection(goal)?,
-        direction,
-        off_ns.saturating_sub(1),
-    );
+    let last = evidence.observed.traffic.last_on_socket(thread, connection(goal)?, direction, off_ns);
     Some(first_wait_from(evidence, thread, wait, last.map_or(0, |movement| movement.at_ns)))
 }
 
