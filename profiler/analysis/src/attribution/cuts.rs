@@ -52,7 +52,7 @@ pub fn cut<'t>(
     let mut all_bytes = 0;
     for movement in traffic.all.iter().filter(is_its) {
         connections.entry(movement.cookie).or_default().push(movement);
-        all_bytes += movement.bytes;
+        all_bytes = u64::saturating_add(all_bytes, movement.bytes);
     }
     let stride_bytes = (if size_bytes > 0 { size_bytes } else { all_bytes } / 1000).max(LEAST_BYTES);
     connections.into_values().map(|movements| cut_connection(&movements, transferred, stride_bytes)).collect()
@@ -66,9 +66,9 @@ fn cut_connection<'t>(
     let mut cuts = Vec::new();
     let (mut from_ns, mut bytes) = (requested_ns, 0);
     for (place, &end) in movements.iter().enumerate() {
-        bytes += end.bytes;
+        bytes = u64::saturating_add(bytes, end.bytes);
         if bytes >= stride_bytes || place + 1 == movements.len() {
-            let to_ns = end.at_ns.min(until_ns);
+            let to_ns = end.at_ns.min(until_ns).max(from_ns);
             cuts.push(Cut { end, from_ns, to_ns, bytes });
             (from_ns, bytes) = (to_ns, 0);
         }

@@ -94,7 +94,7 @@ impl Round {
         let (received, sent_bytes) = self.0.entry(movement.cookie).or_default();
         match movement.direction {
             Direction::Received => *received = true,
-            Direction::Sent => *sent_bytes += movement.bytes,
+            Direction::Sent => *sent_bytes = sent_bytes.saturating_add(movement.bytes),
         }
     }
 }
@@ -108,13 +108,14 @@ impl Triggers {
     fn add_round(&mut self, thread: ThreadIndex, why: Option<Cause>, round: &mut Round) {
         while let Some((cookie, (received, sent_bytes))) = round.0.pop_first() {
             let sent = self.sent.entry((thread, cookie)).or_default();
+            let add = |bytes: &mut u64| *bytes = bytes.saturating_add(sent_bytes);
             match (why, received) {
-                (Some(Cause::Network), true) => sent.for_messages += sent_bytes,
-                (Some(Cause::Timer), false) => sent.for_timers += sent_bytes,
+                (Some(Cause::Network), true) => add(&mut sent.for_messages),
+                (Some(Cause::Timer), false) => add(&mut sent.for_timers),
                 (Some(Cause::Thread { waker }), false) => {
-                    sent.for_threads += sent_bytes;
+                    add(&mut sent.for_threads);
                     let wakers = self.for_wakers.entry((thread, cookie)).or_default();
-                    *wakers.entry(waker).or_default() += sent_bytes;
+                    add(wakers.entry(waker).or_default());
                 }
                 _ => {}
             }

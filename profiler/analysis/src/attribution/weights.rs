@@ -41,7 +41,7 @@ fn bursts(cuts: &[Cut]) -> Vec<Burst> {
         match bursts.last_mut().filter(|burst| length_ns * 4 <= burst.length_ns) {
             Some(burst) => {
                 burst.to_ns = cut.to_ns;
-                burst.bytes += cut.bytes;
+                burst.bytes = burst.bytes.saturating_add(cut.bytes);
                 burst.cuts += 1;
             }
             None => bursts.push(Burst {

@@ -119,3 +119,29 @@ fn where_records_were_lost_nothing_is_known() {
     story.lossy.push(Lossy { from_ns: 6 * MS, to_ns: 9 * MS });
     check(&story.upload(1, 0, 10), "other 0.9 cpu 0.1");
 }
+
+#[test]
+fn a_phase_that_ends_before_it_begins_is_empty() {
+    let story = told_in_order();
+    let budget = story.download(1, 20, 10);
+    assert_eq!((budget.wall_ns, budget.bottleneck), (0, None));
+    assert!(budget.shares.named().iter().all(|(_, share)| *share == 0.0), "{:?}", budget.shares);
+}
+
+#[test]
+fn times_and_bytes_beyond_all_bounds_are_no_harm() {
+    let mut story = told_in_order();
+    story.lives[0].end_ns = u64::MAX;
+    for span in &mut story.spans {
+        (span.woken_ns, span.deadline_ns) = (span.woken_ns.map(|_| u64::MAX), Some(u64::MAX));
+    }
+    for payload in &mut story.traffic.payloads {
+        payload.bytes = u64::MAX - 1;
+    }
+    story.traffic.arrivals[0].at_ns = u64::MAX;
+    story.download(1, 0, 30);
+    story.upload(1, 0, 30);
+    // A thread that ended before it began.
+    story.lives[0] = Life { since_ns: 9 * MS, end_ns: 5 * MS, ..story.lives[0] };
+    story.download(1, 0, 30);
+}

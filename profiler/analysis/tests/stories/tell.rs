@@ -193,7 +193,7 @@ impl Story {
         let mut traffic = self.traffic.clone();
         traffic.payloads = merged(traffic.payloads);
         let merged = of(&self.observed_of(traffic));
-        let apart_ms = |one: f64, other: f64| (one - other).abs() * (to_ms - from_ms) as f64;
+        let apart_ms = |one: f64, other: f64| (one - other).abs() * to_ms.abs_diff(from_ms) as f64;
         for ((name, one), (_, other)) in exact.shares.named().into_iter().zip(merged.shares.named()) {
             assert!(apart_ms(one, other) < 1.001, "{name}: {one}, and {other} where movements are merged");
         }

@@ -78,7 +78,7 @@ pub fn missing_elsewhere(
     let receives = moved.filter(|movement| movement.direction == Direction::Received);
     let woke = receives
         .filter_map(|receive| missing_at(evidence, receive, off.off_ns))
-        .filter(|missing| missing.arrived_ns <= off.runnable_ns + WAKE_UP_NS);
+        .filter(|missing| missing.arrived_ns <= off.runnable_ns.saturating_add(WAKE_UP_NS));
     match all.spans[wait].socket {
         Some(socket) => woke.into_iter().find(|missing| missing.receive.cookie == socket),
         None => woke.min_by_key(|missing| missing.arrived_ns),

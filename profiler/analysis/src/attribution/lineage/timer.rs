@@ -11,7 +11,7 @@ use capture::{span::Span, traffic::Direction};
 /// Whether a wait ended at most so long before its own deadline that this ended it as well as what came.
 pub fn was_due(span: &Span) -> bool {
     let (Some(deadline_ns), Some(woken_ns)) = (span.deadline_ns, span.woken_ns) else { return false };
-    (woken_ns..woken_ns + SAME_DEADLINE_NS).contains(&deadline_ns)
+    (woken_ns..woken_ns.saturating_add(SAME_DEADLINE_NS)).contains(&deadline_ns)
 }
 
 /// When the timer that ended a wait was armed, as far as the goal has waited for it since, and by which thread.

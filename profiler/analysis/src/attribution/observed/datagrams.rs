@@ -59,7 +59,9 @@ impl Datagrams {
         let carrier = |destination: &Destination| {
             let sends = self.by_destination.get(destination)?;
             let returned = sends.partition_point(|&send| all[send as usize].at_ns <= at_ns);
-            let returns = sends.get(returned).filter(|&&send| all[send as usize].at_ns <= at_ns + RETURN_NS);
+            let returns = sends
+                .get(returned)
+                .filter(|&&send| all[send as usize].at_ns <= at_ns.saturating_add(RETURN_NS));
             returns.or_else(|| sends[..returned].last()).copied()
         };
         let destinations = self.owned.get(&cookie)?.iter();

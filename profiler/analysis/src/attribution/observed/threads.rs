@@ -53,6 +53,7 @@ pub struct Threads {
 pub fn order(lives: &[Life], spans: impl IntoIterator<Item = Span>) -> Threads {
     let mut threads = Threads::default();
     for &life in lives {
+        let life = Life { end_ns: life.end_ns.max(life.since_ns), ..life };
         threads.by_tid.entry(life.tid).or_default().push(threads.all.len());
         threads.all.push(Thread { life, spans: Vec::new() });
     }

@@ -40,7 +40,8 @@ impl Timers {
     pub fn set(&self, timer: u64, fired_ns: u64) -> Option<Set> {
         let sets = self.set.get(&timer)?;
         let before = &sets[..sets.partition_point(|set| set.at_ns < fired_ns)];
-        let last = before.last().filter(|set| set.deadline_ns <= fired_ns + SAME_DEADLINE_NS)?;
+        let last =
+            before.last().filter(|set| set.deadline_ns <= fired_ns.saturating_add(SAME_DEADLINE_NS))?;
         let same = |set: &&Set| set.deadline_ns.abs_diff(last.deadline_ns) <= SAME_DEADLINE_NS;
         before.iter().rev().take_while(same).last().copied()
     }
