@@ -2,26 +2,32 @@
 
 use std::collections::BTreeSet;
 
-use analysis::attribution::{
-    self, futex,
-    lineage::{self, Found},
-    observed::{
-        Observed,
-        payload::TrafficRecords,
-        threads::{self, Life, ThreadIndex},
-        timers::Timers,
-        traffic,
+use analysis::{
+    attribution::{
+        self,
+        cuts::Transferred,
+        futex,
+        lineage::{self, Found},
+        observed::{
+            Observed,
+            payload::TrafficRecords,
+            threads::{self, Life, ThreadIndex},
+            timers, traffic,
+        },
+        phase,
+        segment::{Segment, Side},
+        states,
+        sums::Budget,
     },
-    segment::{Segment, Side},
-    states,
+    timeline::Lossy,
 };
 use capture::{
-    ProcessSerial,
+    ProcessSerial, TimerKind, TimerSet,
     span::{Futex, Softirq, Span, Stacks, TaskKind, Wake},
     traffic::{Arrival, Direction, HeldBy, Payload, SendQueue},
 };
 
-use crate::tell::{EPOLL, FAULT, RECV, SLEEP, Story, futex as on_futex};
+use crate::tell::{BLOCK, EPOLL, FAULT, RECV, SLEEP, Story, futex as on_futex};
 
 const THREADS: u32 = 6;
 const END_NS: u64 = 10_000;
@@ -57,7 +63,7 @@ impl Found for Walked {
 fn every_walk_covers_its_time_once() {
     let mut met = BTreeSet::new();
     for seed in 0..200 {
-        let observed = anything(seed);
+        let observed = if seed % 2 == 0 { anything(seed) } else { order(of_many_cuts(seed), 0) };
         let evidence = attribution::weigh(&observed);
         let mut chance = Chance(seed * 31);
         for movement in &observed.traffic.all {
@@ -92,6 +98,66 @@ fn states_sum_to_every_window_of_every_life() {
     }
 }
 
+/// A transfer of process 1 or 2, in phases that may be empty, overlap nothing, and end before it or after it.
+fn any_transfer(chance: &mut Chance) -> (Transferred, Vec<(u64, u64)>) {
+    let process = ProcessSerial(chance.below(2) + 1);
+    let direction = chance.pick(&[capture::Direction::Download, capture::Direction::Upload]);
+    let requested_ns = if chance.sometimes() { chance.below(END_NS) } else { 0 };
+    let until_ns = if chance.sometimes() { chance.below(END_NS) } else { u64::MAX };
+    let mut marks: Vec<u64> = (0..4).map(|_| chance.below(END_NS + END_NS / 4)).collect();
+    marks.sort_unstable();
+    let phases = marks.windows(2).map(|marks| (marks[0], marks[1])).collect();
+    (Transferred { process, direction, requested_ns, until_ns, size_bytes: 0 }, phases)
+}
+
+fn sum(budget: &Budget) -> f64 {
+    budget.shares.named().iter().map(|(_, share)| share).sum()
+}
+
+#[test]
+fn every_budget_sums_to_its_phase() {
+    let mut met = 0;
+    for seed in 0..300 {
+        let observed = order(of_many_cuts(seed), 0);
+        let evidence = attribution::weigh(&observed);
+        let mut chance = Chance(seed * 17);
+        for _ in 0..4 {
+            let (transferred, phases) = any_transfer(&mut chance);
+            let budgets = phase::budgets(&evidence, transferred, &phases);
+            assert_eq!(budgets.len(), phases.len());
+            for (budget, &(from_ns, to_ns)) in budgets.iter().zip(&phases) {
+                let what = format!("seed {seed}: {transferred:?} {from_ns} {to_ns}: {budget:?}");
+                assert_eq!(budget.wall_ns, to_ns - from_ns, "{what}");
+                let whole = if from_ns < to_ns { 1.0 } else { 0.0 };
+                // Less than half a ns in all is not told.
+                let most = 1e-6 + 0.5 / budget.wall_ns.max(1) as f64;
+                assert!((sum(budget) - whole).abs() < most, "{what}");
+                let network: f64 = budget.network_detail.named().iter().map(|(_, share)| share).sum();
+                assert!((network - budget.shares.network).abs() < 1e-6, "{what}");
+                assert!(budget.shares.named().iter().all(|(_, share)| *share >= 0.0), "{what}");
+                assert!(budget.polling <= budget.shares.cpu + 1e-6, "{what}");
+                met += usize::from(budget.shares.network > 0.0 && budget.shares.cpu > 0.0);
+            }
+        }
+    }
+    assert!(met > 100, "{met} with several shares");
+}
+
+#[test]
+fn the_order_of_records_makes_no_difference() {
+    for seed in 0..100 {
+        let (transferred, phases) = any_transfer(&mut Chance(seed * 17));
+        let [one, other] = [0, seed + 1].map(|shuffled| {
+            let mut told = of_many_cuts(seed);
+            tell_apart(&mut told);
+            let observed = order(told, shuffled);
+            let budgets = phase::budgets(&attribution::weigh(&observed), transferred, &phases);
+            budgets.iter().map(|budget| format!("{budget:?}")).collect::<Vec<_>>()
+        });
+        assert_eq!(one, other, "seed {seed}");
+    }
+}
+
 /// Linear congruential, after Knuth's MMIX: a failure names its seed.
 struct Chance(u64);
 
@@ -108,10 +174,94 @@ impl Chance {
     fn sometimes(&mut self) -> bool {
         self.below(4) == 0
     }
+
+    fn shuffle<T>(&mut self, records: &mut [T]) {
+        for last in (1..records.len()).rev() {
+            records.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+}
+
+/// What nobody would tell, in the order in which it was made up.
+struct Told {
+    lives: Vec<Life>,
+    spans: Vec<Span>,
+    records: TrafficRecords,
+    timers: Vec<TimerSet>,
+    lossy: Vec<Lossy>,
+}
+
+/// Puts records in order; in which they come is a matter of chance, or 0: as they were told.
+fn order(told: Told, shuffled: u64) -> Observed {
+    let Told { lives, mut spans, mut records, mut timers, lossy } = told;
+    if shuffled > 0 {
+        let mut chance = Chance(shuffled);
+        chance.shuffle(&mut spans);
+        chance.shuffle(&mut records.payloads);
+        chance.shuffle(&mut records.arrivals);
+        chance.shuffle(&mut records.send_queues);
+        chance.shuffle(&mut timers);
+    }
+    let threads = threads::order(&lives, spans);
+    let traffic = traffic::index(&threads, records);
+    let timers = timers::index(&threads, &timers);
+    Observed { host: capture::HostId::default(), threads, traffic, timers, lossy }
+}
+
+/// As [`told`], but some movements are cuts of their own, and there is evidence of every kind.
+fn of_many_cuts(seed: u64) -> Told {
+    let mut told = told(seed);
+    let mut chance = Chance(seed * 7);
+    for life in &mut told.lives {
+        life.creator = chance.sometimes().then(|| chance.below(u64::from(THREADS)) as u32);
+    }
+    for span in &mut told.spans {
+        let socket = 10 + chance.below(PAIRS * 2);
+        match chance.below(8) {
+            0 => span.socket = Some(socket),
+            1 => span.segment = Some(socket),
+            2 => span.timer = Some(chance.below(4)),
+            3 => (span.wake, span.submitted_ns) = (BLOCK, Some(chance.below(END_NS))),
+            _ => {}
+        }
+    }
+    told.timers = (0..100)
+        .map(|_| {
+            let (at_ns, timer, kind) = (chance.below(END_NS), chance.below(4), TimerKind::Timerfd);
+            let (tid, deadline_ns) = (chance.below(u64::from(THREADS)) as u32, at_ns + chance.below(400));
+            TimerSet { at_ns, process: ProcessSerial(u64::from(tid % 2) + 1), tid, timer, deadline_ns, kind }
+        })
+        .collect();
+    if chance.sometimes() {
+        let from_ns = chance.below(END_NS);
+        told.lossy.push(Lossy { from_ns, to_ns: from_ns + chance.below(END_NS) });
+    }
+    for payload in &mut told.records.payloads {
+        payload.bytes += if chance.sometimes() { 100_000 + chance.below(1_000_000) } else { 0 };
+        payload.since_ns -= if chance.sometimes() { chance.below(payload.since_ns + 1) / 8 } else { 0 };
+    }
+    told
+}
+
+/// All times of records of one kind differ.
+fn tell_apart(told: &mut Told) {
+    fn each<T>(records: &mut Vec<T>, at_ns: impl Fn(&T) -> u64) {
+        let mut known = BTreeSet::new();
+        records.retain(|record| known.insert(at_ns(record)));
+    }
+    each(&mut told.spans, |span| span.off_ns);
+    each(&mut told.records.payloads, |payload| payload.at_ns);
+    each(&mut told.records.arrivals, |arrival| arrival.at_ns);
+    each(&mut told.records.send_queues, |send_queue| send_queue.at_ns);
+    each(&mut told.timers, |set| set.at_ns);
 }
 
 /// Spans that overlap, wake each other in circles, and lie outside their threads' lives.
 fn anything(seed: u64) -> Observed {
+    order(told(seed), 0)
+}
+
+fn told(seed: u64) -> Told {
     let mut chance = Chance(seed);
     let process = |tid: u32| ProcessSerial(u64::from(tid % 2) + 1);
     let lives: Vec<Life> = (0..THREADS)
@@ -160,10 +310,7 @@ fn anything(seed: u64) -> Observed {
         let send_queue = SendQueue { at_ns, cookie, write_seq, in_flight_bytes: 0, unsent_bytes, held_by };
         records.send_queues.push(send_queue);
     }
-    let threads = threads::order(&lives, spans);
-    let traffic = traffic::index(&threads, records);
-    let timers = Timers::default();
-    Observed { host: capture::HostId::default(), threads, traffic, timers, lossy: Vec::new() }
+    Told { lives, spans, records, timers: Vec::new(), lossy: Vec::new() }
 }
 
 fn any_span(chance: &mut Chance, process: impl Fn(u32) -> ProcessSerial) -> Span {
