@@ -75,3 +75,71 @@ fn cut_connection<'t>(
     }
     cuts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribution::observed::{
+        payload::TrafficRecords,
+        threads::{self, Life},
+        traffic,
+    };
+    use capture::traffic::Payload;
+
+    const IT: Transferred = Transferred {
+        process: ProcessSerial(1),
+        direction: Direction::Download,
+        requested_ns: 10,
+        until_ns: 100,
+        size_bytes: 0,
+    };
+
+    /// Receives of one connection: first and last time, and bytes; the cuts' times and bytes.
+    #[track_caller]
+    fn check(transferred: Transferred, received: &[(u64, u64, u64)], expected: &[(u64, u64, u64)]) {
+        let (process, tid) = (ProcessSerial(1), 1);
+        let life = Life { process, tid, creator: None, since_ns: 0, end_ns: 1000 };
+        let payload = |&(since_ns, at_ns, bytes)| Payload {
+            since_ns,
+            at_ns,
+            process,
+            tid,
+            cookie: 1,
+            direction: Moved::Received,
+            bytes,
+            sequence: None,
+            destination: None,
+            empty_calls: 0,
+        };
+        let payloads = received.iter().map(payload).collect();
+        let records = TrafficRecords { payloads, ..TrafficRecords::default() };
+        let traffic = traffic::index(&threads::order(&[life], []), records);
+        let connections = cut(&traffic, |_| process, transferred);
+        let cuts = connections.iter().flatten().map(|cut| (cut.from_ns, cut.to_ns, cut.bytes));
+        assert_eq!(cuts.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_cut_ends_with_the_receive_that_completes_a_stride() {
+        let least = [(20, 20, 40 << 10), (30, 30, 24 << 10), (40, 40, 1), (50, 50, 64 << 10), (60, 60, 5)];
+        check(IT, &least, &[(10, 30, 64 << 10), (30, 50, (64 << 10) + 1), (50, 60, 5)]);
+    }
+
+    #[test]
+    fn a_stride_is_a_thousandth_of_the_file() {
+        let received = [(20, 20, 100_000), (30, 30, 100_000), (40, 40, 199_800_000)];
+        let expected = [(10, 30, 200_000), (30, 40, 199_800_000)];
+        check(Transferred { size_bytes: 200_000_000, ..IT }, &received, &expected);
+        check(IT, &received, &expected);
+        let all = [(10, 40, 200_000_000)];
+        check(Transferred { size_bytes: 300_000_000_000, ..IT }, &received, &all);
+    }
+
+    #[test]
+    fn what_moved_before_or_after_is_no_part() {
+        let received = [(5, 9, 70_000), (12, 20, 70_000), (90, 110, 70_000), (101, 120, 70_000)];
+        check(IT, &received, &[(10, 20, 70_000), (20, 100, 70_000)]);
+        // An end before the beginning: a cut without time.
+        check(Transferred { until_ns: 5, ..IT }, &[(4, 20, 70_000)], &[(10, 10, 70_000)]);
+    }
+}

@@ -165,4 +165,15 @@ mod tests {
         let rates = rates(&cuts(&ends, 1350));
         assert_eq!(rates, [30.0, 30.0, 30.0, 13.5]);
     }
+
+    #[test]
+    fn what_lies_between_cuts_weighs_nothing() {
+        let (one, other, third) = ([movement(100)], [movement(300)], [movement(100)]);
+        let connections =
+            [cuts(&one, 30), vec![Cut { from_ns: 200, ..cuts(&other, 100)[0] }], cuts(&third, 70)];
+        let clock = Clock::new(&connections);
+        assert_eq!(clock.between(100, 200), 0.0);
+        // The one beside which nothing moves.
+        assert_eq!(rates(&connections[1])[0] * clock.between(200, 300), 100.0);
+    }
 }

@@ -46,3 +46,42 @@ impl Timers {
         before.iter().rev().take_while(same).last().copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribution::observed::threads::{self, Life};
+    use capture::{ProcessSerial, TimerKind};
+
+    const MS: u64 = 1_000_000;
+
+    /// A timer that is set at these times to these deadlines; when it was armed, if it fired at 100 ms.
+    #[track_caller]
+    fn check(set: &[(u64, u64)], expected: Option<u64>) {
+        let (process, tid) = (ProcessSerial(1), 1);
+        let life = Life { process, tid, creator: None, since_ns: 0, end_ns: 1000 * MS };
+        let kind = TimerKind::Timerfd;
+        let records: Vec<TimerSet> = set
+            .iter()
+            .map(|&(at_ns, deadline_ns)| TimerSet { at_ns, process, tid, timer: 7, deadline_ns, kind })
+            .collect();
+        let timers = index(&threads::order(&[life], []), &records);
+        assert_eq!(timers.set(7, 100 * MS).map(|set| set.at_ns), expected, "{set:?}");
+        assert_eq!(timers.set(8, 100 * MS), None);
+    }
+
+    #[test]
+    fn a_timer_is_armed_as_it_is_first_set_to_its_deadline() {
+        check(&[(20 * MS, 100 * MS)], Some(20 * MS));
+        // What is left of it, in ms.
+        check(&[(20 * MS, 100 * MS), (50 * MS, 101 * MS)], Some(20 * MS));
+        check(&[(50 * MS, 99 * MS), (20 * MS, 100 * MS)], Some(20 * MS));
+        // Another deadline is another timer.
+        check(&[(20 * MS, 60 * MS), (60 * MS, 100 * MS)], Some(60 * MS));
+        // It is set again as it has fired.
+        check(&[(20 * MS, 100 * MS), (100 * MS, 180 * MS)], Some(20 * MS));
+        // Put off: it cannot have fired.
+        check(&[(20 * MS, 100 * MS), (50 * MS, 180 * MS)], None);
+        check(&[], None);
+    }
+}
