@@ -6,7 +6,7 @@ use capture::Protocol;
 
 use crate::{
     expect::check,
-    tell::{BLOCK, BYTES, EPOLL, NET_RX, PREAD, Story},
+    tell::{BLOCK, BYTES, EPOLL, NET_RX, PREAD, SEND, Story},
 };
 
 const LEECHER: u64 = 1;
@@ -135,4 +135,38 @@ fn host(number: u8) -> SocketAddr {
 fn address(number: u8, port: u16) -> SocketAddr {
     let ip = if number == 0 { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::new(10, 0, 0, number) };
     SocketAddr::from((ip, port))
+}
+
+#[test]
+fn the_datagram_that_came_first_is_the_one_that_was_waited_for() {
+    let mut story = Story::default();
+    story.socket(NEAR, Protocol::Udp, host(1), ANYWHERE);
+    let script = story.thread(LEECHER, 1).waits(EPOLL, 4, NET_RX).runs(6);
+    script.receives_datagram(NEAR, BYTES).runs(1);
+    story.thread(SEEDER, 2).waits(PREAD, 4, BLOCK).sends_datagram(FAR, BYTES, host(1)).runs(7);
+    // Another one comes while the first one lies there.
+    story.thread(THIRD, 3).runs(9).sends_datagram(30, BYTES, host(1)).runs(2);
+    story.datagram_arrives(NEAR, 4);
+    story.datagram_arrives(NEAR, 9);
+    check(&story.download(LEECHER, 0, 10), "cpu 0.6 network 0.4 | peer_disk 0.4");
+}
+
+#[test]
+fn a_datagram_that_was_there_ended_no_later_wait() {
+    let mut story = Story::default();
+    story.socket(NEAR, Protocol::Udp, host(1), ANYWHERE);
+    let script = story.thread(LEECHER, 1).waits(EPOLL, 5, NET_RX).runs(1).waits(EPOLL, 3, NET_RX).runs(1);
+    script.receives_datagram(NEAR, BYTES).runs(1);
+    story.thread(SEEDER, 2).waits(PREAD, 2, BLOCK).sends_datagram(FAR, BYTES, host(1)).runs(9);
+    story.datagram_arrives(NEAR, 2);
+    let detail = "unknown 0.3 peer_disk 0.2";
+    check(&story.download(LEECHER, 0, 10), &format!("network 0.5 cpu_wait 0.3 cpu 0.2 | {detail}"));
+}
+
+#[test]
+fn a_full_buffer_of_datagrams_waits_for_the_link() {
+    let mut story = Story::default();
+    let script = story.thread(SEEDER, 2).runs(1).waits(SEND, 9, NET_RX);
+    script.sends_datagram(FAR, BYTES, host(1)).runs(1);
+    check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | link 0.9");
 }

@@ -54,3 +54,19 @@ fn states_tell_locks_from_other_threads() {
     let states = one_mutex().states(0);
     assert_eq!((states.wait_lock_ns, states.cpu_ns, states.sum_ns()), (7_000_000, 4_000_000, 11_000_000));
 }
+
+#[test]
+fn a_lock_tells_all_that_its_holder_did() {
+    let mut story = Story::default();
+    let script = story.thread(1, WAITER).runs(3).waits(futex(MUTEX), 7, by(HOLDER));
+    script.sends(SOCKET, BYTES).runs(1);
+    let script = story.thread(1, HOLDER).waits(futex(MUTEX), 2, by(WAITER)).runs(2);
+    script.waits(PREAD, 2, BLOCK).runs(1).waits(PREAD, 2, BLOCK).runs(1);
+    let observed = story.observed();
+    let evidence = attribution::weigh(&observed);
+    let wait = story.upload(1, 0, 10).longest[0];
+    let mut held = Vec::new();
+    lock::holder_did(&evidence, wait, &mut |segment| held.push((segment.from_ns / 1_000_000, segment.share)));
+    use analysis::attribution::shares::Share::{Cpu, Disk};
+    assert_eq!(held, [(9, Cpu), (7, Disk), (6, Cpu), (4, Disk), (3, Cpu)]);
+}

@@ -170,3 +170,47 @@ fn a_download_is_cut_at_its_receives_only() {
     check(&story.download(1, 0, 10), "network 1.0");
     check(&story.upload(1, 0, 8), "cpu 1.0");
 }
+
+#[test]
+fn a_sleep_after_a_round_without_progress_is_a_poll() {
+    let mut story = Story::default();
+    let script = story.thread(1, LOOP).receives(SOCKET, BYTES).waits(SLEEP, 4, TIMER).runs(1);
+    script.waits(SLEEP, 5, TIMER).receives(SOCKET, BYTES).runs(1);
+    story.arrives(SOCKET, 0, BYTES);
+    story.arrives(SOCKET, 8, BYTES);
+    check(&story.download(1, 0, 10), "network 0.8 timer 0.2");
+}
+
+#[test]
+fn bytes_that_several_rounds_let_lie_waited_for_the_timer_all_the_time() {
+    let mut story = Story::default();
+    let script = story.thread(1, LOOP).waits(SLEEP, 4, TIMER).runs(1).waits(SLEEP, 5, TIMER);
+    script.receives(SOCKET, BYTES).runs(1);
+    story.arrives(SOCKET, 0, BYTES);
+    check(&story.download(1, 0, 10), "timer 1.0");
+}
+
+#[test]
+fn busy_polling_weighs_as_the_bytes_do() {
+    let mut story = Story::default();
+    story.thread(1, LOOP).runs(10).polls_and_receives(SOCKET, BYTES).runs(1);
+    story.thread(1, WORKER).runs(10).receives(FAR, BYTES).runs(1);
+    story.arrives(SOCKET, 10, BYTES);
+    let budget = story.download(1, 0, 10);
+    check(&budget, "cpu 1.0");
+    assert!((budget.polling - 0.5).abs() < 1e-3, "{}", budget.polling);
+}
+
+#[test]
+fn busy_polling_of_a_peer_is_not_ours() {
+    let mut story = Story::default();
+    story.connect(SOCKET, FAR);
+    let script = story.thread(1, LOOP).sends(SOCKET, 10).waits(EPOLL, 10, NET_RX);
+    script.receives(SOCKET, BYTES).runs(1);
+    story.thread(2, 3).runs(8).polls_and_receives(FAR, 10).runs(2).sends(FAR, BYTES).runs(1);
+    story.arrives(FAR, 8, 10);
+    story.arrives(SOCKET, 10, BYTES);
+    let budget = story.download(1, 0, 10);
+    check(&budget, "network 1.0 | peer_cpu 1.0");
+    assert_eq!(budget.polling, 0.0);
+}

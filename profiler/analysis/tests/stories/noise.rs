@@ -1,5 +1,6 @@
 //! Noise that delays no byte moves no share: each story is told without noise and with it.
 
+use analysis::attribution::shares::Share;
 use capture::span::Doing;
 
 use crate::{
@@ -325,5 +326,214 @@ fn a_block_is_followed_through_any_number_of_nodes() {
     let budget = story.download(LEECHER, 0, 10);
     check(&budget, "network 1.0 | peer_disk 0.7 peer_cpu 0.3");
     let most = budget.of_processes[0];
-    assert_eq!(most.0.0, THIRD, "whose disk it was: {:?}", budget.of_processes);
+    assert_eq!((most.0.0, most.1), (THIRD, Share::Disk), "whose disk it was: {:?}", budget.of_processes);
+}
+
+#[test]
+fn a_message_long_before_a_time_out_is_what_a_peer_answers() {
+    // Once it answers at once, 4 ms before its own deadline, and computes.
+    let mut with = paces_itself(|script, at_ms| match at_ms {
+        20 => script.waits_until_due(EPOLL, 6, 30, NET_RX).receives(FAR, MESSAGE).runs(4),
+        _ => script.waits_until_due(EPOLL, 10, at_ms + 10, TIMER),
+    });
+    with.thread(LEECHER, 7).runs(26).sends(NEAR, MESSAGE).runs(1);
+    with.arrives(FAR, 26, MESSAGE);
+    let detail = "peer_timer 0.75 peer_cpu 0.1";
+    check(&with.download(LEECHER, 0, 40), &format!("network 0.85 cpu 0.15 | {detail}"));
+}
+
+/// The leecher hashes 9 ms for each block before it asks for the next one; the seeder computes 1 ms for each.
+fn hashes_and_asks(mut waits: impl FnMut(Script<'_>, u64) -> Script<'_>, ticks: bool) -> Story {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    let mut script = story.thread(LEECHER, 1);
+    let ticked = if ticks { MESSAGE } else { 0 };
+    for _ in 0..ROUNDS {
+        script = script.runs(9).sends(NEAR, 17).waits(EPOLL, 1, NET_RX).receives(NEAR, BYTES + ticked);
+    }
+    script.runs(1);
+    let mut script = story.thread(SEEDER, 2);
+    for round in 0..ROUNDS {
+        script = waits(script, round).receives(FAR, 17).runs(1).sends(FAR, BYTES);
+    }
+    script.runs(1);
+    for round in 0..ROUNDS {
+        if ticks {
+            story.arrives(NEAR, 10 * round + 4, MESSAGE);
+        }
+        story.arrives(FAR, 10 * round + 9, 17);
+        story.arrives(NEAR, 10 * round + 10, BYTES);
+    }
+    story
+}
+
+const LEECHERS_CPU: &str = "cpu 0.9 network 0.1 | peer_cpu 0.1";
+
+#[test]
+fn a_request_that_comes_as_a_time_out_is_due_is_what_a_peer_answers() {
+    let story = hashes_and_asks(
+        |script, round| match round {
+            1 => script.waits_until_due(EPOLL, 9, 20, NET_RX),
+            _ => script.waits(EPOLL, 9, NET_RX),
+        },
+        false,
+    );
+    check(&story.download(LEECHER, 0, 40), LEECHERS_CPU);
+}
+
+#[test]
+fn a_tick_that_sends_a_little_is_not_why_a_peer_answers() {
+    // It sends a keep-alive each time, and in three of four rounds it is also what wakes the loop as a request has come.
+    let by_timer = hashes_and_asks(
+        |script, round| {
+            let script = script.waits(EPOLL, 4, TIMER).sends(FAR, MESSAGE);
+            script.waits(EPOLL, 5, if round == 1 { NET_RX } else { TIMER })
+        },
+        true,
+    );
+    check(&by_timer.download(LEECHER, 0, 40), LEECHERS_CPU);
+    // The same for a thread that ticks.
+    let mut by_thread = hashes_and_asks(
+        |script, round| {
+            let script = script.waits(EPOLL, 4, by(3)).sends(FAR, MESSAGE);
+            script.waits(EPOLL, 5, if round == 1 { NET_RX } else { by(3) })
+        },
+        true,
+    );
+    by_thread.thread(SEEDER, 3).waits(PREAD, 41, BLOCK);
+    check(&by_thread.download(LEECHER, 0, 40), LEECHERS_CPU);
+}
+
+#[test]
+fn a_message_in_phase_with_a_peers_worker_is_not_what_it_waits_for() {
+    // In every second round a message has come as the worker rings. In the others the worker alone makes it send.
+    let mut with = paces_itself(|script, at_ms| {
+        let script = script.waits(EPOLL, 10, by(3));
+        if at_ms % 20 == 0 { script.receives(FAR, MESSAGE) } else { script }
+    });
+    let mut script = with.thread(SEEDER, 3);
+    for _ in 0..ROUNDS {
+        script = script.waits(PREAD, 9, BLOCK).runs(1);
+    }
+    script.runs(1);
+    let script = with.thread(LEECHER, 7).runs(9).sends(NEAR, MESSAGE).runs(20).sends(NEAR, MESSAGE);
+    script.runs(1);
+    with.arrives(FAR, 9, MESSAGE);
+    with.arrives(FAR, 29, MESSAGE);
+    check(&with.download(LEECHER, 0, 40), SEEDERS_DISK);
+}
+
+/// A seeder whose loop is woken by one of two threads.
+fn is_rung(
+    wakers: &[u32],
+    runs_ms: u64,
+    worker: fn(Script<'_>) -> Script<'_>,
+    other: fn(Script<'_>) -> Script<'_>,
+) -> Story {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    let mut script = story.thread(LEECHER, 1);
+    for _ in wakers {
+        script = script.waits(EPOLL, 10, NET_RX).receives(NEAR, BYTES);
+    }
+    script.runs(1);
+    let mut script = story.thread(SEEDER, 2);
+    for &waker in wakers {
+        script = script.waits(EPOLL, 10 - runs_ms, by(waker)).runs(runs_ms).sends(FAR, BYTES);
+    }
+    script.runs(1);
+    worker(story.thread(SEEDER, 3));
+    other(story.thread(SEEDER, 4));
+    for round in 1..=wakers.len() as u64 {
+        story.arrives(NEAR, 10 * round, BYTES);
+    }
+    story
+}
+
+#[test]
+fn a_thread_that_sleeps_through_a_round_did_not_begin_it() {
+    // As the other one rings, at 20 ms, the worker waits for its disk.
+    let story = is_rung(
+        &[3, 4, 3, 3],
+        0,
+        |script| {
+            let script = script.waits(PREAD, 9, BLOCK).runs(1).waits(PREAD, 19, BLOCK).runs(1);
+            script.waits(PREAD, 9, BLOCK).runs(2)
+        },
+        |script| script.runs(20).never_wakes(futex(7), 21),
+    );
+    check(&story.download(LEECHER, 0, 40), "network 1.0 | peer_disk 0.675 peer_cpu 0.325");
+}
+
+#[test]
+fn a_thread_that_goes_to_sleep_within_a_round_may_have_begun_it() {
+    let story = is_rung(
+        &[3, 4, 3, 3],
+        2,
+        |script| {
+            let mut script = script.waits(PREAD, 8, BLOCK);
+            for _ in 0..3 {
+                script = script.runs(1).waits(PREAD, 9, BLOCK);
+            }
+            script.runs(3)
+        },
+        |script| script.waits(SLEEP, 18, TIMER).never_wakes(futex(7), 23),
+    );
+    check(&story.download(LEECHER, 0, 40), "network 1.0 | peer_disk 0.8 peer_cpu 0.2");
+}
+
+#[test]
+fn of_two_threads_that_both_make_a_loop_send_the_one_that_rang_is_believed() {
+    let story = is_rung(
+        &[3, 4, 3],
+        0,
+        |mut script| {
+            for _ in 0..3 {
+                script = script.waits(PREAD, 9, BLOCK).runs(1);
+            }
+            script.runs(1)
+        },
+        |script| script.runs(31),
+    );
+    check(&story.download(LEECHER, 0, 30), "network 1.0 | peer_disk 0.6 peer_cpu 0.4");
+}
+
+#[test]
+fn a_timer_counts_from_when_it_was_set() {
+    // A worker reads 3 ms for each block before the loop sets its timer; a message comes meanwhile.
+    let mut with = paces_itself(|script, at_ms| {
+        let script = script.waits(EPOLL, 3, by(3)).sets_timer(77, at_ms + 10);
+        script.waits(EPOLL, 3, NET_RX).receives(FAR, MESSAGE).waits_for_timer(EPOLL, 4, 77)
+    });
+    let mut script = with.thread(SEEDER, 3);
+    for _ in 0..ROUNDS {
+        script = script.waits(PREAD, 3, BLOCK).waits(futex(7), 7, by(2));
+    }
+    script.runs(1);
+    let with = with_messages(with);
+    check(&with.download(LEECHER, 0, 40), "network 1.0 | peer_timer 0.7 peer_disk 0.3");
+}
+
+#[test]
+fn without_time_outs_the_last_send_is_the_best_guess_unless_the_timer_fired_in_vain() {
+    // 1 ms between a message and the next wait: it was moved last.
+    let with = with_messages(paces_itself(|script, _| {
+        script.waits(EPOLL, 6, NET_RX).receives(FAR, MESSAGE).runs(1).waits(EPOLL, 3, TIMER)
+    }));
+    check(&with.download(LEECHER, 0, 40), PEERS_TIMER);
+    // A tick had sent nothing; as a message had come, the next one did.
+    let with = with_messages(paces_itself(|script, _| {
+        let script = script.waits(EPOLL, 3, TIMER).waits(EPOLL, 3, NET_RX).receives(FAR, MESSAGE);
+        script.runs(1).waits(EPOLL, 3, TIMER)
+    }));
+    check(&with.download(LEECHER, 0, 40), "cpu 0.6 network 0.4 | peer_timer 0.3 peer_cpu 0.1");
+}
+
+#[test]
+fn where_rounds_always_have_two_reasons_the_message_is_believed() {
+    for wake in [TIMER, by(3)] {
+        let mut story = hashes_and_asks(|script, _| script.waits(EPOLL, 9, wake), false);
+        story.thread(SEEDER, 3).waits(PREAD, 41, BLOCK);
+        check(&story.download(LEECHER, 0, 40), LEECHERS_CPU);
+    }
 }

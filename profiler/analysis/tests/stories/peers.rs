@@ -193,3 +193,103 @@ fn bytes_that_have_arrived_are_no_longer_the_networks() {
     story.arrives(NEAR, 7, BYTES);
     check(&story.download(LEECHER, 0, 10), "network 0.7 cpu_wait 0.3 | peer_cpu 0.7");
 }
+
+#[test]
+fn bytes_of_a_third_node_may_be_recorded_just_after_the_wake_up() {
+    let story = |late_ns| {
+        let mut story = leecher_waits();
+        story.connect(FAR + 1, 30);
+        let script = story.thread(SEEDER, 2).waits(EPOLL, 8, NET_RX).runs(1).receives(FAR + 1, 10).runs(1);
+        script.sends(FAR, BYTES).runs(1);
+        story.thread(THIRD, 3).waits(PREAD, 8, BLOCK).sends(30, 10).runs(3);
+        story.arrives(FAR + 1, 8, 10);
+        story.traffic.arrivals.last_mut().unwrap().at_ns += late_ns;
+        story.download(LEECHER, 0, 10)
+    };
+    check(&story(50_000), "network 1.0 | peer_disk 0.8 peer_cpu 0.2");
+    // What comes later ended nothing.
+    check(&story(500_000), "network 1.0 | unknown 0.8 peer_cpu 0.2");
+}
+
+#[test]
+fn of_two_nodes_that_wake_a_peer_the_first_one_did_or_the_one_whose_socket_it_was() {
+    let mut story = leecher_waits();
+    story.connect(FAR + 1, 30);
+    story.connect(FAR + 2, 31);
+    let script = story.thread(SEEDER, 2).waits(EPOLL, 8, NET_RX).receives(FAR + 2, 10).receives(FAR + 1, 10);
+    script.receives(FAR + 2, 10).runs(2).sends(FAR, BYTES).runs(1);
+    story.thread(THIRD, 3).waits(PREAD, 8, BLOCK).sends(30, 10).runs(3);
+    story.thread(4, 4).waits(SLEEP, 8, TIMER).sends(31, 10).sends(31, 10).runs(3);
+    story.arrives(FAR + 1, 8, 10);
+    for late_ns in [30_000, 50_000] {
+        story.arrives(FAR + 2, 8, 10);
+        story.traffic.arrivals.last_mut().unwrap().at_ns += late_ns;
+    }
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 0.8 peer_cpu 0.2");
+    let wait = story.spans.iter_mut().find(|span| span.tid == 2).unwrap();
+    wait.socket = Some(FAR + 2);
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_timer 0.8 peer_cpu 0.2");
+}
+
+#[test]
+fn a_request_that_another_thread_reads_late_is_followed_to_who_sent_it() {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    let script = story.thread(LEECHER, 1).runs(4).sends(NEAR, 17).waits(EPOLL, 6, NET_RX);
+    script.receives(NEAR, BYTES).runs(1);
+    story.in_flight(NEAR, 4);
+    // The seeder's second thread reads at its ticks, and rings the first one, which answers.
+    story.thread(SEEDER, 2).waits(EPOLL, 10, by(3)).sends(FAR, BYTES).runs(1);
+    story.thread(SEEDER, 3).waits(EPOLL, 9, TIMER).receives(FAR, 17).runs(1).never_wakes(EPOLL, 1);
+    story.arrives(FAR, 6, 17);
+    story.arrives(NEAR, 10, BYTES);
+    let detail = "peer_timer 0.3 link 0.2 peer_cpu 0.1";
+    check(&story.download(LEECHER, 0, 10), &format!("network 0.6 cpu 0.4 | {detail}"));
+}
+
+#[test]
+fn an_unknown_peer_goes_on_with_what_it_was_sending() {
+    let mut story = Story::default();
+    // What is computed between two parts of a block delays none of them.
+    let script = story.thread(LEECHER, 1).runs(4).receives(NEAR, BYTES / 2).runs(2).waits(EPOLL, 4, NET_RX);
+    script.receives(NEAR, BYTES / 2).runs(1);
+    story.arrives(NEAR, 4, BYTES / 2);
+    story.arrives(NEAR, 10, BYTES / 2);
+    check(&story.download(LEECHER, 0, 10), "network 0.6 cpu 0.4 | unknown 0.6");
+    // And the first one waited for a timer since it was there.
+    let mut story = Story::default();
+    let script = story.thread(LEECHER, 1).waits(EPOLL, 4, TIMER).receives(NEAR, BYTES / 2).runs(2);
+    script.waits(EPOLL, 4, NET_RX).receives(NEAR, BYTES / 2).runs(1);
+    story.arrives(NEAR, 2, BYTES / 2);
+    story.arrives(NEAR, 10, BYTES / 2);
+    check(&story.download(LEECHER, 0, 10), "network 0.8 timer 0.2 | unknown 0.8");
+}
+
+#[test]
+fn bytes_of_a_third_node_may_come_as_a_time_out_is_due() {
+    let mut story = leecher_waits();
+    story.connect(FAR + 1, 30);
+    let script = story.thread(SEEDER, 2).waits_until_due(EPOLL, 8, 9, NET_RX).receives(FAR + 1, BYTES);
+    script.runs(2).sends(FAR, BYTES).runs(1);
+    story.thread(THIRD, 3).waits(PREAD, 7, BLOCK).sends(30, BYTES).runs(4);
+    // They had lain there for 1 ms.
+    story.arrives(FAR + 1, 7, BYTES);
+    let detail = "peer_disk 0.7 peer_cpu 0.2 peer_cpu_wait 0.1";
+    check(&story.download(LEECHER, 0, 10), &format!("network 1.0 | {detail}"));
+}
+
+#[test]
+fn a_request_for_which_a_peer_creates_a_thread_is_followed_to_who_sent_it() {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    let script = story.thread(LEECHER, 1).runs(4).sends(NEAR, 17).waits(EPOLL, 8, NET_RX);
+    script.receives(NEAR, BYTES).runs(1);
+    story.in_flight(NEAR, 4);
+    // It reads at its ticks, and has a thread answer.
+    story.thread(SEEDER, 3).waits(EPOLL, 9, TIMER).receives(FAR, 17).runs(1).never_wakes(EPOLL, 3);
+    story.created(10, SEEDER, 2, 3).runs(2).sends(FAR, BYTES).runs(1);
+    story.arrives(FAR, 6, 17);
+    story.arrives(NEAR, 12, BYTES);
+    let detail = "peer_timer 0.25 peer_cpu 0.25 link 0.1667";
+    check(&story.download(LEECHER, 0, 12), &format!("network 0.6667 cpu 0.3333 | {detail}"));
+}

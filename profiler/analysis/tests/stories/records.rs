@@ -121,6 +121,47 @@ fn where_records_were_lost_nothing_is_known() {
 }
 
 #[test]
+fn a_loss_at_the_end_hides_all_before() {
+    let mut story = Story::default();
+    story.thread(1, 1).waits(PREAD, 4, BLOCK).runs(6).sends(10, BYTES);
+    story.lossy.push(Lossy { from_ns: 8 * MS, to_ns: 12 * MS });
+    check(&story.upload(1, 0, 10), "other 1.0");
+}
+
+#[test]
+fn behind_a_loss_a_thread_is_walked_again() {
+    let mut story = Story::default();
+    story.thread(1, 1).waits(PREAD, 3, BLOCK).runs(7);
+    story.lossy.push(Lossy { from_ns: 4 * MS, to_ns: 6 * MS });
+    check(&story.of_thread(0, 0, 10), "cpu 0.5 disk 0.3 other 0.2");
+}
+
+#[test]
+fn after_its_end_a_thread_did_nothing() {
+    let mut story = Story::default();
+    story.thread(1, 1).waits(PREAD, 3, BLOCK).runs(5);
+    check(&story.of_thread(0, 0, 10), "cpu 0.5 disk 0.3 other 0.2");
+}
+
+#[test]
+fn a_waker_that_is_not_known_or_the_thread_itself_is_other() {
+    for waker in [99, LOOP] {
+        let mut story = Story::default();
+        let script = story.thread(1, LOOP).waits(PREAD, 5, BLOCK).waits(EPOLL, 4, by(waker)).runs(1);
+        script.sends(SOCKET, BYTES).runs(1);
+        check(&story.upload(1, 0, 10), "disk 0.5 other 0.4 cpu 0.1");
+    }
+}
+
+#[test]
+fn a_loop_that_something_unknown_woke_is_other() {
+    let mut story = Story::default();
+    let script = story.thread(1, LOOP).runs(3).waits(EPOLL, 6, Default::default()).runs(1);
+    script.sends(SOCKET, BYTES).runs(1);
+    check(&story.upload(1, 0, 10), "other 0.6 cpu 0.4");
+}
+
+#[test]
 fn a_phase_that_ends_before_it_begins_is_empty() {
     let story = told_in_order();
     let budget = story.download(1, 20, 10);

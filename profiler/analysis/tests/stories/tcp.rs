@@ -4,7 +4,7 @@ use capture::traffic::HeldBy;
 
 use crate::{
     expect::check,
-    tell::{BYTES, EPOLL, NET_RX, RECV, SEND, SLEEP, Story, TIMER},
+    tell::{BLOCK, BYTES, EPOLL, NET_RX, PREAD, RECV, SEND, SLEEP, Story, TIMER, by},
 };
 
 const LEECHER: u64 = 1;
@@ -105,4 +105,92 @@ fn a_sender_with_a_full_buffer_waits_for_what_tcp_waits_for() {
     story.thread(SEEDER, 2).runs(1).waits(SEND, 9, NET_RX).sends(FAR, BYTES).runs(1);
     story.holds(FAR, 0, BYTES / 2, HeldBy::CongestionWindow);
     check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | cwnd 0.9");
+}
+
+#[test]
+fn the_send_that_waits_for_room_is_the_one_that_is_asked() {
+    let mut story = Story::default();
+    // Another connection's window is what delays both blocks.
+    let script = story.thread(SEEDER, 2).runs(1).waits_and_queues(SEND, 6, 1, NET_RX).sends(FAR + 1, BYTES);
+    script.runs(2).sends(FAR, BYTES).runs(1);
+    story.holds(FAR + 1, 0, BYTES / 2, HeldBy::CongestionWindow);
+    story.in_flight(FAR, 0);
+    check(&story.upload(SEEDER, 0, 10), "network 0.6 cpu 0.3 cpu_wait 0.1 | cwnd 0.6");
+}
+
+#[test]
+fn an_event_loop_waits_for_room_too() {
+    let mut story = Story::default();
+    story.thread(SEEDER, 2).runs(1).waits(EPOLL, 9, NET_RX).sends(FAR, BYTES).runs(1);
+    story.holds(FAR, 0, BYTES / 2, HeldBy::CongestionWindow);
+    check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | cwnd 0.9");
+}
+
+#[test]
+fn what_is_held_by_the_congestion_window_waits_for_no_reader() {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    story.thread(LEECHER, 1).runs(5).receives(NEAR, 10).runs(6);
+    story.thread(SEEDER, 2).runs(1).waits(SEND, 9, NET_RX).sends(FAR, BYTES).runs(1);
+    story.holds(FAR, 0, BYTES / 2, HeldBy::CongestionWindow);
+    check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | cwnd 0.9");
+}
+
+#[test]
+fn a_buffer_that_nothing_in_tcp_holds_waits_for_the_link() {
+    for held_by in [None, Some(HeldBy::Pacing), Some(HeldBy::Nagle)] {
+        let mut story = Story::default();
+        story.thread(SEEDER, 2).runs(1).waits(SEND, 9, NET_RX).sends(FAR, BYTES).runs(1);
+        story.holds(FAR, 0, BYTES / 2, held_by);
+        check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | link 0.9");
+    }
+}
+
+#[test]
+fn a_thread_that_is_its_own_reader_cannot_make_room() {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    let script = story.thread(SEEDER, 2).receives(NEAR, 10).runs(1).waits(SEND, 9, NET_RX);
+    script.sends(FAR, BYTES).runs(1);
+    story.holds(FAR, 0, BYTES / 2, HeldBy::PeerWindow);
+    check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | peer_window 0.9");
+}
+
+#[test]
+fn a_send_that_another_thread_lets_go_on_is_what_that_one_did() {
+    let mut story = Story::default();
+    // A full socket between two threads, which the kernel knows no sequence numbers of.
+    story.thread(SEEDER, 2).runs(1).waits(SEND, 8, by(3)).runs(1).sends(FAR, BYTES).runs(1);
+    story.thread(SEEDER, 3).waits(PREAD, 9, BLOCK).never_wakes(RECV, 2);
+    story.in_flight(FAR, 0);
+    check(&story.upload(SEEDER, 0, 10), "disk 0.9 cpu 0.1");
+}
+
+#[test]
+fn a_segment_without_payload_made_room_and_brought_nothing() {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    story.connect(FAR + 1, 30);
+    // A message of a third node lies there by chance.
+    let script = story.thread(SEEDER, 2).waits(EPOLL, 8, NET_RX).receives(FAR + 1, 10).runs(2);
+    script.sends(FAR, BYTES).runs(1);
+    story.thread(3, 3).waits(SLEEP, 5, TIMER).sends(30, 10).runs(1);
+    story.arrives(FAR + 1, 5, 10);
+    story.holds(FAR, 0, BYTES / 2, HeldBy::CongestionWindow);
+    story.spans[0].segment = Some(FAR);
+    check(&story.upload(SEEDER, 0, 10), "network 0.8 cpu 0.2 | cwnd 0.8");
+}
+
+#[test]
+fn the_reader_that_made_room_is_the_last_one_before() {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    story.thread(LEECHER, 1).waits(SLEEP, 9, TIMER).receives(NEAR, BYTES).runs(1);
+    // Another thread reads what comes later.
+    story.thread(LEECHER, 3).runs(12).receives(NEAR, BYTES).runs(1);
+    story.thread(SEEDER, 2).waits(SEND, 9, NET_RX).runs(1).sends(FAR, BYTES).runs(1);
+    story.holds(FAR, 0, BYTES / 2, HeldBy::PeerWindow);
+    story.arrives(NEAR, 0, BYTES);
+    story.arrives(NEAR, 10, BYTES);
+    check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | peer_timer 0.9");
 }

@@ -150,12 +150,81 @@ fn bytes_that_were_there_waited_for_their_loop() {
 }
 
 #[test]
+fn a_wait_for_a_thread_is_no_wait_for_bytes() {
+    let mut story = Story::default();
+    // The bytes come meanwhile, and nobody listens.
+    story.thread(1, LOOP).waits(futex(7), 8, by(WORKER)).runs(2).receives(SOCKET, BYTES);
+    story.thread(1, WORKER).waits(PREAD, 7, BLOCK).runs(1).never_wakes(futex(8), 2);
+    story.arrives(SOCKET, 3, BYTES);
+    check(&story.download(1, 0, 10), "disk 0.7 cpu 0.3");
+}
+
+#[test]
 fn a_timer_that_another_thread_sets_waits_for_that_thread() {
     let mut story = Story::default();
     let script = story.thread(1, LOOP).waits_for_timer(EPOLL, 8, 77).runs(2);
     script.sends(SOCKET, BYTES).runs(1);
     story.thread(1, WORKER).waits(PREAD, 2, BLOCK).runs(1).sets_timer(77, 8).never_wakes(futex(7), 8);
     check(&story.upload(1, 0, 10), "timer 0.5 cpu 0.3 disk 0.2");
+}
+
+#[test]
+fn a_request_of_a_loop_begins_with_its_submission() {
+    let mut story = Story::default();
+    story.thread(1, LOOP).runs(3).waits(EPOLL, 6, BLOCK).runs(1).sends(SOCKET, BYTES).runs(1);
+    story.spans[0].submitted_ns = Some(2_000_000);
+    check(&story.upload(1, 0, 10), "disk 0.7 cpu 0.3");
+    // Where that is not known, with the first wait after the last send.
+    let mut story = Story::default();
+    let script = story.thread(1, LOOP).runs(1).sends(SOCKET, 10).runs(1).waits(EPOLL, 2, TIMER).runs(1);
+    script.waits(EPOLL, 4, BLOCK).runs(1).sends(SOCKET, BYTES).runs(1);
+    check(&story.upload(1, 0, 10), "disk 0.7 cpu 0.3");
+}
+
+#[test]
+fn waits_that_a_timer_passed_over_are_asked_no_more() {
+    let mut story = Story::default();
+    let script = story.thread(1, LOOP).runs(2).waits_until_due(EPOLL, 3, 10, by(WORKER));
+    script.waits_until_due(EPOLL, 5, 10, TIMER).sends(SOCKET, BYTES).runs(1);
+    story.thread(1, WORKER).waits(PREAD, 5, BLOCK).never_wakes(futex(7), 6);
+    check(&story.upload(1, 0, 10), "timer 0.8 cpu 0.2");
+}
+
+#[test]
+fn time_outs_in_ms_are_one_and_others_are_not() {
+    let story = |first_due_ms| {
+        let mut story = Story::default();
+        let script = story.thread(1, LOOP).runs(2).waits_until_due(EPOLL, 3, first_due_ms, by(WORKER));
+        script.waits_until_due(EPOLL, 5, 10, TIMER).sends(SOCKET, BYTES).runs(1);
+        story.thread(1, WORKER).waits(PREAD, 5, BLOCK).never_wakes(futex(7), 6);
+        story.upload(1, 0, 10)
+    };
+    check(&story(11), "timer 0.8 cpu 0.2");
+    check(&story(30), "disk 0.5 timer 0.5");
+}
+
+#[test]
+fn slow_bytes_are_walked_for_as_well() {
+    let mut story = Story::default();
+    let mut script = story.thread(1, LOOP);
+    for _ in 0..4 {
+        script = script.waits(PREAD, 200, BLOCK).runs(50);
+    }
+    script.sends(SOCKET, BYTES).runs(1);
+    check(&story.upload(1, 0, 1000), "disk 0.8 cpu 0.2");
+}
+
+#[test]
+fn the_longest_are_the_heaviest() {
+    let mut story = Story::default();
+    let mut script = story.thread(1, LOOP);
+    for ms in 1..=12 {
+        script = script.waits(PREAD, ms, BLOCK);
+    }
+    script.runs(22).sends(SOCKET, BYTES).runs(1);
+    let longest = story.upload(1, 0, 100).longest;
+    let lengths: Vec<u64> = longest.iter().map(|segment| segment.to_ns - segment.from_ns).collect();
+    assert_eq!(lengths, [22, 12, 11, 10, 9, 8, 7, 6, 5, 4].map(|ms| ms * 1_000_000));
 }
 
 #[test]
