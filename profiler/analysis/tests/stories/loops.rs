@@ -214,3 +214,11 @@ fn busy_polling_of_a_peer_is_not_ours() {
     check(&budget, "network 1.0 | peer_cpu 1.0");
     assert_eq!(budget.polling, 0.0);
 }
+
+#[test]
+fn a_plain_sleep_is_armed_at_its_beginning() {
+    let mut story = Story::default();
+    let script = story.thread(1, LOOP).waits(SLEEP, 5, TIMER).runs(4).waits(SLEEP, 1, TIMER);
+    script.sends(SOCKET, BYTES).runs(1);
+    check(&story.upload(1, 0, 10), "timer 0.6 cpu 0.4");
+}

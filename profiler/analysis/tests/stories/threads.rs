@@ -182,6 +182,15 @@ fn a_request_of_a_loop_begins_with_its_submission() {
 }
 
 #[test]
+fn a_request_that_another_thread_submits_is_the_disks_from_then_on() {
+    let mut story = Story::default();
+    story.thread(1, LOOP).waits(EPOLL, 9, BLOCK).runs(1).sends(SOCKET, BYTES).runs(1);
+    (story.spans[0].submitted_ns, story.spans[0].submitter_tid) = (Some(5_000_000), Some(WORKER));
+    story.thread(1, WORKER).runs(5).never_wakes(futex(7), 6);
+    check(&story.upload(1, 0, 10), "cpu 0.6 disk 0.4");
+}
+
+#[test]
 fn waits_that_a_timer_passed_over_are_asked_no_more() {
     let mut story = Story::default();
     let script = story.thread(1, LOOP).runs(2).waits_until_due(EPOLL, 3, 10, by(WORKER));

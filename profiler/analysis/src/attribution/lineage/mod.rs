@@ -216,12 +216,24 @@ impl<'e> Walk<'e, '_> {
                         return Some(next);
                     }
                 }
-                // Of a request that it had submitted before it listened.
+                // Of a request that was submitted before it listened, or by another thread meanwhile.
                 Cause::Disk if calls::is_multiplexer(syscall) => {
                     let submitted_ns = all.spans[wait].submitted_ns;
                     let since_ns =
                         submitted_ns.or_else(|| timer::since_progress_ns(evidence, thread, wait, goal));
-                    self.report(since_ns.unwrap_or(off_ns).min(off_ns), Some(thread), span, Share::Disk);
+                    let submitter = submitted_ns.and_then(|at_ns| {
+                        evidence.observed.threads.find(all.spans[wait].submitter_tid?, at_ns)
+                    });
+                    match submitter.filter(|&submitter| submitter != thread) {
+                        Some(submitter) => {
+                            self.report(since_ns.unwrap_or(off_ns), Some(thread), span, Share::Disk);
+                            return Some((submitter, Goal::Wake(connection(goal))));
+                        }
+                        None => {
+                            let since_ns = since_ns.unwrap_or(off_ns).min(off_ns);
+                            self.report(since_ns, Some(thread), span, Share::Disk);
+                        }
+                    }
                 }
                 // Waits for one certain thing are never asked.
                 certain => self.report(off_ns, Some(thread), span, Share::of_cause(certain)),
@@ -300,8 +312,13 @@ impl<'e> Walk<'e, '_> {
     /// A wait inside a send, which is recorded as it returns.
     fn room_for_next_send(&mut self, thread: ThreadIndex, wait: usize) -> Option<Next> {
         let evidence = self.evidence;
-        let OffCpu { off_ns, on_ns, .. } = evidence.observed.threads.all[thread].off_cpu(wait);
-        let mut moved = evidence.observed.traffic.of_thread_between(thread, on_ns, u64::MAX);
+        let all = &evidence.observed.threads.all[thread];
+        let OffCpu { off_ns, on_ns, .. } = all.off_cpu(wait);
+        // It may wait several times before it returns.
+        let mut later = evidence.waits[thread].asked_from(wait + 1);
+        let next = later.find(|&later| !calls::is_send(all.spans[later].doing.syscall));
+        let until_ns = next.map_or(u64::MAX, |next| all.spans[next].off_ns);
+        let mut moved = evidence.observed.traffic.of_thread_between(thread, on_ns, until_ns);
         match moved.find(|movement| movement.direction == Direction::Sent) {
             Some(send) if send.past.is_some() => self.room(send.cookie, off_ns),
             _ => {

@@ -50,8 +50,6 @@ fn armed_here_ns(
             let arrived_ns = round::arrived_since(evidence, &receive, walk_from_ns);
             first_wait_from(evidence, thread, wait, arrived_ns.unwrap_or(walk_from_ns).min(off_ns))
         }
-        // A plain sleep, unless it polls: nothing of this connection moved in the rounds between.
-        Goal::Send(_) if !listens => since_last(evidence, thread, wait, goal, None).unwrap_or(off_ns),
         Goal::Send(_) | Goal::Wake(_) if listens => first_with_deadline_ns(evidence, thread, wait)
             .or_else(|| since_progress_ns(evidence, thread, wait, goal))
             .unwrap_or(off_ns),
