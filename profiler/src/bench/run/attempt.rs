@@ -108,8 +108,8 @@ pub fn run(
 
 /// Writes the reports of a run, and gives what of it is summed up: its upload too, which has a report of its own.
 fn report_on(folder: &Path, capture: &Path, nodes: &[NodeRecord]) -> Result<Measures> {
-    let mut timeline = Timeline::from_capture(&mut capture::read(capture)?)?;
-    let report = report::of_timeline(&mut timeline);
+    let timeline = Timeline::from_capture(&mut capture::read(capture)?)?;
+    let report = report::build(&timeline);
     folder::write_reports(&folder.join("report"), Source { capture, report: &report })?;
     let measures = measures::of(&report, &timeline, nodes);
     let upload = folder.join(upload::CAPTURE);
