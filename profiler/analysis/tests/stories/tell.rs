@@ -191,7 +191,7 @@ impl Story {
         };
         let exact = of(&self.observed());
         let mut traffic = self.traffic.clone();
-        traffic.payloads = merged(traffic.payloads);
+        traffic.payloads = merged(traffic.payloads, &self.spans);
         let merged = of(&self.observed_of(traffic));
         let apart_ms = |one: f64, other: f64| (one - other).abs() * to_ms.abs_diff(from_ms) as f64;
         for ((name, one), (_, other)) in exact.shares.named().into_iter().zip(merged.shares.named()) {

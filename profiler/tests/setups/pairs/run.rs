@@ -40,7 +40,7 @@ pub struct Run {
     /// By the programs' logs, and by the report.
     pub known: Shares,
     pub reported: Shares,
-    /// The same with movements of a millisecond in one record, as cheaper probes might know them.
+    /// The same with a thread's movements in one record for up to a millisecond on its CPU, as cheaper probes might know them.
     pub merged: Shares,
 }
 
@@ -101,7 +101,8 @@ pub fn compare(base: &Base, capture: &Path, logs: &Logs) -> Run {
         reported(&serde_json::from_str(&json).expect("the report is JSON"), label)
     };
     let mut with_merged = read();
-    with_merged.events.payloads = merged(std::mem::take(&mut with_merged.events.payloads));
+    let events = &mut with_merged.events;
+    events.payloads = merged(std::mem::take(&mut events.payloads), &events.spans);
     Run { known: known::shares(base, &logs.programs), reported: shares(read()), merged: shares(with_merged) }
 }
 

@@ -43,7 +43,7 @@ pub fn markdown(about: &About, all: &[Runs]) -> String {
     let mut text = format!(
         "# Programs with a known answer, with noise and without\n\n{date}, Linux {kernel}, {cpus} × {cpu}, profiler \
          {commit}. {within} of {} are within {:.0} points in every share.\n\nIn %, means over the runs; shares under {:.0} \
-         are left out. `movements merged` is the same with what a thread moved within a millisecond in one record, as cheaper probes might \
+         are left out. `movements merged` is the same with what a thread moved on its CPU within a millisecond in one record, as cheaper probes might \
          know it. `spread` is how far apart the runs are in what a share differs by, of the share for which that is most.\n\n\
          | pair | by the programs' logs | by the report | largest difference | movements merged | spread | runs | thrown away |\n\
          | --- | --- | --- | --- | --- | ---: | ---: | ---: |\n",

@@ -23,8 +23,9 @@ use crate::attribution::{
 use capture::{ProcessSerial, traffic::Direction};
 use round::Missing;
 
-/// Jumps at one moment, more than any hand-over that was seen: records that contradict each other could be walked in a circle.
-const MOST_JUMPS_AT_ONCE: u32 = 32;
+/// Jumps at one moment: records that contradict each other could be walked in a circle. One record may stand for some tens of
+/// receives, each of which made room for the next.
+const MOST_JUMPS_AT_ONCE: u32 = 256;
 
 /// Takes what a walk finds, the latest first. It covers the walk's time without overlap.
 pub trait Found {

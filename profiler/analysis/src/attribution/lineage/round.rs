@@ -58,7 +58,10 @@ pub fn missing(
     }
     let moved = evidence.observed.traffic.on_socket_between(thread, cookie, off.on_ns, until_ns);
     let mut receives = moved.filter(|movement| movement.direction == Direction::Received);
-    receives.find_map(|receive| missing_at(evidence, receive, off.off_ns))
+    // A record may go on after the round: what came later was not needed for it.
+    receives.find_map(|receive| {
+        missing_at(evidence, receive, off.off_ns).filter(|missing| missing.arrived_ns <= until_ns)
+    })
 }
 
 /// Bytes of another connection that ended a wait: those that came first.
