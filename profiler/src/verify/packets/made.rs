@@ -72,18 +72,87 @@ pub fn pcap(link: Linktype, snap_bytes: usize, packets: &[Vec<u8>]) -> Vec<u8> {
 
 /// A big-endian pcapng file of raw IP, nanoseconds; packet and the interface that it was seen on.
 pub fn pcapng(interfaces: u32, packets: &[(u32, Vec<u8>)]) -> Vec<u8> {
-    let mut file = Vec::new();
-    block(&mut file, 0x0a0d_0d0a, &[0x1a2b_3c4d, 0x0001_0000, u32::MAX, u32::MAX], &[]);
+    let mut section = Section::new(true);
     for _ in 0..interfaces {
-        // Raw IP; if_tsresol 9; end of options.
-        block(&mut file, 1, &[101 << 16, 0, 0x0009_0001, 0x0900_0000, 0], &[]);
+        section.interface(Linktype::RAW, &[(9, &[9])]);
     }
     for (second, (interface, packet)) in packets.iter().enumerate() {
-        let at_ns = (second as u64 + 1) * SECOND_NS;
-        let bytes = packet.len() as u32;
-        block(&mut file, 6, &[*interface, (at_ns >> 32) as u32, at_ns as u32, bytes, bytes], packet);
+        section.packet(*interface, (second as u64 + 1) * SECOND_NS, packet, &[]);
     }
-    file
+    section.file
+}
+
+/// A section of pcapng. Options are a code and a value.
+pub struct Section {
+    is_big_endian: bool,
+    pub file: Vec<u8>,
+}
+
+impl Section {
+    pub fn new(is_big_endian: bool) -> Self {
+        let mut section = Self { is_big_endian, file: Vec::new() };
+        let version = section.halves(1, 0);
+        let body = section.words(&[0x1a2b_3c4d, version, u32::MAX, u32::MAX]);
+        section.block(0x0a0d_0d0a, body);
+        section
+    }
+
+    pub fn interface(&mut self, link: Linktype, options: &[(u16, &[u8])]) {
+        let link = self.halves(link.0 as u16, 0);
+        let body = [self.words(&[link, 0]), self.options(options)].concat();
+        self.block(1, body);
+    }
+
+    /// An enhanced packet; `ticks` in the interface's unit.
+    pub fn packet(&mut self, interface: u32, ticks: u64, packet: &[u8], options: &[(u16, &[u8])]) {
+        let body = self.timed(interface, ticks, packet);
+        let body = [body, self.options(options)].concat();
+        self.block(6, body);
+    }
+
+    /// What was before the enhanced packet: the interface has 16 bits, the number of drops the others.
+    pub fn obsolete_packet(&mut self, interface: u16, ticks: u64, packet: &[u8]) {
+        let body = self.timed(self.halves(interface, u16::MAX), ticks, packet);
+        self.block(2, body);
+    }
+
+    fn timed(&self, first: u32, ticks: u64, packet: &[u8]) -> Vec<u8> {
+        let bytes = packet.len() as u32;
+        let mut body = self.words(&[first, (ticks >> 32) as u32, ticks as u32, bytes, bytes]);
+        body.extend(packet);
+        body.resize(body.len().next_multiple_of(4), 0);
+        body
+    }
+
+    fn options(&self, options: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (code, value) in options {
+            body.extend(self.words(&[self.halves(*code, value.len() as u16)]));
+            body.extend(*value);
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        if !options.is_empty() {
+            body.extend([0; 4]);
+        }
+        body
+    }
+
+    fn block(&mut self, kind: u32, body: Vec<u8>) {
+        let length = 12 + body.len() as u32;
+        let block = [self.words(&[kind, length]), body, self.words(&[length])].concat();
+        self.file.extend(block);
+    }
+
+    /// Two numbers of 16 bits as a word, in the order in which the file has them.
+    fn halves(&self, first: u16, second: u16) -> u32 {
+        let (first, second) = (u32::from(first), u32::from(second));
+        if self.is_big_endian { first << 16 | second } else { second << 16 | first }
+    }
+
+    fn words(&self, words: &[u32]) -> Vec<u8> {
+        let bytes = |word: &u32| if self.is_big_endian { word.to_be_bytes() } else { word.to_le_bytes() };
+        words.iter().flat_map(bytes).collect()
+    }
 }
 
 /// The flows of one file.
@@ -91,17 +160,6 @@ pub fn flows(file: &[u8]) -> Flows {
     let mut flows = Flows::default();
     for_each_frame(file, "made", |frame| flows.add(frame)).unwrap();
     flows
-}
-
-fn block(file: &mut Vec<u8>, kind: u32, words: &[u32], data: &[u8]) {
-    let padded = data.len().next_multiple_of(4);
-    let length = (12 + words.len() * 4 + padded) as u32;
-    for word in [kind, length].iter().chain(words) {
-        file.extend(word.to_be_bytes());
-    }
-    file.extend(data);
-    file.resize(file.len() + padded - data.len(), 0);
-    file.extend(length.to_be_bytes());
 }
 
 fn ends(from: &str, to: &str) -> (SocketAddr, SocketAddr) {

@@ -1,5 +1,6 @@
 //! The frames of a pcap or pcapng file, one by one, in bounded memory.
 
+mod pcapng;
 mod plain;
 
 use std::io::Read;
@@ -146,7 +147,10 @@ impl Interfaces {
             PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
                 Packet { interface: 0, ticks: None, data: packet.packet_data(), wire_bytes: packet.origlen }
             }
-            PcapBlockOwned::NG(_) => return Ok(()),
+            PcapBlockOwned::NG(other) => match pcapng::obsolete_packet(other, self.is_big_endian()) {
+                Some(packet) => packet?,
+                None => return Ok(()),
+            },
         };
         each(&self.frame(packet)?);
         Ok(())
@@ -182,10 +186,14 @@ impl Interfaces {
         if self.before as usize + self.current.len() >= INTERFACE_LIMIT {
             return Err("more interfaces than any host has");
         }
-        let resolution = described.ts_resolution().filter(|resolution| *resolution > 0);
-        let resolution = resolution.ok_or("an impossible resolution of time")?;
-        self.current.push(Interface::new(described.linktype, resolution, described.ts_offset()));
+        let resolution = pcapng::resolution(described).ok_or("an impossible resolution of time")?;
+        let offset_s = pcapng::offset_s(described, self.is_big_endian());
+        self.current.push(Interface::new(described.linktype, resolution, offset_s));
         Ok(())
+    }
+
+    fn is_big_endian(&self) -> bool {
+        matches!(self.layout, Some(Layout::Pcapng { is_big_endian: true }))
     }
 }
 

@@ -42,7 +42,11 @@ pub fn packet(layout: Layout, data: &[u8]) -> Option<(Packet<'_>, usize)> {
     }
 }
 
-fn words<const BYTES: usize, const WORDS: usize>(is_big_endian: bool, bytes: &[u8; BYTES]) -> [u32; WORDS] {
+/// The words that `bytes` is made of.
+pub fn words<const BYTES: usize, const WORDS: usize>(
+    is_big_endian: bool,
+    bytes: &[u8; BYTES],
+) -> [u32; WORDS] {
     let (words, _) = bytes.as_chunks::<4>();
     std::array::from_fn(|i| match is_big_endian {
         false => u32::from_le_bytes(words[i]),

@@ -139,9 +139,62 @@ fn a_packet_with_options_is_read() {
     check_both_ways(&file);
 }
 
+/// When the one packet of a section was, with its interface's options.
+fn at_ns(is_big_endian: bool, options: &[(u16, &[u8])], ticks: u64) -> Result<Option<u64>, String> {
+    let mut section = made::Section::new(is_big_endian);
+    section.interface(Linktype::RAW, options);
+    section.packet(0, ticks, &made::udp(A, B, 10), &[]);
+    check_both_ways(&section.file);
+    read(&section.file).map(|flows| flows.first_ns)
+}
+
+#[test]
+fn every_resolution_and_offset_of_time_is_read() {
+    let (resolution, offset) = (9, 14);
+    for is_big_endian in [false, true] {
+        let at_ns = |options: &[(u16, &[u8])], ticks| at_ns(is_big_endian, options, ticks);
+        assert_eq!(at_ns(&[], 1_500_000), Ok(Some(1_500_000_000)), "microseconds, without an option");
+        assert_eq!(at_ns(&[(resolution, &[3])], 1_500), Ok(Some(1_500_000_000)), "milliseconds");
+        assert_eq!(at_ns(&[(resolution, &[0])], 2), Ok(Some(2_000_000_000)), "seconds");
+        assert_eq!(at_ns(&[(resolution, &[0x80 | 10])], 1_536), Ok(Some(1_500_000_000)), "2^-10");
+        assert_eq!(at_ns(&[(resolution, &[0x80 | 32])], 3 << 31), Ok(Some(1_500_000_000)), "2^-32");
+        for impossible in [20, 0x80 | 64] {
+            let error = at_ns(&[(resolution, &[impossible])], 1).unwrap_err();
+            assert!(error.contains("an impossible resolution of time"), "{error}");
+        }
+        for offset_s in [1_000_000_000_i64, -1] {
+            let bytes = if is_big_endian { offset_s.to_be_bytes() } else { offset_s.to_le_bytes() };
+            let expected = (offset_s + 3) as u64 * NS_PER_S;
+            assert_eq!(at_ns(&[(offset, &bytes)], 3_000_000), Ok(Some(expected)), "offset {offset_s}");
+        }
+    }
+}
+
+#[test]
+fn obsolete_packet_blocks_are_packets() {
+    for is_big_endian in [false, true] {
+        let mut section = made::Section::new(is_big_endian);
+        section.interface(Linktype::LOOP, &[]);
+        section.interface(Linktype::RAW, &[]);
+        section.obsolete_packet(1, 1_500_000, &made::udp(A, B, 10));
+        section.packet(1, 2_500_000, &made::udp(A, B, 20), &[]);
+        check_both_ways(&section.file);
+        let flows = read(&section.file).unwrap();
+        assert_eq!((flows.packets, flows.first_ns), (2, Some(1_500_000_000)));
+        assert_eq!(flows.totals().into_values().next().unwrap()[0].bytes, 30);
+        // Its captured length, after the section's header, two interfaces and five words.
+        let mut cut = section.file;
+        cut[28 + 40 + 8 + 12..][..4].fill(1);
+        check("cut", &cut, "made: damaged at byte 68: a packet that is cut");
+    }
+}
+
 #[test]
 fn no_file_ends_in_a_panic() {
-    for file in [pcap(), pcapng()] {
+    let mut obsolete = made::Section::new(false);
+    obsolete.interface(Linktype::RAW, &[(9, &[0x80 | 30]), (14, &[1; 8])]);
+    obsolete.obsolete_packet(0, 1, &made::udp(A, B, 10));
+    for file in [pcap(), pcapng(), obsolete.file] {
         // Where, and what instead.
         let changes = vec((0..file.len(), any::<u8>()), 0..12);
         fuzz(&(changes, 0..=file.len()), |(changes, length)| {
