@@ -1,5 +1,7 @@
 //! A comparison for reading: a line per socket and direction.
 
+use std::cmp::Reverse;
+
 use crate::export::text::{
     cells::{Table, clean, clean_lines, exact, lines, signed, table},
     layout::{WIDTH, paragraph},
@@ -7,7 +9,10 @@ use crate::export::text::{
 use capture::Protocol;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::compare::{Comparison, Row, Side, Verdict};
+use super::{
+    compare::{Comparison, Row, Side, Verdict},
+    packets::flows::Unread,
+};
 
 pub fn render(comparison: &Comparison) -> String {
     let mut rows = table(
@@ -90,8 +95,10 @@ fn conclusion(comparison: &Comparison) -> String {
         ),
     };
     text.push_str(&format!(" ({} packets", exact(*packets)));
+    if unread.other > 0 {
+        text.push_str(&format!(", {} neither TCP nor UDP: {}", exact(unread.other), kinds(unread)));
+    }
     for (count, what) in [
-        (unread.other, "neither TCP nor UDP"),
         (unread.later_fragments, "later fragments"),
         (unread.headless, "cut before the end of their headers"),
         (unread.flows_full, "beyond the limit of flows"),
@@ -103,10 +110,22 @@ fn conclusion(comparison: &Comparison) -> String {
     text + ")"
 }
 
+/// The most frequent kinds of packets that are not read, and how many packets are of others.
+fn kinds(unread: &Unread) -> String {
+    const SHOWN: usize = 8;
+    let mut kinds: Vec<_> = unread.kinds.iter().collect();
+    kinds.sort_by_key(|(_, count)| Reverse(**count));
+    let shown = &kinds[..kinds.len().min(SHOWN)];
+    let left = unread.other - shown.iter().map(|(_, count)| **count).sum::<u64>();
+    let names = shown.iter().map(|(kind, count)| format!("{} {kind}", exact(**count)));
+    let others = (left > 0).then(|| format!("{} of other kinds", exact(left)));
+    names.chain(others).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::packets::flows::Unread;
+    use crate::verify::packets::kinds::Kind;
 
     #[track_caller]
     fn check_names(processes: &[&str], expected: &str) {
@@ -148,6 +167,7 @@ mod tests {
         };
         let unread = Unread {
             other: 123_456_789,
+            kinds: (0..9).map(|protocol| (Kind::Ip(protocol), 13_000_000)).collect(),
             later_fragments: 123_456_789,
             headless: 123_456_789,
             flows_full: 123_456_789,
@@ -171,7 +191,10 @@ mod tests {
             "transmission-da-100002 and 4 more",
             "compared together; its",
             "beyond the limit of",
+            "13,000,000 HOPOPT (IP protocol 0), 13,000,000 ICMP",
+            "19,456,789 of other kinds",
         ] {
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(text.contains(part), "{part:?} is missing in:\n{text}");
         }
     }

@@ -79,7 +79,7 @@ pub fn compare(sockets: &Sockets, flows: &Flows, tolerance_bytes: u64) -> Compar
         compared,
         differing,
         packets: flows.packets,
-        unread: flows.unread,
+        unread: flows.unread.clone(),
         rows,
     }
 }

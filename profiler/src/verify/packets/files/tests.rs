@@ -217,7 +217,7 @@ fn no_noise_ends_in_a_panic() {
 
 #[test]
 fn no_packet_ends_in_a_panic() {
-    let links = [0, 1, 12, 101, 108, 113, 228, 229, 276].map(Linktype);
+    let links = [0, 1, 9, 12, 50, 51, 101, 108, 113, 228, 229, 239, 276].map(Linktype);
     let packets = [made::segment(A, B, 1, 9), made::udp("[::1]:1", "[::2]:2", 9)];
     fuzz(
         &(0..links.len(), 0..3_usize, vec((0..60_usize, any::<u8>()), 0..12), vec(any::<u8>(), 0..90)),

@@ -11,7 +11,8 @@ use foldhash::fast::RandomState;
 use super::{
     files::Frame,
     headers::{self, Flow, Read, Segment, Transport},
-    link,
+    kinds::Kind,
+    link::{self, NotIp},
     stream::{RANGE_LIMIT, Stream},
 };
 
@@ -22,11 +23,16 @@ pub const FLOW_LIMIT: usize = 1 << 16;
 const RANGES_IN_ALL: usize = 1 << 18;
 const RANGES_IF_MANY: usize = 2;
 
+/// Kinds that are told apart; a file with more is made to have them.
+const KIND_LIMIT: usize = 64;
+
 /// Packets whose payload is in no flow, and why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Unread {
     /// Neither TCP nor UDP over IP, or a link of an unknown kind.
     pub other: u64,
+    /// The same by what they are; beyond [`KIND_LIMIT`] kinds, packets are in `other` alone.
+    pub kinds: BTreeMap<Kind, u64>,
     /// Later parts of fragmented packets. The first part of a datagram has the length of the whole; that of a TCP
     /// segment has not.
     pub later_fragments: u64,
@@ -112,9 +118,10 @@ impl Flows {
             self.first_ns = Some(self.first_ns.map_or(at_ns, |first| first.min(at_ns)));
             self.last_ns = self.last_ns.max(Some(at_ns));
         }
-        let Some(carried) = link::ip_packet(frame) else {
-            self.unread.other += 1;
-            return;
+        let carried = match link::ip_packet(frame) {
+            Ok(carried) => carried,
+            Err(NotIp::Other(kind)) => return self.unread.other(kind),
+            Err(NotIp::Cut) => return self.unread.headless += 1,
         };
         match headers::read(&carried) {
             Read::Segment(segment) => {
@@ -128,7 +135,7 @@ impl Flows {
                 self.count(key, &segment, frame.at_ns);
             }
             Read::LaterFragment => self.unread.later_fragments += 1,
-            Read::Other => self.unread.other += 1,
+            Read::Other(kind) => self.unread.other(kind),
             Read::Headless => self.unread.headless += 1,
         }
     }
@@ -196,6 +203,15 @@ impl Flows {
         };
         self.latest = Some((key, place));
         Some(place.count)
+    }
+}
+
+impl Unread {
+    fn other(&mut self, kind: Kind) {
+        self.other += 1;
+        if self.kinds.len() < KIND_LIMIT || self.kinds.contains_key(&kind) {
+            *self.kinds.entry(kind).or_default() += 1;
+        }
     }
 }
 

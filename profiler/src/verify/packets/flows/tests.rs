@@ -95,3 +95,16 @@ fn too_many_flows_are_counted() {
     let flows = made::flows(&made::pcap(Linktype::RAW, 1 << 16, &packets));
     assert_eq!((flows.totals().len(), flows.unread.flows_full), (FLOW_LIMIT, 10));
 }
+
+#[test]
+fn what_is_not_read_is_counted_by_its_kind() {
+    let arp = |ether_type: u16| [&[2; 12][..], &ether_type.to_be_bytes(), &[0; 28]].concat();
+    let frames = [arp(0x0806), arp(0x0806), arp(0x88cc), vec![2; 13]];
+    let flows = made::flows(&made::pcap(Linktype::ETHERNET, 1 << 16, &frames));
+    let kinds = BTreeMap::from([(Kind::EtherType(0x0806), 2), (Kind::EtherType(0x88cc), 1)]);
+    assert_eq!(flows.unread, Unread { other: 3, kinds, headless: 1, ..Default::default() });
+    // Every number that is not known.
+    let frames: Vec<_> = (0x1000..0x1000 + 2 * KIND_LIMIT as u16).map(arp).collect();
+    let flows = made::flows(&made::pcap(Linktype::ETHERNET, 1 << 16, &frames));
+    assert_eq!((flows.unread.other, flows.unread.kinds.len()), (2 * KIND_LIMIT as u64, KIND_LIMIT));
+}

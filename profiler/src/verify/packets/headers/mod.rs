@@ -2,9 +2,11 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, Ipv6HeaderSlice};
+use etherparse::{IpAuthHeaderSlice, IpNumber, Ipv4HeaderSlice, Ipv6HeaderSlice};
 
-use super::link::Carried;
+use super::{kinds::Kind, link::Carried};
+
+mod extensions;
 
 /// Both directions of a connection are two flows. Addresses are IPv6, those of IPv4 as mapped to it: plain integers compare
 /// and hash in a few instructions, which happens for every packet.
@@ -76,7 +78,7 @@ pub enum Read {
     /// A later part of a fragmented packet: ports and lengths are in the first.
     LaterFragment,
     /// Neither TCP nor UDP.
-    Other,
+    Other(Kind),
     /// The snap length, or damage, left less than the headers.
     Headless,
 }
@@ -91,7 +93,7 @@ pub fn read(packet: &Carried<'_>) -> Read {
         IpNumber::TCP | IpNumber::UDP if internet.is_later_fragment => return Read::LaterFragment,
         IpNumber::TCP => tcp(&internet),
         IpNumber::UDP => udp(&internet),
-        _ => return Read::Other,
+        IpNumber(number) => return Read::Other(Kind::Ip(number)),
     };
     segment.map_or(Read::Headless, Read::Segment)
 }
@@ -117,7 +119,7 @@ fn ipv4<'a>(packet: &Carried<'a>) -> Option<Internet<'a>> {
         total => u32::from(total),
     };
     let offset = header.fragments_offset().value();
-    Some(Internet {
+    let mut internet = Internet {
         source: number(header.source_addr().into()),
         destination: number(header.destination_addr().into()),
         number: header.protocol(),
@@ -125,7 +127,14 @@ fn ipv4<'a>(packet: &Carried<'a>) -> Option<Internet<'a>> {
         bytes: total_bytes.checked_sub(header_bytes as u32)?,
         is_first_fragment: offset == 0 && header.more_fragments(),
         is_later_fragment: offset > 0,
-    })
+    };
+    if internet.number == IpNumber::AUTHENTICATION_HEADER && !internet.is_later_fragment {
+        let header = IpAuthHeaderSlice::from_slice(internet.data).ok()?;
+        internet.number = header.next_header();
+        internet.data = &internet.data[header.slice().len()..];
+        internet.bytes = internet.bytes.checked_sub(header.slice().len() as u32)?;
+    }
+    Some(internet)
 }
 
 fn ipv6<'a>(packet: &Carried<'a>) -> Option<Internet<'a>> {
@@ -136,24 +145,15 @@ fn ipv6<'a>(packet: &Carried<'a>) -> Option<Internet<'a>> {
         0 => packet.wire_bytes.checked_sub(header.slice().len() as u32)?,
         bytes => u32::from(bytes),
     };
-    let (extensions, number, data, problem) =
-        Ipv6ExtensionsSlice::from_slice_lax(header.next_header(), after);
-    if problem.is_some() {
-        return None;
-    }
-    let fragment = extensions.clone().into_iter().find_map(|extension| match extension {
-        Ipv6ExtensionSlice::Fragment(fragment) => Some(fragment),
-        _ => None,
-    });
-    let offset = fragment.as_ref().map_or(0, |fragment| fragment.fragment_offset().value());
+    let extended = extensions::read(header.next_header(), after)?;
     Some(Internet {
         source: header.source_addr().to_bits(),
         destination: header.destination_addr().to_bits(),
-        number,
-        data,
-        bytes: after_bytes.checked_sub(extensions.slice().len() as u32)?,
-        is_first_fragment: offset == 0 && fragment.is_some_and(|fragment| fragment.more_fragments()),
-        is_later_fragment: offset > 0,
+        number: extended.number,
+        data: extended.data,
+        bytes: after_bytes.checked_sub((after.len() - extended.data.len()) as u32)?,
+        is_first_fragment: extended.is_first_fragment,
+        is_later_fragment: extended.is_later_fragment,
     })
 }
 
