@@ -30,3 +30,9 @@ fn packets_give_their_golden_comparison() {
 fn what_is_tolerated_is_said_and_no_failure() {
     check("loopback", &["--tolerance", "4000"], "tolerated.txt", 0);
 }
+
+/// Two sightings of each datagram, forty of them alike: `tcpdump -i any -y LINUX_SLL` on a host with a bridge.
+#[test]
+fn datagrams_that_pass_two_interfaces_of_a_cooked_file_agree() {
+    check("cooked", &[], "txt", 0);
+}

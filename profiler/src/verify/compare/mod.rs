@@ -103,7 +103,11 @@ fn row(pair: &Pair<'_>, span: &Span, tolerance_bytes: u64) -> Row {
     if missing_bytes > 0 {
         reasons.push(format!("packets with {missing_bytes} of these bytes are not in the file"));
     }
-    let obstacle = pair.obstacle.or_else(|| (!is_whole(pair) && !is_inside(pair, span)).then_some(NOT_WHOLE));
+    let is_alike = is_alike(&received, &pair.received) || is_alike(&sent, &pair.sent);
+    let obstacle = pair
+        .obstacle
+        .or_else(|| (!is_whole(pair) && !is_inside(pair, span)).then_some(NOT_WHOLE))
+        .or_else(|| is_alike.then_some(ALIKE));
     let verdict = match obstacle {
         Some(obstacle) => {
             reasons.push(obstacle.to_owned());
@@ -129,6 +133,14 @@ fn row(pair: &Pair<'_>, span: &Span, tolerance_bytes: u64) -> Row {
 }
 
 const NOT_WHOLE: &str = "its beginning or its end is not in both files";
+const ALIKE: &str = "its datagrams are alike, and a cooked file (version 1) does not say which of them are one that passed \
+                     several interfaces";
+
+/// Whether all that is too many may be packets that were seen on several interfaces.
+fn is_alike(side: &Side, totals: &[&Total]) -> bool {
+    let alike_bytes: u64 = totals.iter().map(|total| total.alike_bytes).sum();
+    side.difference_bytes < 0 && side.difference_bytes.unsigned_abs() <= alike_bytes
+}
 
 fn side(kernel_bytes: u64, totals: &[&Total]) -> Side {
     let sum = |bytes: fn(&Total) -> u64| -> u64 { totals.iter().map(|total| bytes(total)).sum() };

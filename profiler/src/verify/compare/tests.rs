@@ -46,11 +46,17 @@ fn whole(mut socket: Socket, bytes_received: u64, bytes_sent: u64) -> Socket {
 /// The rows of these sockets, recorded from the second second to the 100th, beside these packets, one a second.
 #[track_caller]
 fn check(what: &str, sockets: Vec<Socket>, packets: &[Vec<u8>], tolerance_bytes: u64, expected: &[&str]) {
+    let pcap = made::pcap(Linktype::RAW, 60, packets);
+    check_file(what, sockets, &pcap, tolerance_bytes, expected);
+}
+
+#[track_caller]
+fn check_file(what: &str, sockets: Vec<Socket>, pcap: &[u8], tolerance_bytes: u64, expected: &[&str]) {
     let sockets = Sockets {
         sockets: (1..).zip(sockets).collect(),
         recorded_ns: Some((2 * SECOND_NS, 100 * SECOND_NS)),
     };
-    let flows = made::flows(&made::pcap(Linktype::RAW, 60, packets));
+    let flows = made::flows(pcap);
     let comparison = compare(&sockets, &flows, tolerance_bytes);
     let rows: Vec<_> = comparison
         .rows
@@ -215,4 +221,21 @@ fn what_cannot_be_compared_says_why() {
         &["NotComparable rx +10 tx +1000; other network namespaces have the same addresses"; 2],
     );
     check("no sockets", vec![], &connection(), 0, &[]);
+}
+
+#[test]
+fn alike_datagrams_of_a_cooked_file_accuse_nobody() {
+    let cooked = [&[0, 4, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 8, 0], &udp(A, B, 100)[..]].concat();
+    let frames = [(2_100_000, cooked.clone()), (2_200_000, cooked)];
+    let pcap = made::pcap_at(Linktype::LINUX_SLL, 1 << 16, &frames);
+    let sent = |bytes| {
+        let mut socket = socket(Protocol::Udp, A, B, (0, bytes));
+        socket.used_ns = Some((2_100_000_000, 2_200_000_000));
+        vec![socket]
+    };
+    check_file("each", sent(200), &pcap, 0, &["Equal rx +0 tx +0"]);
+    let expected = format!("NotComparable rx +0 tx -100; {ALIKE}");
+    check_file("one", sent(100), &pcap, 0, &[&expected]);
+    check_file("none", sent(0), &pcap, 0, &["Differs rx +0 tx -200"]);
+    check_file("more", sent(300), &pcap, 0, &["Differs rx +0 tx +100"]);
 }

@@ -56,13 +56,20 @@ pub fn udp(from: &str, to: &str, payload_bytes: usize) -> Vec<u8> {
 
 /// A little-endian pcap file of a link, microseconds; each packet a second after the one before.
 pub fn pcap(link: Linktype, snap_bytes: usize, packets: &[Vec<u8>]) -> Vec<u8> {
+    let timed: Vec<_> = (1..).map(|second| second * 1_000_000).zip(packets.iter().cloned()).collect();
+    pcap_at(link, snap_bytes, &timed)
+}
+
+/// The same, with the microsecond of each packet.
+pub fn pcap_at(link: Linktype, snap_bytes: usize, packets: &[(u64, Vec<u8>)]) -> Vec<u8> {
     let mut file = Vec::new();
     for word in [0xa1b2_c3d4, 2 | 4 << 16, 0, 0, snap_bytes as u32, link.0 as u32] {
         file.extend(word.to_le_bytes());
     }
-    for (second, packet) in packets.iter().enumerate() {
+    for (at_us, packet) in packets {
         let captured = &packet[..packet.len().min(snap_bytes)];
-        for word in [second as u32 + 1, 0, captured.len() as u32, packet.len() as u32] {
+        let (second, us) = (at_us / 1_000_000, at_us % 1_000_000);
+        for word in [second as u32, us as u32, captured.len() as u32, packet.len() as u32] {
             file.extend(word.to_le_bytes());
         }
         file.extend(captured);
@@ -111,8 +118,9 @@ impl Section {
     }
 
     /// What was before the enhanced packet: the interface has 16 bits, the number of drops the others.
-    pub fn obsolete_packet(&mut self, interface: u16, ticks: u64, packet: &[u8]) {
+    pub fn obsolete_packet(&mut self, interface: u16, ticks: u64, packet: &[u8], options: &[(u16, &[u8])]) {
         let body = self.timed(self.halves(interface, u16::MAX), ticks, packet);
+        let body = [body, self.options(options)].concat();
         self.block(2, body);
     }
 

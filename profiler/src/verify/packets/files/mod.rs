@@ -36,6 +36,8 @@ pub struct Frame<'a> {
     pub data: &'a [u8],
     /// Its length before that.
     pub wire_bytes: u32,
+    /// Whether pcapng says that the host sent it.
+    pub outbound: bool,
 }
 
 /// Calls `each` for every frame, in the file's order.
@@ -99,6 +101,7 @@ struct Packet<'a> {
     ticks: Option<u64>,
     data: &'a [u8],
     wire_bytes: u32,
+    outbound: bool,
 }
 
 /// The interfaces of the current section, and how many those before it had.
@@ -129,7 +132,13 @@ impl Interfaces {
             PcapBlockOwned::Legacy(packet) => {
                 let resolution = self.current.first().map_or(1_000_000, |interface| interface.resolution);
                 let ticks = u64::from(packet.ts_sec) * resolution + u64::from(packet.ts_usec);
-                Packet { interface: 0, ticks: Some(ticks), data: packet.data, wire_bytes: packet.origlen }
+                Packet {
+                    interface: 0,
+                    ticks: Some(ticks),
+                    data: packet.data,
+                    wire_bytes: packet.origlen,
+                    outbound: false,
+                }
             }
             PcapBlockOwned::NG(Block::SectionHeader(section)) => {
                 self.before = self.before.saturating_add(self.current.len() as u32);
@@ -143,10 +152,15 @@ impl Interfaces {
                 ticks: Some(u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low)),
                 data: packet.packet_data(),
                 wire_bytes: packet.origlen,
+                outbound: pcapng::is_outbound(packet, self.is_big_endian()),
             },
-            PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
-                Packet { interface: 0, ticks: None, data: packet.packet_data(), wire_bytes: packet.origlen }
-            }
+            PcapBlockOwned::NG(Block::SimplePacket(packet)) => Packet {
+                interface: 0,
+                ticks: None,
+                data: packet.packet_data(),
+                wire_bytes: packet.origlen,
+                outbound: false,
+            },
             PcapBlockOwned::NG(other) => match pcapng::obsolete_packet(other, self.is_big_endian()) {
                 Some(packet) => packet?,
                 None => return Ok(()),
@@ -170,7 +184,7 @@ impl Interfaces {
     }
 
     fn frame<'a>(&self, packet: Packet<'a>) -> Result<Frame<'a>, &'static str> {
-        let Packet { interface, ticks, data, wire_bytes } = packet;
+        let Packet { interface, ticks, data, wire_bytes, outbound } = packet;
         let described =
             self.current.get(interface as usize).ok_or("a packet of an interface that is not described")?;
         Ok(Frame {
@@ -179,6 +193,7 @@ impl Interfaces {
             link: described.link,
             data,
             wire_bytes,
+            outbound,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What pcap-parser 0.17 misreads of pcapng, or leaves to its user.
 
-use pcap_parser::{Block, InterfaceDescriptionBlock, OptionCode};
+use pcap_parser::{Block, EnhancedPacketBlock, InterfaceDescriptionBlock, OptionCode};
 
 use super::Packet;
 
@@ -20,6 +20,12 @@ pub fn offset_s(described: &InterfaceDescriptionBlock<'_>, is_big_endian: bool) 
     let offset = described.options.iter().find(|option| option.code == OptionCode::IfTsoffset);
     let bytes = offset.and_then(|option| option.value.first_chunk::<8>().copied());
     bytes.map_or(0, |bytes| if is_big_endian { i64::from_be_bytes(bytes) } else { i64::from_le_bytes(bytes) })
+}
+
+/// Whether a packet's flags (`epb_flags`) say that the host sent it.
+pub fn is_outbound(packet: &EnhancedPacketBlock<'_>, is_big_endian: bool) -> bool {
+    let flags = packet.options.iter().find(|option| option.code.0 == FLAGS);
+    flags.is_some_and(|flags| says_outbound(&flags.value, is_big_endian))
 }
 
 /// The packet of an obsolete packet block; `None` for any other block.
@@ -44,5 +50,33 @@ fn packet(data: &[u8], is_big_endian: bool) -> Option<Packet<'_>> {
     // Two numbers of 16 bits, the interface's first.
     let interface = if is_big_endian { interface_and_drops >> 16 } else { interface_and_drops & 0xffff };
     let ticks = Some(u64::from(high) << 32 | u64::from(low));
-    Some(Packet { interface, ticks, data: rest.get(..captured_bytes as usize)?, wire_bytes })
+    let data = rest.get(..captured_bytes as usize)?;
+    let flags = option(rest.get(data.len().next_multiple_of(4)..)?, FLAGS, is_big_endian);
+    let outbound = flags.is_some_and(|flags| says_outbound(flags, is_big_endian));
+    Some(Packet { interface, ticks, data, wire_bytes, outbound })
+}
+
+/// The number of a packet's flags among its options.
+const FLAGS: u16 = 2;
+
+fn says_outbound(flags: &[u8], is_big_endian: bool) -> bool {
+    const DIRECTION: u32 = 3;
+    const OUTBOUND: u32 = 2;
+    flags.first_chunk::<4>().is_some_and(|bytes| {
+        let [flags] = super::plain::words(is_big_endian, bytes);
+        flags & DIRECTION == OUTBOUND
+    })
+}
+
+/// The value of an option, which is padded to words.
+fn option(mut options: &[u8], wanted: u16, is_big_endian: bool) -> Option<&[u8]> {
+    loop {
+        let ([a, b, c, d], rest) = options.split_first_chunk::<4>()?;
+        let half = if is_big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
+        let (number, bytes) = (half([*a, *b]), usize::from(half([*c, *d])));
+        if number == wanted {
+            return rest.get(..bytes);
+        }
+        options = rest.get(bytes.next_multiple_of(4)..)?;
+    }
 }

@@ -23,7 +23,7 @@ pub fn packet(layout: Layout, data: &[u8]) -> Option<(Packet<'_>, usize)> {
             let [seconds, fraction, captured_bytes, wire_bytes] = words(is_big_endian, head);
             let data = rest.get(..captured_bytes as usize)?;
             let ticks = Some(u64::from(seconds) * resolution + u64::from(fraction));
-            Some((Packet { interface: 0, ticks, data, wire_bytes }, 16 + data.len()))
+            Some((Packet { interface: 0, ticks, data, wire_bytes, outbound: false }, 16 + data.len()))
         }
         Layout::Pcapng { is_big_endian } => {
             let (head, rest) = data.split_first_chunk::<28>()?;
@@ -37,7 +37,8 @@ pub fn packet(layout: Layout, data: &[u8]) -> Option<(Packet<'_>, usize)> {
                 && block_bytes_again == block_bytes;
             let ticks = Some(u64::from(high) << 32 | u64::from(low));
             let data = &padded[..captured_bytes as usize];
-            is_plain.then_some((Packet { interface, ticks, data, wire_bytes }, 32 + padded_bytes))
+            let packet = Packet { interface, ticks, data, wire_bytes, outbound: false };
+            is_plain.then_some((packet, 32 + padded_bytes))
         }
     }
 }

@@ -176,7 +176,7 @@ fn obsolete_packet_blocks_are_packets() {
         let mut section = made::Section::new(is_big_endian);
         section.interface(Linktype::LOOP, &[]);
         section.interface(Linktype::RAW, &[]);
-        section.obsolete_packet(1, 1_500_000, &made::udp(A, B, 10));
+        section.obsolete_packet(1, 1_500_000, &made::udp(A, B, 10), &[]);
         section.packet(1, 2_500_000, &made::udp(A, B, 20), &[]);
         check_both_ways(&section.file);
         let flows = read(&section.file).unwrap();
@@ -193,7 +193,7 @@ fn obsolete_packet_blocks_are_packets() {
 fn no_file_ends_in_a_panic() {
     let mut obsolete = made::Section::new(false);
     obsolete.interface(Linktype::RAW, &[(9, &[0x80 | 30]), (14, &[1; 8])]);
-    obsolete.obsolete_packet(0, 1, &made::udp(A, B, 10));
+    obsolete.obsolete_packet(0, 1, &made::udp(A, B, 10), &[(2, &[2, 0, 0, 0])]);
     for file in [pcap(), pcapng(), obsolete.file] {
         // Where, and what instead.
         let changes = vec((0..file.len(), any::<u8>()), 0..12);

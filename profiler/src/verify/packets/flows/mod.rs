@@ -4,6 +4,8 @@
 //! the files of both hosts. Each place is counted for itself; a flow's count is the place's that saw most.
 //! Memory is bounded: flows beyond [`FLOW_LIMIT`] are counted only in [`Unread::flows_full`].
 
+mod sightings;
+
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
@@ -15,6 +17,7 @@ use super::{
     link::{self, NotIp},
     stream::{RANGE_LIMIT, Stream},
 };
+use sightings::{Sightings, Times};
 
 /// Connections and places that are told apart. With their ranges they stay below 64 MiB.
 pub const FLOW_LIMIT: usize = 1 << 16;
@@ -51,6 +54,8 @@ pub struct Total {
     pub bytes: u64,
     /// Bytes that sequence numbers say were there, in packets that are not in the file.
     pub missing_bytes: u64,
+    /// Of these bytes, those that may be there only because one packet was seen on several interfaces.
+    pub alike_bytes: u64,
     /// Sent again.
     pub again_bytes: u64,
     /// Seen after bytes that follow them, for the first time.
@@ -72,6 +77,9 @@ pub struct Flows {
     latest: Option<(Key, Place)>,
     files: u32,
     ranges: usize,
+    sightings: Sightings,
+    /// Of datagrams, by the number of the count.
+    times: BTreeMap<usize, Times>,
     pub packets: u64,
     pub unread: Unread,
     pub first_ns: Option<u64>,
@@ -124,7 +132,7 @@ impl Flows {
             Err(NotIp::Cut) => return self.unread.headless += 1,
         };
         match headers::read(&carried) {
-            Read::Segment(segment) => {
+            Read::Segment(segment, mark) => {
                 let key = Key {
                     flow: segment.flow,
                     file: self.files,
@@ -132,7 +140,8 @@ impl Flows {
                     interface_index: carried.interface_index,
                     outgoing: carried.outgoing,
                 };
-                self.count(key, &segment, frame.at_ns);
+                let content = carried.is_mixed.then(|| mark.content(&segment, usize::MAX));
+                self.count(key, &segment, content, frame.at_ns);
             }
             Read::LaterFragment => self.unread.later_fragments += 1,
             Read::Other(kind) => self.unread.other(kind),
@@ -143,8 +152,12 @@ impl Flows {
     /// Each flow's connections, in the order in which they were seen.
     pub fn totals(&self) -> BTreeMap<Flow, Vec<Total>> {
         let mut best = BTreeMap::<(Flow, u32), Total>::new();
-        for count in &self.counts {
-            let total = count.total();
+        let mixed = self.mixed();
+        for (number, count) in self.counts.iter().enumerate() {
+            let mut total = count.total();
+            if let Some(mixed) = mixed.get(&number) {
+                (total.bytes, total.alike_bytes) = *mixed;
+            }
             let whole = |total: &Total| (total.bytes + total.missing_bytes, total.bytes, total.packets);
             match best.get(&(count.key.flow, count.generation)) {
                 Some(other) if whole(other) >= whole(&total) => {}
@@ -159,17 +172,43 @@ impl Flows {
         totals
     }
 
-    fn count(&mut self, key: Key, segment: &Segment, at_ns: Option<u64>) {
-        let Some(count) = self.place(key, segment) else {
+    /// Bytes of datagrams that were seen on interfaces that are not known, and how many of them may be too many.
+    fn mixed(&self) -> BTreeMap<usize, (u64, u64)> {
+        let mut times = self.times.clone();
+        self.sightings.open().for_each(|(number, seen)| add(&mut times, &self.counts, number, &seen));
+        let way = |number: usize| (self.counts[number].key.file, self.counts[number].key.flow.between());
+        let mut ways = BTreeMap::<_, Times>::new();
+        for (number, times) in &times {
+            ways.entry(way(*number)).or_default().extend(times);
+        }
+        let bytes = |(number, times): (usize, Times)| match ways[&way(number)].interfaces() {
+            Some(interfaces) => (number, (times.bytes(interfaces), 0)),
+            None => (number, (times.bytes(1), times.bytes(1) - times.bytes(u32::MAX))),
+        };
+        times.into_iter().map(bytes).collect()
+    }
+
+    /// `content` if packets are told by it.
+    fn count(&mut self, key: Key, segment: &Segment, content: Option<u64>, at_ns: Option<u64>) {
+        let Some(number) = self.place(key, segment) else {
             self.unread.flows_full += 1;
             return;
         };
-        let count = &mut self.counts[count];
+        let was_seen = content.is_some_and(|content| {
+            let (times, closed) = self.sightings.see(number, content, segment.payload_bytes, at_ns);
+            if let Some((number, seen)) = closed {
+                add(&mut self.times, &self.counts, number, &seen);
+            }
+            times > 0
+        });
+        let count = &mut self.counts[number];
         count.packets += 1;
         count.first_ns = count.first_ns.or(at_ns);
         count.last_ns = at_ns.or(count.last_ns);
         match &segment.tcp {
+            None if content.is_some() => {}
             None => count.datagram_bytes += u64::from(segment.payload_bytes),
+            Some(_) if was_seen => {}
             Some(tcp) => {
                 let before = count.stream.ranges();
                 let limit = if self.ranges < RANGES_IN_ALL { RANGE_LIMIT } else { RANGES_IF_MANY };
@@ -206,6 +245,13 @@ impl Flows {
     }
 }
 
+/// Adds what was seen of a datagram; segments are counted by their sequence numbers.
+fn add(times: &mut BTreeMap<usize, Times>, counts: &[Count], number: usize, seen: &sightings::Seen) {
+    if counts[number].key.flow.transport == Transport::Udp {
+        times.entry(number).or_default().add(seen);
+    }
+}
+
 impl Unread {
     fn other(&mut self, kind: Kind) {
         self.other += 1;
@@ -235,6 +281,7 @@ impl Count {
             packets: self.packets,
             bytes: stream.unique_bytes() + self.datagram_bytes,
             missing_bytes: stream.missing_bytes(),
+            alike_bytes: 0,
             again_bytes: stream.again_bytes,
             late_bytes: stream.late_bytes,
             syn: stream.syn,

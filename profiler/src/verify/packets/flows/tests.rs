@@ -60,11 +60,92 @@ fn a_packet_that_is_seen_at_two_places_counts_once() {
         &made::flows(&made::pcapng(2, &once)),
         &["10.0.0.1:5000 to 10.0.0.2:80: 2400 in 4, again 0"],
     );
-    let cooked = |packet_type: u8| {
-        [&[0, packet_type, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 8, 0], &udp(A, B, 1000)[..]].concat()
-    };
-    let both = made::pcap(Linktype::LINUX_SLL, 1 << 16, &[cooked(4), cooked(0)]);
+    let both =
+        made::pcap(Linktype::LINUX_SLL, 1 << 16, &[cooked(4, &udp(A, B, 1000)), cooked(0, &udp(A, B, 1000))]);
     check("leaving and arriving", &made::flows(&both), &["10.0.0.1:5000 to 10.0.0.2:80: 1000 in 1, again 0"]);
+}
+
+/// `PACKET_OUTGOING` is 4.
+fn cooked(packet_type: u8, packet: &[u8]) -> Vec<u8> {
+    [&[0, packet_type, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 8, 0], packet].concat()
+}
+
+#[test]
+fn directions_of_pcapng_are_places() {
+    const FLAGS: u16 = 2;
+    for is_big_endian in [false, true] {
+        let mut section = made::Section::new(is_big_endian);
+        section.interface(Linktype::RAW, &[]);
+        for direction in [2_u32, 1] {
+            let flags = if is_big_endian { direction.to_be_bytes() } else { direction.to_le_bytes() };
+            for bytes in [1000, 200] {
+                section.packet(0, 1, &udp(A, B, bytes), &[(FLAGS, &flags)]);
+            }
+        }
+        let flows = made::flows(&section.file);
+        check("out and in", &flows, &["10.0.0.1:5000 to 10.0.0.2:80: 1200 in 2, again 0"]);
+        let mut section = made::Section::new(is_big_endian);
+        section.interface(Linktype::RAW, &[]);
+        for direction in [2_u32, 1] {
+            let flags = if is_big_endian { direction.to_be_bytes() } else { direction.to_le_bytes() };
+            // A comment comes first.
+            section.obsolete_packet(0, 1, &udp(A, B, 10), &[(1, b"hello"), (FLAGS, &flags)]);
+        }
+        let flows = made::flows(&section.file);
+        check("in obsolete blocks", &flows, &["10.0.0.1:5000 to 10.0.0.2:80: 10 in 1, again 0"]);
+    }
+}
+
+/// Bytes from A to B, those of them that may be too many, and bytes from B to A.
+fn mixed(packets: &[Vec<u8>]) -> (u64, u64, u64) {
+    let frames: Vec<_> = (1..).zip(packets.iter().map(|packet| cooked(0, packet))).collect();
+    let totals = made::flows(&made::pcap_at(Linktype::LINUX_SLL, 1 << 16, &frames)).totals();
+    let of = |(from, to): (&str, &str)| {
+        let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+        totals.get(&Flow::new(Transport::Udp, from, to)).map_or((0, 0), |t| (t[0].bytes, t[0].alike_bytes))
+    };
+    (of((A, B)).0, of((A, B)).1, of((B, A)).0)
+}
+
+#[test]
+fn a_datagram_that_passes_interfaces_of_a_cooked_file_counts_once() {
+    let each = |times: usize, packet: Vec<u8>| vec![packet; times];
+    let differing = |times| (100..110).flat_map(move |bytes| each(times, udp(A, B, bytes)));
+    let sum = (100..110).sum::<usize>() as u64;
+    assert_eq!(mixed(&differing(1).collect::<Vec<_>>()), (sum, 0, 0), "one interface");
+    assert_eq!(mixed(&differing(2).collect::<Vec<_>>()), (sum, 0, 0), "two");
+    assert_eq!(mixed(&differing(3).collect::<Vec<_>>()), (sum, 0, 0), "three");
+    let forwarded = differing(1).chain(differing(1).map(|mut packet| {
+        packet[8] -= 1;
+        packet
+    }));
+    assert_eq!(
+        mixed(&forwarded.collect::<Vec<_>>()),
+        (sum, 0, 0),
+        "at another time, with another time to live"
+    );
+    // The file has lost one of two.
+    assert_eq!(mixed(&differing(2).skip(1).collect::<Vec<_>>()), (sum, 0, 0), "one lost");
+    let alike = |times| each(times, udp(B, A, 3));
+    let answered = |times: usize| differing(times).chain(alike(40 * times)).collect::<Vec<_>>();
+    assert_eq!(mixed(&answered(1)), (sum, 0, 120), "alike answers, one interface");
+    assert_eq!(mixed(&answered(2)), (sum, 0, 120), "alike answers, two");
+    // Nothing tells whether these are four packets, or two, or one.
+    assert_eq!(mixed(&each(4, udp(A, B, 100))), (400, 300, 0), "nothing but alike ones");
+}
+
+#[test]
+fn a_segment_that_passes_interfaces_was_not_sent_again() {
+    let packets = [syn(A, B, 99), segment(A, B, 100, 1000), segment(A, B, 1100, 10), fin(A, B, 1110)];
+    let twice: Vec<_> = packets.iter().flat_map(|packet| vec![cooked(0, packet); 2]).collect();
+    let flows = made::flows(&made::pcap(Linktype::LINUX_SLL, 1 << 16, &twice));
+    check("two interfaces", &flows, &["10.0.0.1:5000 to 10.0.0.2:80: 1010 in 8, again 0"]);
+    // As IPv4 shows: a packet of its own has an identification of its own.
+    let mut again = packets[1].clone();
+    again[5] = 7;
+    let more: Vec<_> = [&twice[..], &vec![cooked(0, &again); 2]].concat();
+    let flows = made::flows(&made::pcap(Linktype::LINUX_SLL, 1 << 16, &more));
+    check("sent again", &flows, &["10.0.0.1:5000 to 10.0.0.2:80: 1010 in 10, again 1000"]);
 }
 
 #[test]

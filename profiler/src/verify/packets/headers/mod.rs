@@ -1,8 +1,12 @@
 //! What an IP packet carries: its flow, its place in TCP's sequence, and the length of its payload by its headers.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::{
+    hash::{BuildHasher as _, Hasher as _},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+};
 
 use etherparse::{IpAuthHeaderSlice, IpNumber, Ipv4HeaderSlice, Ipv6HeaderSlice};
+use foldhash::fast::FixedState;
 
 use super::{kinds::Kind, link::Carried};
 
@@ -28,6 +32,11 @@ impl Flow {
             destination_port: destination.port(),
             transport,
         }
+    }
+
+    /// Both addresses, whichever sends.
+    pub fn between(&self) -> (u128, u128) {
+        (self.source.min(self.destination), self.source.max(self.destination))
     }
 
     pub fn source(&self) -> SocketAddr {
@@ -71,10 +80,19 @@ pub struct Tcp {
     pub rst: bool,
 }
 
+/// What tells a packet from the others of its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark<'a> {
+    /// IPv4's identification; 0 where there is none, as Linux sends datagrams that it does not fragment.
+    id: u16,
+    /// What was captured, from the transport's header on.
+    data: &'a [u8],
+}
+
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Read {
-    Segment(Segment),
+pub enum Read<'a> {
+    Segment(Segment, Mark<'a>),
     /// A later part of a fragmented packet: ports and lengths are in the first.
     LaterFragment,
     /// Neither TCP nor UDP.
@@ -83,7 +101,7 @@ pub enum Read {
     Headless,
 }
 
-pub fn read(packet: &Carried<'_>) -> Read {
+pub fn read<'a>(packet: &Carried<'a>) -> Read<'a> {
     let internet = match packet.data.first().map(|first| first >> 4) {
         Some(4) => ipv4(packet),
         _ => ipv6(packet),
@@ -95,7 +113,26 @@ pub fn read(packet: &Carried<'_>) -> Read {
         IpNumber::UDP => udp(&internet),
         IpNumber(number) => return Read::Other(Kind::Ip(number)),
     };
-    segment.map_or(Read::Headless, Read::Segment)
+    let mark = Mark { id: internet.id, data: internet.data };
+    segment.map_or(Read::Headless, |segment| Read::Segment(segment, mark))
+}
+
+impl Mark<'_> {
+    /// A number that two packets of a flow share by chance only, unless they carry the same: by their first bytes, at most
+    /// `limit`. The checksum is left out, which a network card may fill in between two places.
+    pub fn content(&self, segment: &Segment, limit: usize) -> u64 {
+        let checksum = match segment.flow.transport {
+            Transport::Tcp => 16,
+            Transport::Udp => 6,
+        };
+        let data = &self.data[..self.data.len().min(limit)];
+        let (before, after) = data.split_at(checksum.min(data.len()));
+        let mut hasher = FixedState::default().build_hasher();
+        hasher.write_u64(u64::from(self.id) << 32 | u64::from(segment.payload_bytes));
+        hasher.write(before);
+        hasher.write(after.get(2..).unwrap_or_default());
+        hasher.finish()
+    }
 }
 
 /// A packet without its IP headers.
@@ -103,6 +140,7 @@ struct Internet<'a> {
     source: u128,
     destination: u128,
     number: IpNumber,
+    id: u16,
     data: &'a [u8],
     /// Length of `data` before the snap length.
     bytes: u32,
@@ -123,6 +161,7 @@ fn ipv4<'a>(packet: &Carried<'a>) -> Option<Internet<'a>> {
         source: number(header.source_addr().into()),
         destination: number(header.destination_addr().into()),
         number: header.protocol(),
+        id: header.identification(),
         data: packet.data.get(header_bytes..)?,
         bytes: total_bytes.checked_sub(header_bytes as u32)?,
         is_first_fragment: offset == 0 && header.more_fragments(),
@@ -150,6 +189,7 @@ fn ipv6<'a>(packet: &Carried<'a>) -> Option<Internet<'a>> {
         source: header.source_addr().to_bits(),
         destination: header.destination_addr().to_bits(),
         number: extended.number,
+        id: 0,
         data: extended.data,
         bytes: after_bytes.checked_sub((after.len() - extended.data.len()) as u32)?,
         is_first_fragment: extended.is_first_fragment,

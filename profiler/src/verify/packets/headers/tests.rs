@@ -15,7 +15,8 @@ const B6: &str = "[2001:db8::2]:80";
 /// How a frame reads, after `snap_bytes`.
 fn read_frame(link: Linktype, frame: &[u8], snap_bytes: usize) -> String {
     let data = &frame[..snap_bytes.min(frame.len())];
-    let frame = Frame { at_ns: None, interface: 0, link, data, wire_bytes: frame.len() as u32 };
+    let frame =
+        Frame { at_ns: None, interface: 0, link, data, wire_bytes: frame.len() as u32, outbound: false };
     let carried = match ip_packet(&frame) {
         Ok(carried) => carried,
         Err(NotIp::Cut) => return "Headless".to_owned(),
@@ -23,7 +24,7 @@ fn read_frame(link: Linktype, frame: &[u8], snap_bytes: usize) -> String {
     };
     let way = if carried.outgoing { ", outgoing" } else { "" };
     match read(&carried) {
-        Read::Segment(segment) => {
+        Read::Segment(segment, _) => {
             let Segment { flow, payload_bytes, tcp, fragmented } = segment;
             let first = if fragmented { ", first fragment" } else { "" };
             let sequence = tcp.map_or(String::new(), |tcp| format!(", sequence {}", tcp.sequence));

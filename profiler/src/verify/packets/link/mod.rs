@@ -27,8 +27,10 @@ pub struct Carried<'a> {
     pub wire_bytes: u32,
     /// The interface's index in cooked captures that have it; for NFLOG also the hook. Otherwise 0.
     pub interface_index: u32,
-    /// Whether the link says that the host sent it. A host that talks to itself shows each packet both ways.
+    /// Whether the file says that the host sent it. A host that talks to itself shows each packet both ways.
     pub outgoing: bool,
+    /// Whether the file has packets of several interfaces, and does not say which.
+    pub is_mixed: bool,
 }
 
 /// Why a frame has no IP packet to be read.
@@ -75,7 +77,8 @@ pub fn ip_packet<'a>(frame: &Frame<'a>) -> Result<Carried<'a>, NotIp> {
         _ => return Err(NotIp::Other(Kind::Link(frame.link.0))),
     }
     let wire_bytes = frame.wire_bytes.saturating_sub(skip as u32);
-    Ok(Carried { data, wire_bytes, interface_index, outgoing })
+    let is_mixed = frame.link == Linktype::LINUX_SLL;
+    Ok(Carried { data, wire_bytes, interface_index, outgoing: outgoing || frame.outbound, is_mixed })
 }
 
 /// What RFC 1662 puts before PPP's protocol.
