@@ -116,6 +116,10 @@ pub static STACKS: StackTrace = StackTrace::with_max_entries(4096, 0);
 #[map]
 pub static NEXT_STACK_NS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
+/// The number of a [`Worker`](abi::workers::Worker) by the address of the function that it runs; the daemon fills it.
+#[map]
+pub static WORKERS: HashMap<u64, u32> = HashMap::with_max_entries(256, 0);
+
 /// What each CPU does besides its task; see `abi/context.rs`.
 #[map]
 pub static CONTEXTS: PerCpuArray<Context> = PerCpuArray::with_max_entries(1, 0);

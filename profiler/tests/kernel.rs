@@ -62,5 +62,7 @@ mod timers;
 mod traffic;
 #[path = "kernel/verify.rs"]
 mod verify;
+#[path = "kernel/wakes.rs"]
+mod wakes;
 #[path = "kernel/xfs.rs"]
 mod xfs;

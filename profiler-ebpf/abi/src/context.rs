@@ -1,5 +1,7 @@
 //! What runs on a CPU besides its task: the context of a wake-up, which tells what a wait was for.
 
+use super::workers::Worker;
+
 /// One level of the stack of contexts of a CPU. A softirq's code is its vector plus 1; 0 is the task itself.
 pub const TASK: u8 = 0;
 pub const SOFTIRQ_TIMER: u8 = 2;
@@ -9,7 +11,8 @@ pub const SOFTIRQ_BLOCK: u8 = 5;
 pub const SOFTIRQ_HRTIMER: u8 = 9;
 pub const HRTIMER: u8 = 16;
 pub const HARDIRQ: u8 = 17;
-/// Added to the code of an interrupt or softirq in which a disk request was completed.
+/// Added to the code of an interrupt or softirq in which a disk request was completed. To that of [`TASK`]: in a threaded
+/// interrupt, or another kernel thread of one device.
 pub const DISK: u8 = 0x80;
 
 /// The stack of one CPU: the innermost code in the lowest byte, eight levels in all. Softirqs do not nest, and
@@ -71,6 +74,23 @@ pub struct Context {
     pub submitter_tid: u32,
     /// 1: the socket became readable. 0: a segment of it is being processed.
     pub readable: u32,
+    /// The kernel thread that runs here and has completed a disk request since it came to the CPU; 0 without.
+    pub completer_tid: u32,
+    pub _pad: u32,
+}
+
+impl Context {
+    /// Adds the time of the innermost context up to now. An interrupt between the reading of the clock and this may have moved
+    /// `since_ns` beyond it.
+    #[inline(always)]
+    pub fn pass(&mut self, now_ns: u64) {
+        let ns = now_ns.saturating_sub(self.since_ns);
+        if self.stack.is_softirq() {
+            self.softirq_ns += ns;
+        } else {
+            self.hardirq_ns += ns;
+        }
+    }
 }
 
 /// What a wait was for, by the context of the wake-up that ended it; the index into `Thread::wait_ns`.
@@ -98,32 +118,54 @@ pub const WAITS: usize = 8;
 /// `io_uring_enter` on x86-64: it sets `in_iowait` for sockets too (6.1.39).
 pub const IO_URING_ENTER: u32 = 426;
 
+/// The task that woke a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskWaker {
+    Target,
+    /// A process that is no target.
+    Process,
+    /// A thread of the kernel, and whether the sleeper's own call is on a disk's file: see [`Waker::on_disk`](super::span::Waker::on_disk).
+    Kernel {
+        worker: Worker,
+        on_disk: bool,
+    },
+}
+
 impl Wait {
-    /// What a wait was for, by what is seen of its end: the judgement that the probes add up time by, for the states of
-    /// threads, and that the path of a transfer begins with.
+    /// What a wait was for, by what is seen of its end: the one judgement, by which the probes add up time for the states of
+    /// threads, and which the path of a transfer begins with.
     ///
     /// Inside direct reclaim a thread waits for memory, whatever woke it: reclaim's own I/O is not the thread's. Else
     /// the innermost context of the wake-up decides; a timer counts as the disk's where the sleeper waited for I/O, as in
-    /// `balance_dirty_pages`. `None` in task context: it is what the waker stands for.
+    /// `balance_dirty_pages`. In task context it is what the waker works on, or where that says nothing what the sleeper's call
+    /// is about. Where all of that does not tell, `waits_for_io` does: `in_iowait`, but not in io_uring, which sets it for
+    /// sockets too (6.1.39 on).
     #[inline(always)]
-    pub fn judge(reclaims: bool, context: u8, waits_for_io: impl FnOnce() -> bool) -> Option<Self> {
+    pub fn judge(reclaims: bool, context: u8, task: TaskWaker, waits_for_io: impl FnOnce() -> bool) -> Self {
         if reclaims {
-            return Some(Self::Memory);
+            return Self::Memory;
         }
-        Some(match context {
-            SOFTIRQ_BLOCK => Self::Disk,
-            context if context & DISK != 0 => Self::Disk,
-            SOFTIRQ_NET_RX | SOFTIRQ_NET_TX => Self::Network,
-            HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER => {
-                if waits_for_io() {
-                    Self::Disk
-                } else {
-                    Self::Timer
-                }
-            }
-            TASK => return None,
+        let unless_io = match context {
+            SOFTIRQ_BLOCK => return Self::Disk,
+            context if context & DISK != 0 => return Self::Disk,
+            SOFTIRQ_NET_RX | SOFTIRQ_NET_TX => return Self::Network,
+            HRTIMER | SOFTIRQ_TIMER | SOFTIRQ_HRTIMER => Self::Timer,
+            TASK => match task {
+                TaskWaker::Target => return Self::Thread,
+                TaskWaker::Process => Self::Thread,
+                TaskWaker::Kernel { worker, on_disk } => match worker {
+                    Worker::Journal | Worker::LoopDevice | Worker::Throttle | Worker::Writeback => {
+                        return Self::Disk;
+                    }
+                    Worker::Napi => return Self::Network,
+                    Worker::IoUringPoll => return Self::Other,
+                    Worker::Unknown if on_disk => return Self::Disk,
+                    Worker::Unknown => Self::Other,
+                },
+            },
             _ => Self::Other,
-        })
+        };
+        if waits_for_io() { Self::Disk } else { unless_io }
     }
 }
 
@@ -131,29 +173,53 @@ impl Wait {
 mod tests {
     use super::*;
 
+    /// With what it is where the sleeper waits for I/O.
     #[track_caller]
-    fn check(context: u8, expected: impl Into<Option<Wait>>) {
-        let expected = expected.into();
-        let judged = |io| Wait::judge(false, context, || io);
-        assert_eq!(judged(false), expected);
-        let with_io = if expected == Some(Wait::Timer) { Some(Wait::Disk) } else { expected };
-        assert_eq!(judged(true), with_io, "the sleeper waits for I/O");
-        assert_eq!(Wait::judge(true, context, || unreachable!("not asked")), Some(Wait::Memory));
+    fn check(context: u8, task: TaskWaker, expected: Wait, with_io: Wait) {
+        let judged = |io| Wait::judge(false, context, task, || io);
+        assert_eq!((judged(false), judged(true)), (expected, with_io));
+        assert_eq!(Wait::judge(true, context, task, || unreachable!("not asked")), Wait::Memory);
     }
 
     #[test]
-    fn the_context_of_the_wake_up_decides_and_io_only_of_a_timer() {
-        check(SOFTIRQ_NET_RX, Wait::Network);
-        check(SOFTIRQ_NET_TX, Wait::Network);
-        check(SOFTIRQ_BLOCK, Wait::Disk);
-        check(SOFTIRQ_BLOCK | DISK, Wait::Disk);
-        check(HARDIRQ | DISK, Wait::Disk);
-        check(HARDIRQ, Wait::Other);
-        check(SOFTIRQ_TIMER, Wait::Timer);
-        check(SOFTIRQ_HRTIMER, Wait::Timer);
-        check(HRTIMER, Wait::Timer);
-        check(TASK, None);
+    fn the_context_of_the_wake_up_decides_and_io_only_of_what_does_not_tell() {
+        let check = |context, expected, with_io| check(context, TaskWaker::Process, expected, with_io);
+        check(SOFTIRQ_NET_RX, Wait::Network, Wait::Network);
+        check(SOFTIRQ_NET_TX, Wait::Network, Wait::Network);
+        check(SOFTIRQ_BLOCK, Wait::Disk, Wait::Disk);
+        check(SOFTIRQ_BLOCK | DISK, Wait::Disk, Wait::Disk);
+        check(HARDIRQ | DISK, Wait::Disk, Wait::Disk);
+        // A threaded interrupt's.
+        check(TASK | DISK, Wait::Disk, Wait::Disk);
+        check(HARDIRQ, Wait::Other, Wait::Disk);
+        check(SOFTIRQ_TIMER, Wait::Timer, Wait::Disk);
+        check(SOFTIRQ_HRTIMER, Wait::Timer, Wait::Disk);
+        check(HRTIMER, Wait::Timer, Wait::Disk);
         // RCU's.
-        check(10, Wait::Other);
+        check(10, Wait::Other, Wait::Disk);
+        check(TASK, Wait::Thread, Wait::Disk);
+    }
+
+    /// It was read before an interrupt that has been added by now.
+    #[test]
+    fn a_clock_that_is_behind_adds_nothing() {
+        let mut context =
+            Context { stack: ContextStack(HARDIRQ.into()), since_ns: 100, ..Context::default() };
+        context.pass(90);
+        assert_eq!(context.hardirq_ns, 0);
+        context.pass(130);
+        assert_eq!(context.hardirq_ns, 30);
+    }
+
+    #[test]
+    fn a_kernel_thread_stands_for_what_it_works_on_or_the_sleepers_file() {
+        let by = |worker, on_disk| TaskWaker::Kernel { worker, on_disk };
+        check(TASK, TaskWaker::Target, Wait::Thread, Wait::Thread);
+        check(TASK, by(Worker::Journal, false), Wait::Disk, Wait::Disk);
+        check(TASK, by(Worker::Writeback, false), Wait::Disk, Wait::Disk);
+        check(TASK, by(Worker::Napi, false), Wait::Network, Wait::Network);
+        check(TASK, by(Worker::IoUringPoll, false), Wait::Other, Wait::Other);
+        check(TASK, by(Worker::Unknown, false), Wait::Other, Wait::Disk);
+        check(TASK, by(Worker::Unknown, true), Wait::Disk, Wait::Disk);
     }
 }

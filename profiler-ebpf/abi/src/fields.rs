@@ -42,6 +42,16 @@ fields! {
     /// Since 6.18; before, [`Field::QueueThrottled`]. Without both, off-CPU time because of a quota is run queue time.
     TaskThrottled = "task_struct", "throttled", 1;
     TaskGroupLeader = "task_struct", "group_leader", 8;
+    /// Of a kernel thread its `struct kthread` (5.17).
+    TaskWorkerPrivate = "task_struct", "worker_private", 8;
+    TaskFiles = "task_struct", "files", 8;
+    KthreadFunction = "kthread", "threadfn", 8;
+    KthreadData = "kthread", "data", 8;
+    WorkerFunction = "worker", "current_func", 8;
+    FilesTable = "files_struct", "fdt", 8;
+    TableSize = "fdtable", "max_fds", 4;
+    TableFiles = "fdtable", "fd", 8;
+    FileInode = "file", "f_inode", 8;
     TaskCgroups = "task_struct", "cgroups", 8;
     /// The version 2 group.
     CssSetDefault = "css_set", "dfl_cgrp", 8;
@@ -115,6 +125,7 @@ fields! {
     InodeGeneration = "inode", "i_generation", 4;
     InodeSuperblock = "inode", "i_sb", 8;
     SuperblockDevice = "super_block", "s_dev", 4;
+    SuperblockBdev = "super_block", "s_bdev", 8;
     BlockDeviceDisk = "block_device", "bd_disk", 8;
     DiskMajor = "gendisk", "major", 4;
     DiskFirstMinor = "gendisk", "first_minor", 4;

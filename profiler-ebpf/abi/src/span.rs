@@ -1,8 +1,9 @@
 //! Spans: one record per off-CPU interval of a target's thread, written when it runs again.
 
 use super::{
-    context::TASK,
+    context::{TASK, TaskWaker},
     event::{Event, Kind},
+    workers::Worker,
 };
 
 /// Times are monotonic ns; 0 is "never".
@@ -82,11 +83,13 @@ pub struct Waker {
     pub tid: u32,
     /// The innermost context: see `abi/context.rs`.
     pub context: u8,
-    /// 1: a kernel thread.
+    /// Of a kernel thread the number of a [`Worker`], or [`NAMED_ONLY`](super::workers::NAMED_ONLY).
     pub kernel: u8,
     /// 1: the socket of [`Self::event`] became readable.
     pub readable: u8,
-    pub _pad: u8,
+    /// 1: the sleeper's call is on a file of a block device, or on such a device. Asked only where a kernel thread woke it
+    /// whose work says nothing.
+    pub on_disk: u8,
     /// See [`Context::event`](super::context::Context::event); 0 in task context.
     pub event: u64,
 }
@@ -96,6 +99,18 @@ impl Waker {
     #[inline(always)]
     pub const fn is_outsider(&self) -> bool {
         self.context == TASK && self.process == 0
+    }
+
+    /// The task that woke, where it was one.
+    #[inline(always)]
+    pub const fn task(&self) -> TaskWaker {
+        if self.kernel != 0 {
+            TaskWaker::Kernel { worker: Worker::numbered(self.kernel), on_disk: self.on_disk != 0 }
+        } else if self.process != 0 {
+            TaskWaker::Target
+        } else {
+            TaskWaker::Process
+        }
     }
 }
 

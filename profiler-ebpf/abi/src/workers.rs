@@ -1,85 +1,113 @@
-//! Kernel threads that act for a device, told by their command names: the table that the probes add up time by, for the
-//! states of threads, and that captures are read with.
+//! What kernel threads work on, by the function that they run: of a kworker that of its work, of another thread its own.
+//! Names of threads prove nothing: kworkers end waits for terminals as well as for disks.
 
-/// What a kernel thread stands for.
+/// What a kernel thread works on. Numbers are those of [`Waker::kernel`](crate::span::Waker::kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Worker {
-    /// A journal's.
-    Journal,
-    LoopDevice,
-    /// The block throttle's.
-    Throttle,
-    /// A kworker in writeback, or one of a file system.
-    Writeback,
-    Napi,
-    /// io_uring's polling thread: every completion passes through it, so that the cause is lost.
-    IoUringPoll,
+    /// Nothing of the following, or nobody knows.
+    Unknown = 2,
+    Journal = 3,
+    LoopDevice = 4,
+    /// The block throttle.
+    Throttle = 5,
+    /// Writeback, or other work of a file system or of the block layer.
+    Writeback = 6,
+    Napi = 7,
+    /// io_uring's polling thread, in captures up to November 2026: every completion passes through it, so that the cause
+    /// is lost.
+    IoUringPoll = 8,
 }
 
+/// [`Waker::kernel`](crate::span::Waker::kernel) of a kernel thread in captures up to November 2026, which tell its name only.
+pub const NAMED_ONLY: u8 = 1;
+
 impl Worker {
-    /// By a command name, as the kernel keeps it; `None` where it says nothing. Not to be asked about user threads.
-    ///
-    /// An unbound kworker is taken for writeback or a file system's, which it nearly always is where a target sleeps on it;
-    /// a bound one says nothing, except those of kblockd, the bound workqueue of high priority: `kworker/0:1H`.
+    /// Of a number; [`Worker::Unknown`] of those that are none.
     #[inline(always)]
-    pub const fn by_name(comm: &[u8; 16]) -> Option<Self> {
-        Some(match comm {
-            [b'j', b'b', b'd', b'2', b'/', ..] | [b'x', b'f', b's', b'a', b'i', b'l', b'd', b'/', ..] => {
-                Self::Journal
-            }
-            [b'l', b'o', b'o', b'p', b'0'..=b'9', ..] => Self::LoopDevice,
-            [b'k', b't', b'h', b'r', b'o', b't', b'l', b'd', 0, ..] => Self::Throttle,
-            [b'b', b't', b'r', b'f', b's', b'-', ..]
-            | [b'k', b'w', b'o', b'r', b'k', b'e', b'r', b'/', b'u', ..]
-            // Of up to 999 CPUs, and 99 workers of each.
-            | [b'k', b'w', b'o', b'r', b'k', b'e', b'r', b'/', _, b':', _, b'H', ..]
-            | [b'k', b'w', b'o', b'r', b'k', b'e', b'r', b'/', _, b':', _, _, b'H', ..]
-            | [b'k', b'w', b'o', b'r', b'k', b'e', b'r', b'/', _, _, b':', _, b'H', ..]
-            | [b'k', b'w', b'o', b'r', b'k', b'e', b'r', b'/', _, _, b':', _, _, b'H', ..]
-            | [b'k', b'w', b'o', b'r', b'k', b'e', b'r', b'/', _, _, _, b':', _, b'H', ..]
-            | [b'k', b'w', b'o', b'r', b'k', b'e', b'r', b'/', _, _, _, b':', _, _, b'H', ..] => Self::Writeback,
-            [b'n', b'a', b'p', b'i', b'/', ..] => Self::Napi,
-            [b'i', b'o', b'u', b'-', b's', b'q', b'p', b'-', ..] => Self::IoUringPoll,
-            _ => return None,
-        })
+    pub const fn numbered(number: u8) -> Self {
+        match number {
+            3 => Self::Journal,
+            4 => Self::LoopDevice,
+            5 => Self::Throttle,
+            6 => Self::Writeback,
+            7 => Self::Napi,
+            8 => Self::IoUringPoll,
+            _ => Self::Unknown,
+        }
     }
+}
+
+/// Functions of the kernel (6.1 to 6.18) and its modules whose end, or whose progress, ends waits for one certain thing.
+pub const FUNCTIONS: &[(&str, Worker)] = &[
+    ("kjournald2", Worker::Journal),
+    ("xfsaild", Worker::Journal),
+    ("xlog_cil_push_work", Worker::Journal),
+    ("xlog_ioend_work", Worker::Journal),
+    ("xfs_log_worker", Worker::Journal),
+    ("loop_workfn", Worker::LoopDevice),
+    ("loop_rootcg_workfn", Worker::LoopDevice),
+    ("blk_throtl_dispatch_work_fn", Worker::Throttle),
+    ("wb_workfn", Worker::Writeback),
+    // Direct I/O whose end takes a thread: of a write that changes the file's metadata, or is synchronous.
+    ("iomap_dio_complete_work", Worker::Writeback),
+    ("dio_aio_complete_work", Worker::Writeback),
+    ("backing_aio_complete_work", Worker::Writeback),
+    ("aio_fsync_work", Worker::Writeback),
+    ("bio_dirty_fn", Worker::Writeback),
+    ("blk_mq_run_work_fn", Worker::Writeback),
+    ("blk_mq_requeue_work", Worker::Writeback),
+    ("blk_mq_timeout_work", Worker::Writeback),
+    ("ext4_end_io_rsv_work", Worker::Writeback),
+    ("xfs_end_io", Worker::Writeback),
+    ("xfs_buf_ioend_work", Worker::Writeback),
+    ("xfs_inodegc_worker", Worker::Writeback),
+    ("xfs_btree_split_worker", Worker::Writeback),
+    ("btrfs_work_helper", Worker::Writeback),
+    ("simple_end_io_work", Worker::Writeback),
+    ("transaction_kthread", Worker::Writeback),
+    ("issue_flush_thread", Worker::Writeback),
+    // fscrypt, fsverity: what was read is not there before.
+    ("decrypt_work", Worker::Writeback),
+    ("verity_work", Worker::Writeback),
+    ("md_thread", Worker::Writeback),
+    ("md_submit_flush_data", Worker::Writeback),
+    ("dm_wq_work", Worker::Writeback),
+    ("flush_expired_bios", Worker::Writeback),
+    ("kcryptd_crypt", Worker::Writeback),
+    ("kcryptd_io_read_work", Worker::Writeback),
+    ("dmcrypt_write", Worker::Writeback),
+    ("recv_work", Worker::Writeback),
+    ("nvme_tcp_io_work", Worker::Writeback),
+    ("napi_threaded_poll", Worker::Napi),
+];
+
+/// Whether a call of x86-64 may sleep for the file behind its first argument.
+#[inline(always)]
+pub const fn is_of_file(syscall: i32) -> bool {
+    matches!(
+        syscall,
+        0 | 1 // read, write
+        | 17..=20 // pread64, pwrite64, readv, writev
+        | 74 | 75 | 77 // fsync, fdatasync, ftruncate
+        | 217 // getdents64
+        | 277 | 285 // sync_file_range, fallocate
+        | 295 | 296 // preadv, pwritev
+        | 306 // syncfs
+        | 326..=328 // copy_file_range, preadv2, pwritev2
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check(name: &str, expected: Option<Worker>) {
-        let mut comm = [0; 16];
-        comm[..name.len()].copy_from_slice(name.as_bytes());
-        assert_eq!(Worker::by_name(&comm), expected, "{name}");
-    }
-
     #[test]
-    fn names_tell_what_a_worker_is_for() {
-        check("jbd2/vda1-8", Some(Worker::Journal));
-        check("xfsaild/vdb", Some(Worker::Journal));
-        check("loop0", Some(Worker::LoopDevice));
-        check("loopback", None);
-        check("kthrotld", Some(Worker::Throttle));
-        check("kthrotldx", None);
-        check("btrfs-transacti", Some(Worker::Writeback));
-        check("kworker/u8:3", Some(Worker::Writeback));
-        check("kworker/u8:3-fl", Some(Worker::Writeback));
-        check("kworker/1:1H", Some(Worker::Writeback));
-        check("kworker/1:12H", Some(Worker::Writeback));
-        check("kworker/12:1H", Some(Worker::Writeback));
-        check("kworker/12:12H", Some(Worker::Writeback));
-        check("kworker/123:1H", Some(Worker::Writeback));
-        check("kworker/123:12H", Some(Worker::Writeback));
-        check("kworker/1:1H-kb", Some(Worker::Writeback));
-        check("kworker/1:1", None);
-        check("kworker/1:12-ev", None);
-        check("napi/eth0-8193", Some(Worker::Napi));
-        check("iou-sqp-1234", Some(Worker::IoUringPoll));
-        check("iou-wrk-1234", None);
-        check("ksoftirqd/0", None);
-        check("", None);
+    fn every_worker_has_its_number() {
+        for (function, worker) in FUNCTIONS {
+            assert_eq!(Worker::numbered(*worker as u8), *worker, "{function}");
+        }
+        assert_eq!(Worker::numbered(NAMED_ONLY), Worker::Unknown);
+        assert_eq!(Worker::numbered(Worker::IoUringPoll as u8), Worker::IoUringPoll);
     }
 }

@@ -7,13 +7,24 @@
 //! timer, calls from other CPUs) are seen by the hrtimers and softirqs that they run, and not beyond.
 
 use abi::{
-    context::{Context, ContextStack, HARDIRQ, HRTIMER, TASK},
+    context::{Context, ContextStack, DISK, HARDIRQ, HRTIMER, TASK},
     disk::Submission,
+    fields::Field,
     span::Waker,
 };
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task_btf},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
 
-use crate::{emit::now_ns, maps::CONTEXTS, zero::zero};
+use crate::{
+    emit::now_ns,
+    kernel::load,
+    maps::CONTEXTS,
+    probes::workers::{self, Job},
+    zero::zero,
+};
 
 /// `softirq_entry(unsigned int vec_nr)`
 #[btf_tracepoint(function = "softirq_entry")]
@@ -52,16 +63,17 @@ pub fn hrtimer_leave(_ctx: BtfTracePointContext) -> i32 {
     leave()
 }
 
-/// The innermost context of this CPU, as what wakes a thread; [`TASK`] where the CPU runs its task.
+/// The innermost context of this CPU, as what wakes a thread; [`TASK`] where the CPU runs its task, unless that completes
+/// disk requests.
 #[inline(always)]
 pub fn waker() -> Waker {
     let Some(context) = CONTEXTS.get_ptr(0) else { return Waker::default() };
     // SAFETY: this CPU's own element.
     unsafe {
         match (*context).stack.innermost() {
-            TASK => Waker::default(),
+            TASK if !completes((*context).completer_tid) => Waker::default(),
             innermost => Waker {
-                context: innermost,
+                context: if innermost == TASK { DISK } else { innermost },
                 tid: (*context).submitter_tid,
                 readable: (*context).readable as u8,
                 event: (*context).event,
@@ -71,23 +83,37 @@ pub fn waker() -> Waker {
     }
 }
 
+/// Whether the current task is the one that has completed a request: its own switch may not have been seen.
+#[inline(always)]
+fn completes(completer_tid: u32) -> bool {
+    completer_tid != 0 && completer_tid == bpf_get_current_pid_tgid() as u32
+}
+
 #[inline(always)]
 pub fn stack() -> ContextStack {
     // SAFETY: this CPU's own element.
     CONTEXTS.get_ptr(0).map_or(ContextStack::default(), |context| unsafe { (*context).stack })
 }
 
-/// Says that the innermost context completes a disk request, if it is an interrupt's.
+/// Says that the innermost context completes a disk request, if it is an interrupt's. In task context it may be a threaded
+/// interrupt, or another thread of the kernel that serves one device: until it leaves the CPU. A kworker does other work next,
+/// and is known by that.
 #[inline(always)]
 pub fn completes_disk(submission: Submission) {
     if let Some(context) = CONTEXTS.get_ptr_mut(0) {
-        // SAFETY: this CPU's own element.
+        // SAFETY: this CPU's own element; the current task always exists.
         unsafe {
             if (*context).stack.innermost() != TASK {
                 (*context).stack = (*context).stack.with_disk();
-                (*context).event = submission.at_ns;
-                (*context).submitter_tid = submission.tid;
+            } else {
+                let task: *const u8 = bpf_get_current_task_btf().cast_const().cast();
+                if workers::job(task) != Job::Thread {
+                    return;
+                }
+                (*context).completer_tid = load(task, Field::TaskPid);
             }
+            (*context).event = submission.at_ns;
+            (*context).submitter_tid = submission.tid;
         }
     }
 }
@@ -117,6 +143,7 @@ pub fn take() -> (u64, u64) {
     unsafe {
         let taken = ((*context).softirq_ns, (*context).hardirq_ns);
         (*context).stack = ContextStack::default();
+        (*context).completer_tid = zero() as u32;
         (*context).softirq_ns = zero();
         (*context).hardirq_ns = zero();
         taken
@@ -132,7 +159,7 @@ fn enter(code: u8) -> i32 {
 fn enter_with(code: u8, event: u64) -> i32 {
     change(|context, now| {
         if context.stack.innermost() != TASK {
-            pass(context, now);
+            context.pass(now);
         }
         context.stack = context.stack.entered(code);
         context.event = event;
@@ -143,23 +170,12 @@ fn enter_with(code: u8, event: u64) -> i32 {
 fn leave() -> i32 {
     change(|context, now| {
         if context.stack.innermost() != TASK {
-            pass(context, now);
+            context.pass(now);
         }
         context.stack = context.stack.left();
         // What the one below worked on is not kept: an interrupt just there is rare.
         context.event = zero();
     })
-}
-
-/// Adds the time of the innermost context up to now.
-#[inline(always)]
-fn pass(context: &mut Context, now: u64) {
-    let ns = now - context.since_ns;
-    if context.stack.is_softirq() {
-        context.softirq_ns += ns;
-    } else {
-        context.hardirq_ns += ns;
-    }
 }
 
 /// Changes this CPU's context at a boundary between two. An interrupt in between leaves it as it found it, but for

@@ -26,3 +26,4 @@ mod threads;
 mod timers;
 mod traffic;
 mod wait;
+mod workers;

@@ -75,21 +75,21 @@ pub fn sched_wake(ctx: BtfTracePointContext) -> i32 {
         let now = now_ns();
         match StateWord((&raw const (*thread).word).read_volatile()).state() {
             ThreadState::Blocked | ThreadState::Raced => {
-                note_wake(thread, now);
+                note_wake(thread, task, now);
                 let wait = wait::of(task, thread);
                 let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
                 waited(thread, wait, elapsed);
             }
             // It runs since before the recording, and was about to sleep.
             ThreadState::Unseen if load::<u32>(task, Field::TaskOnCpu) != 0 => {
-                note_wake(thread, now);
+                note_wake(thread, task, now);
             }
             ThreadState::Unseen => {
-                note_wake(thread, now);
+                note_wake(thread, task, now);
                 let (_, elapsed) = enter(thread, ThreadState::Runqueue, now);
                 waited(thread, Wait::Idle, elapsed);
             }
-            ThreadState::Cpu => note_wake(thread, now),
+            ThreadState::Cpu => note_wake(thread, task, now),
             ThreadState::Runqueue | ThreadState::Throttled | ThreadState::Dead => {}
         }
     }
@@ -228,7 +228,7 @@ unsafe fn run_again(thread: *mut Thread, task: *const u8, now: u64, registers: R
         match was.state() {
             ThreadState::Blocked if woken_ns == 0 => {
                 lose(Loss::WakeUnseen);
-                waited(thread, Wait::Unseen, elapsed);
+                waited(thread, wait::unseen(task), elapsed);
             }
             ThreadState::Blocked => {
                 // The wake-up stored its time after the switch-out had looked for it. A few ns between the waker's
@@ -280,10 +280,10 @@ unsafe fn is_throttled(task: *const u8) -> bool {
 }
 
 #[inline(always)]
-unsafe fn note_wake(thread: *mut Thread, now: u64) {
-    // SAFETY: the caller's thread is a live map value.
+unsafe fn note_wake(thread: *mut Thread, task: *const u8, now: u64) {
+    // SAFETY: the caller's thread is a live map value, its task a task_struct.
     unsafe {
-        wait::note_waker(thread);
+        wait::note_waker(thread, task);
         (&raw mut (*thread).woken_ns).write_volatile(now);
     }
 }

@@ -2,7 +2,7 @@
 //! for a device stands for the device, any other task for itself.
 
 use abi::{
-    context::{IO_URING_ENTER, TASK, Wait},
+    context::{HARDIRQ, IO_URING_ENTER, TASK, TaskWaker, Wait},
     fields::Field,
     sched::Thread,
     span::Waker,
@@ -13,7 +13,14 @@ use aya_ebpf::helpers::{
     generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
 };
 
-use crate::{kernel::load, probes::context, target};
+use crate::{
+    kernel::load,
+    probes::{
+        context,
+        workers::{self, Job},
+    },
+    target,
+};
 
 /// Where `task_struct.in_iowait` is: a bit field, so the bit's number inside the structure. Set by the daemon.
 #[unsafe(no_mangle)]
@@ -28,20 +35,27 @@ pub unsafe fn of(sleeper: *const u8, thread: *const Thread) -> Wait {
     // SAFETY: the caller's sleeper is a task_struct, its thread a live map value.
     unsafe {
         let waker = &(*thread).waker;
-        match Wait::judge(reclaims(sleeper), waker.context, || waits_for_io(sleeper)) {
-            Some(wait) => wait,
-            None if waker.kernel != 0 => by_kernel_thread(&(*thread).stranger),
-            None => Wait::Thread,
-        }
+        Wait::judge(reclaims(sleeper), waker.context, waker.task(), || waits_for_io(sleeper))
+    }
+}
+
+/// What a task has waited for that runs again without a wake-up that was seen.
+#[inline(always)]
+pub unsafe fn unseen(sleeper: *const u8) -> Wait {
+    // An interrupt says as little.
+    // SAFETY: the caller's sleeper is a task_struct.
+    match unsafe { Wait::judge(reclaims(sleeper), HARDIRQ, TaskWaker::Process, || waits_for_io(sleeper)) } {
+        Wait::Other => Wait::Unseen,
+        wait => wait,
     }
 }
 
 /// Notes what wakes a thread, in `sched_waking`.
 #[inline(always)]
-pub unsafe fn note_waker(thread: *mut Thread) {
-    // SAFETY: the caller's thread is a live map value.
+pub unsafe fn note_waker(thread: *mut Thread, sleeper: *const u8) {
+    // SAFETY: the caller's thread is a live map value, its sleeper a task_struct.
     unsafe {
-        (*thread).waker = waker();
+        (*thread).waker = waker(sleeper);
         if (*thread).waker.is_outsider() {
             (*thread).stranger = bpf_get_current_comm().unwrap_or_default();
         }
@@ -49,18 +63,26 @@ pub unsafe fn note_waker(thread: *mut Thread) {
 }
 
 #[inline(always)]
-fn waker() -> Waker {
+unsafe fn waker(sleeper: *const u8) -> Waker {
     let mut waker = context::waker();
     if waker.context != TASK {
         return waker;
     }
-    // SAFETY: the current task always exists; a process is a live slot.
+    // SAFETY: the current task always exists; a process is a live slot; the caller's sleeper is a task_struct.
     unsafe {
         let task: *const u8 = bpf_get_current_task_btf().cast_const().cast();
         waker.tid = load(task, Field::TaskPid);
         match target::of(load(task, Field::TaskTgid)) {
             Some(process) => waker.process = (*process).serial,
-            None => waker.kernel = target::is_kernels(task).into(),
+            None => {
+                let job = workers::job(task);
+                if job != Job::Process {
+                    waker.kernel = workers::number(task, job);
+                    if waker.kernel == Worker::Unknown as u8 {
+                        waker.on_disk = workers::is_on_disk(sleeper).into();
+                    }
+                }
+            }
         }
     }
     waker
@@ -92,14 +114,5 @@ unsafe fn waits_for_io(sleeper: *const u8) -> bool {
         }
         let registers = bpf_task_pt_regs(sleeper.cast_mut().cast());
         registers == 0 || load::<u64>(registers as *const u8, Field::RegsSyscall) != IO_URING_ENTER.into()
-    }
-}
-
-#[inline(always)]
-fn by_kernel_thread(name: &[u8; 16]) -> Wait {
-    match Worker::by_name(name) {
-        Some(Worker::Journal | Worker::LoopDevice | Worker::Throttle | Worker::Writeback) => Wait::Disk,
-        Some(Worker::Napi) => Wait::Network,
-        Some(Worker::IoUringPoll) | None => Wait::Other,
     }
 }

@@ -12,5 +12,8 @@ pub const CONTEXTS: &str = "wake-up context";
 /// The family without which nothing that went through the page cache has an owner.
 pub const OWNERS: &str = "owners";
 
+/// The family without which kernel threads end waits for nothing known.
+pub const WORKERS: &str = "kernel threads' work";
+
 /// No probes, but what counts their runs: without it what they cost is not known. It is in captures that lack it only.
 pub const PROBE_COST: &str = "probe cost";

@@ -8,6 +8,7 @@ pub mod cost;
 pub mod cross_check;
 pub mod drain;
 pub mod environment;
+mod kallsyms;
 pub mod maps;
 pub mod privileges;
 pub mod probes;

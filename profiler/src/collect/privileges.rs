@@ -22,7 +22,11 @@ pub const NEEDED: [Capability; 4] = [
 
 /// These add to it.
 pub const MORE: [Capability; 2] = [
-    Capability { name: "CAP_SYSLOG", bit: 34, without: "the kernel's functions may have no names in stacks" },
+    Capability {
+        name: "CAP_SYSLOG",
+        bit: 34,
+        without: "the kernel's functions may have no names in stacks, and what its threads work on may not be known",
+    },
     Capability {
         name: "CAP_SYS_ADMIN",
         bit: SYS_ADMIN,

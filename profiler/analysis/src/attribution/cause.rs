@@ -1,12 +1,13 @@
-//! What one wait was for, from the context of its wake-up alone: [`Wait::judge`], which the threads' states go by too, and
-//! what the path alone asks: `in_iowait` where the context does not tell, and which thread or lock it was.
+//! What one wait was for, by [`Wait::judge`], which the probes add up the threads' states by, too; and of waits for another
+//! thread, which one it was, and whether it held a lock.
 //!
 //! This is what the kernel showed of a single wait. An event loop's waits need what follows them as well
-//! (`attribution::progress`). Where the context does not tell (a waker outside the targets, an unknown interrupt, no wake-up),
-//! `in_iowait` does, except in io_uring waits, which set it for sockets too (6.1.39 on). Inside direct
-//! reclaim the thread waits for memory, whatever woke it.
+//! (`attribution::lineage`).
 
-use abi::context::{self, Wait};
+use abi::{
+    context::{self, TaskWaker, Wait},
+    workers::Worker,
+};
 
 use crate::attribution::{calls, futex::FutexWaits};
 use capture::span::{KernelWorker, Softirq, Span, TaskKind, Wake};
@@ -42,16 +43,14 @@ pub fn of(span: &Span, futexes: &FutexWaits) -> Option<Cause> {
         return Some(Cause::Never);
     }
     let waits_for_io = span.iowait && !calls::is_io_uring(span.doing.syscall);
-    let disk_or = |cause| if waits_for_io { Cause::Disk } else { cause };
-    let Some(judged) = Wait::judge(span.reclaim, context_of(span.wake), || waits_for_io) else {
-        return Some(by_task(span, futexes, disk_or));
-    };
+    let judged = Wait::judge(span.reclaim, context_of(span.wake), task(span), || waits_for_io);
     Some(match judged {
         Wait::Memory => Cause::Memory,
         Wait::Network => Cause::Network,
         Wait::Disk => Cause::Disk,
         Wait::Timer => Cause::Timer,
-        Wait::Other | Wait::Thread | Wait::Idle | Wait::Unseen => disk_or(Cause::Unknown),
+        Wait::Thread => by_thread(span, futexes),
+        Wait::Other | Wait::Idle | Wait::Unseen => Cause::Unknown,
     })
 }
 
@@ -71,26 +70,33 @@ fn context_of(wake: Wake) -> u8 {
     }
 }
 
-fn by_task(span: &Span, futexes: &FutexWaits, disk_or: impl FnOnce(Cause) -> Cause) -> Cause {
-    match span.wake {
-        Wake::Task { kind: TaskKind::Kernel(worker), .. } => by_worker(worker),
-        Wake::Task { tid, kind: TaskKind::Target, .. } => by_target(span, tid, futexes),
-        _ => disk_or(Cause::OutsideWaker),
+/// The task that woke, as the probes know it.
+fn task(span: &Span) -> TaskWaker {
+    match (span.wake, span.by_kernel) {
+        (Wake::Task { kind: TaskKind::Target, .. }, _) => TaskWaker::Target,
+        (Wake::Task { kind: TaskKind::Kernel(worker), .. }, _) => {
+            TaskWaker::Kernel { worker: kernel_worker(worker), on_disk: false }
+        }
+        (_, Some(on_disk)) => TaskWaker::Kernel { worker: Worker::Unknown, on_disk },
+        (_, None) => TaskWaker::Process,
     }
 }
 
-fn by_worker(worker: KernelWorker) -> Cause {
+fn kernel_worker(worker: KernelWorker) -> Worker {
     match worker {
-        KernelWorker::Journal
-        | KernelWorker::LoopDevice
-        | KernelWorker::Throttle
-        | KernelWorker::Writeback => Cause::Disk,
-        KernelWorker::Napi => Cause::Network,
-        KernelWorker::IoUringPoll => Cause::Unknown,
+        KernelWorker::Journal => Worker::Journal,
+        KernelWorker::LoopDevice => Worker::LoopDevice,
+        KernelWorker::Throttle => Worker::Throttle,
+        KernelWorker::Writeback => Worker::Writeback,
+        KernelWorker::Napi => Worker::Napi,
+        KernelWorker::IoUringPoll => Worker::IoUringPoll,
     }
 }
 
-fn by_target(span: &Span, waker: u32, futexes: &FutexWaits) -> Cause {
+fn by_thread(span: &Span, futexes: &FutexWaits) -> Cause {
+    let Wake::Task { tid: waker, kind: TaskKind::Target, .. } = span.wake else {
+        return Cause::OutsideWaker;
+    };
     match span.doing.futex {
         Some(futex) if futexes.is_lock(span.process, futex, waker) => Cause::Lock { holder: waker },
         Some(_) | None => Cause::Thread { waker },
@@ -188,6 +194,14 @@ mod tests {
         check(by(KernelWorker::Napi), Cause::Network);
         check(by(KernelWorker::IoUringPoll), Cause::Unknown);
         check(asleep_in(READ, OUTSIDER), Cause::OutsideWaker);
+    }
+
+    #[test]
+    fn a_kernel_thread_that_says_nothing_ends_a_wait_for_the_sleepers_file() {
+        let by_kernel = |on_disk| Span { by_kernel: Some(on_disk), ..asleep_in(READ, OUTSIDER) };
+        check(by_kernel(true), Cause::Disk);
+        check(by_kernel(false), Cause::Unknown);
+        check(with_iowait(by_kernel(false)), Cause::Disk);
     }
 
     #[test]

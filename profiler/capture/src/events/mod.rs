@@ -1,5 +1,6 @@
 //! Events as the probes wrote them, and the records that they become when a capture is read.
 
+mod earlier_workers;
 mod send_queue;
 pub mod spans;
 mod timers;

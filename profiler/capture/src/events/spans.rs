@@ -4,10 +4,10 @@ use abi::{
     context,
     sched::{StateWord, Thread, ThreadState},
     span::{self, IOWAIT, NO_CPU, PREEMPTED, RECLAIM, THROTTLED},
-    workers::Worker,
+    workers::{NAMED_ONLY, Worker},
 };
 
-use super::nonzero;
+use super::{earlier_workers, nonzero};
 use crate::{
     OutsideWaker, ProcessSerial, comm_text,
     records::span::{Doing, Futex, KernelWorker, Softirq, Span, Stacks, TaskKind, Wake},
@@ -79,6 +79,7 @@ pub fn span(raw: &span::Span, stranger: Option<[u8; 16]>) -> Span {
         submitted_ns: woken_by.submitted_ns,
         submitter_tid: woken_by.submitter_tid,
         segment: woken_by.segment,
+        by_kernel: by_kernel(&raw.waker, raw.woken_ns, &stranger.unwrap_or_default()),
     }
 }
 
@@ -112,6 +113,7 @@ pub fn open(raw: &Thread) -> Option<Span> {
         submitted_ns: woken_by.submitted_ns,
         submitter_tid: woken_by.submitter_tid,
         segment: woken_by.segment,
+        by_kernel: by_kernel(&raw.waker, woken_ns.unwrap_or(0), &raw.stranger),
         ..Span::default()
     })
 }
@@ -178,17 +180,28 @@ fn event(raw: &span::Waker) -> Event {
 }
 
 fn stranger_kind(raw: &span::Waker, comm: &[u8; 16]) -> TaskKind {
-    let worker = (raw.kernel != 0).then(|| Worker::by_name(comm)).flatten();
-    worker.map_or(TaskKind::Other, |worker| TaskKind::Kernel(kernel_worker(worker)))
+    worker(raw, comm).map_or(TaskKind::Other, TaskKind::Kernel)
 }
 
-fn kernel_worker(worker: Worker) -> KernelWorker {
-    match worker {
-        Worker::Journal => KernelWorker::Journal,
-        Worker::LoopDevice => KernelWorker::LoopDevice,
-        Worker::Throttle => KernelWorker::Throttle,
-        Worker::Writeback => KernelWorker::Writeback,
-        Worker::Napi => KernelWorker::Napi,
-        Worker::IoUringPoll => KernelWorker::IoUringPoll,
+/// See [`Span::by_kernel`].
+fn by_kernel(raw: &span::Waker, woken_ns: u64, comm: &[u8; 16]) -> Option<bool> {
+    let says_nothing = woken_ns != 0 && raw.is_outsider() && raw.kernel != 0 && worker(raw, comm).is_none();
+    says_nothing.then_some(raw.on_disk != 0)
+}
+
+/// What a kernel thread stands for; None for a user's, and for one that says nothing.
+fn worker(raw: &span::Waker, comm: &[u8; 16]) -> Option<KernelWorker> {
+    match raw.kernel {
+        0 => None,
+        NAMED_ONLY => earlier_workers::by_name(comm),
+        number => match Worker::numbered(number) {
+            Worker::Unknown => None,
+            Worker::Journal => Some(KernelWorker::Journal),
+            Worker::LoopDevice => Some(KernelWorker::LoopDevice),
+            Worker::Throttle => Some(KernelWorker::Throttle),
+            Worker::Writeback => Some(KernelWorker::Writeback),
+            Worker::Napi => Some(KernelWorker::Napi),
+            Worker::IoUringPoll => Some(KernelWorker::IoUringPoll),
+        },
     }
 }

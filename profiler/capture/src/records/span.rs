@@ -49,6 +49,9 @@ pub struct Span {
     /// Cookie of the TCP socket of which a segment was processed as it was woken, without anything that became readable: as
     /// a rule there is room to send.
     pub segment: Option<u64>,
+    /// A kernel thread woke it whose work says nothing: whether the call that it slept in is on a file of a block device, or on
+    /// such a device.
+    pub by_kernel: Option<bool>,
 }
 
 impl Span {
@@ -131,20 +134,18 @@ pub enum TaskKind {
     Other,
 }
 
-/// Kernel threads that act for a device.
+/// What kernel threads work on, by the functions that they run; in captures up to November 2026 by their names.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum KernelWorker {
-    /// `jbd2/*`.
+    /// A journal.
     Journal,
-    /// `loop*`.
     LoopDevice,
-    /// `kthrotld`.
+    /// The block throttle.
     Throttle,
-    /// A kworker in writeback, or one of a file system.
+    /// Writeback, or other work of a file system or of the block layer.
     Writeback,
-    /// `napi/*`.
     Napi,
-    /// `iou-sqp-*`: every completion passes through it, so that the cause is lost.
+    /// io_uring's polling thread: every completion passes through it, so that the cause is lost.
     IoUringPoll,
 }

@@ -27,6 +27,8 @@ pub struct Known {
     pub types: btf_rs::Btf,
     pub kernel: Btf,
     pub missing: Vec<(Field, String)>,
+    /// Whether the kernel shows where its functions are.
+    pub functions: bool,
 }
 
 /// Where a program is attached, as the object names it.

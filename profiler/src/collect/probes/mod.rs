@@ -13,12 +13,17 @@ use abi::{
     sched::THREAD_SLOTS,
     sockets::SOCKET_USE_SLOTS,
     target::{CONTROL_PORTS, PID_LIMIT, PROCESS_SLOTS, SLOTS_PER_ELEMENT},
+    workers::FUNCTIONS,
 };
 use anyhow::{Context as _, Result, bail};
-use aya::{Btf, Ebpf, EbpfLoader, maps::Queue, programs::Program};
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    maps::{HashMap, Queue},
+    programs::Program,
+};
 
 use self::hook::Known;
-use super::privileges;
+use super::{kallsyms, privileges};
 use capture::{EMPTY_PROGRAM, Hook};
 use families::{FAMILIES, Family};
 
@@ -98,8 +103,14 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     fill(&mut ebpf, "FREE_THREADS", 1..THREAD_SLOTS)?;
     fill(&mut ebpf, "FREE_USES", 1..SOCKET_USE_SLOTS)?;
 
-    let known =
-        Known { points: hook::points(OBJECT)?, reads: reads::of_programs(OBJECT)?, types, kernel, missing };
+    let known = Known {
+        points: hook::points(OBJECT)?,
+        reads: reads::of_programs(OBJECT)?,
+        types,
+        kernel,
+        missing,
+        functions: settings.probes.have(false) && name_workers(&mut ebpf)?,
+    };
     let attached = FAMILIES
         .iter()
         .map(|family| {
@@ -141,11 +152,26 @@ fn attach_family(ebpf: &mut Ebpf, family: &Family, known: &Known) -> Result<capt
             Err(why) => reasons.push(why),
         }
     }
+    if family.knows_functions && !known.functions {
+        reasons.push("the kernel hides the addresses of its functions: it takes CAP_SYSLOG, and less than 2 in /proc/sys/kernel/kptr_restrict".to_owned());
+    }
     if family.required && !reasons.is_empty() {
         bail!("the probes that nothing works without cannot be attached: {}", reasons.join("; "));
     }
     let missing = (!reasons.is_empty()).then(|| reasons.join("; "));
     Ok(capture::Family::attached(family.name, hooks, missing))
+}
+
+/// Tells the probes which functions work on what; false where the kernel does not say where they are. Those of modules that
+/// are loaded later are not known.
+fn name_workers(ebpf: &mut Ebpf) -> Result<bool> {
+    let map = ebpf.map_mut("WORKERS").context("the object has no WORKERS")?;
+    let mut workers = HashMap::<_, u64, u32>::try_from(map)?;
+    let found = kallsyms::addresses(FUNCTIONS);
+    for (address, worker) in &found {
+        workers.insert(address, *worker as u32, 0).context("fill WORKERS")?;
+    }
+    Ok(!found.is_empty())
 }
 
 /// Asks the kernel, with a map of one element, whether this process may use BPF at all; and whether it may trace, which

@@ -4,8 +4,6 @@
 //! User frames need frame pointers; a program without them shows the innermost ones only. Names come from ELF symbol
 //! tables: a stripped program shows addresses.
 
-mod kallsyms;
-
 use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context as _, Result};
@@ -21,6 +19,8 @@ use blazesym::{
     },
 };
 use capture::{Record, Stack, Writer};
+
+use crate::collect::kallsyms;
 
 /// `PERF_MAX_STACK_DEPTH`: a stack of so many frames was cut.
 const DEEPEST: usize = 127;

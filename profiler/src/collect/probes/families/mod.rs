@@ -16,6 +16,7 @@ mod send_queue;
 mod sockets;
 mod timers;
 mod way;
+mod workers;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,7 @@ pub const FAMILIES: &[Family] = &[
     sched::FAMILY,
     samples::FAMILY,
     quota::FAMILY,
+    workers::FAMILY,
     pinned::FAMILY,
     accounting::FAMILY,
 ];
@@ -52,12 +54,21 @@ pub struct Family {
     /// Where the kernel says what programs, of this family or of others, read only where it is there; the newest way
     /// first. Any one is enough.
     pub ways: &'static [Way],
+    /// It goes by the addresses of the kernel's functions, which the kernel may hide.
+    pub knows_functions: bool,
 }
 
 impl Family {
     /// What most families are.
-    const PLAIN: Self =
-        Self { name: "", counts: "", required: false, is_counter: false, programs: &[], ways: &[] };
+    const PLAIN: Self = Self {
+        name: "",
+        counts: "",
+        required: false,
+        is_counter: false,
+        programs: &[],
+        ways: &[],
+        knows_functions: false,
+    };
 }
 
 pub struct Program {

@@ -53,7 +53,15 @@ fn what_is_read_only_where_the_kernel_has_it_is_not_needed() {
     check("sched_switch", &[&[TaskThrottled, TaskQueue, QueueThrottled], timeouts.as_slice()].concat());
     check("disk_submit", &[IomapDioIocb]);
     check("process_exit", &[TaskRchar, TaskWchar, TaskReadBytes, TaskWriteBytes]);
-    check("sched_wake", &[]);
+    check(
+        "sched_wake",
+        &[
+            [TaskWorkerPrivate, KthreadFunction, KthreadData, WorkerFunction].as_slice(),
+            &[TaskFiles, FilesTable, TableSize, TableFiles, FileInode, SuperblockBdev],
+        ]
+        .concat(),
+    );
+    check("disk_complete", &[]);
 }
 
 /// Else its absence would have no name.

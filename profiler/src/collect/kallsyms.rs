@@ -1,4 +1,4 @@
-//! Names of kernel addresses, from /proc/kallsyms.
+//! Names of kernel addresses, and addresses of its functions, from /proc/kallsyms.
 //!
 //! The kernel prints a line for each of its symbols, which takes tens of milliseconds. They are read once for all
 //! addresses, and only what stands nearest below one of them is kept, not a table of all.
@@ -13,6 +13,24 @@ use std::{
 /// no addresses.
 pub fn names(addresses: impl Iterator<Item = u64>) -> BTreeMap<u64, String> {
     File::open("/proc/kallsyms").and_then(|file| read(BufReader::new(file), addresses)).unwrap_or_default()
+}
+
+/// Where the functions of these names begin: of one name there may be several. Nothing where the kernel shows no addresses.
+pub fn addresses<T: Copy>(wanted: &[(&str, T)]) -> Vec<(u64, T)> {
+    File::open("/proc/kallsyms").and_then(|file| find(BufReader::new(file), wanted)).unwrap_or_default()
+}
+
+fn find<T: Copy>(mut lines: impl BufRead, wanted: &[(&str, T)]) -> io::Result<Vec<(u64, T)>> {
+    let mut found = Vec::new();
+    let mut line = String::new();
+    while lines.read_line(&mut line)? > 0 {
+        if let Some((begin, name)) = function(&line) {
+            let is_it = |(wanted, _): &&(&str, T)| name == *wanted;
+            found.extend(wanted.iter().find(is_it).map(|(_, of)| (begin, *of)));
+        }
+        line.clear();
+    }
+    Ok(found)
 }
 
 fn read(mut lines: impl BufRead, addresses: impl Iterator<Item = u64>) -> io::Result<BTreeMap<u64, String>> {
@@ -70,6 +88,14 @@ mod tests {
             lines,
             &[(0x1000, "_stext"), (0x1050, "middle"), (0x1060, "middle"), (0x2fff, "late"), (0x9000, "of")],
         );
+    }
+
+    #[test]
+    fn functions_are_found_by_their_whole_names() {
+        let lines =
+            "1000 t late\t[module]\n2000 T later\n3000 t late\n4000 d late\n0000 t late\n5000 t early\n";
+        let found = find(lines.as_bytes(), &[("late", 1), ("early", 2)]).expect("text");
+        assert_eq!(found, [(0x1000, 1), (0x3000, 1), (0x5000, 2)]);
     }
 
     #[test]
