@@ -18,6 +18,8 @@ mod counters;
 mod cross_checks;
 #[path = "kernel/deluge.rs"]
 mod deluge;
+#[path = "kernel/devices.rs"]
+mod devices;
 #[path = "kernel/disk.rs"]
 mod disk;
 #[path = "kernel/faults.rs"]

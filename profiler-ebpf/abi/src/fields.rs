@@ -129,12 +129,16 @@ fields! {
     BlockDeviceDisk = "block_device", "bd_disk", 8;
     DiskMajor = "gendisk", "major", 4;
     DiskFirstMinor = "gendisk", "first_minor", 4;
+    DiskQueue = "gendisk", "queue", 8;
     RequestQueue = "request", "q", 8;
     RequestOpf = "request", "cmd_flags", 4;
+    RequestFlags = "request", "rq_flags", 4;
     RequestBio = "request", "bio", 8;
     RequestBytes = "request", "__data_len", 4;
     RequestStartTime = "request", "start_time_ns", 8;
     QueueDisk = "request_queue", "disk", 8;
+    /// 0 of a device without requests.
+    QueueMqOps = "request_queue", "mq_ops", 8;
     TimerExpires = "hrtimer", "_softexpires", 8;
     TimerState = "hrtimer", "state", 1;
     TimerBase = "hrtimer", "base", 8;

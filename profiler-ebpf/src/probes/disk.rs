@@ -1,4 +1,5 @@
-//! Block devices: bytes, queue and service time of the whole host; bytes that a target submitted itself.
+//! Block devices: bytes, queue and service time of the whole host; bytes that a target submitted itself. Of devices without
+//! requests, which pass bios on or do them at once, bytes alone.
 //!
 //! A bio is credited at submission. Direct I/O carries a user's memory and belongs to the submitter (see `direct.rs`),
 //! and so does every read that a process submits. Pages of a file's cache that anyone writes, or that a kernel thread reads (the
@@ -20,6 +21,10 @@ use crate::{
     target,
 };
 
+/// `RQF_FLUSH_SEQ` of `request.rq_flags`, a mask. Set by the daemon.
+#[unsafe(no_mangle)]
+static FLUSH_SEQUENCE: u32 = 0;
+
 /// `block_bio_queue(struct bio *bio)`: in the submitter's context, or in a dispatching kworker's if the bio was
 /// throttled.
 #[btf_tracepoint(function = "block_bio_queue")]
@@ -36,6 +41,10 @@ pub fn disk_submit(ctx: BtfTracePointContext) -> i32 {
             submissions::note(bio);
         }
         let bytes = u64::from(load::<u32>(bio, Field::BioSize));
+        let device = device_of(bio);
+        if has_no_requests(device) {
+            count_bio(device_key(device, operation), bytes);
+        }
         let is_own_read = operation == READ && !target::is_kernel_thread();
         if is_own_read || bio::is_direct(bio) {
             let process = match current {
@@ -43,10 +52,10 @@ pub fn disk_submit(ctx: BtfTracePointContext) -> i32 {
                 None => direct::caller(bio),
             };
             if let Some(process) = process {
-                credit(CreditKey { device: device_of(bio, operation), process }, bytes);
+                credit(CreditKey { device: device_key(device, operation), process }, bytes);
             }
         } else if let Some(file) = bio::file(bio) {
-            owners::moved(file, device_of(bio, operation), bytes);
+            owners::moved(file, device_key(device, operation), bytes);
         }
     }
     0
@@ -94,22 +103,22 @@ pub fn disk_complete(ctx: BtfTracePointContext) -> i32 {
         context::completes_disk(submissions::take(request));
         let queue: *const u8 = load(request, Field::RequestQueue);
         let key = device_key(load(queue, Field::QueueDisk), operation);
-        if DEVICES.get_ptr_mut(key).is_none() {
-            let _ = DEVICES.insert(key, DeviceIo::default(), NO_EXIST);
-        }
-        let Some(device) = DEVICES.get_ptr_mut(key) else {
-            lose(Loss::DeviceTableFull);
-            return 0;
-        };
-        if failed {
-            atomic::add(&raw mut (*device).errors, 1);
-        } else {
+        let Some(device) = totals(key) else { return 0 };
+        // A write that has the device flush its cache, before it or after, completes twice, as the block layer's statistics know:
+        // its data, and later the whole, of which no bytes are left (6.1 to 6.18).
+        let is_part =
+            load::<u32>(request, Field::RequestFlags) & (&raw const FLUSH_SEQUENCE).read_volatile() != 0;
+        if !failed {
             atomic::add(&raw mut (*device).bytes, u64::from(bytes));
+        } else if !is_part {
+            atomic::add(&raw mut (*device).errors, 1);
         }
         if bytes < load::<u32>(request, Field::RequestBytes) {
             return 0;
         }
-        atomic::add(&raw mut (*device).requests, 1);
+        if !is_part {
+            atomic::add(&raw mut (*device).requests, 1);
+        }
         if let Some(times) = REQUESTS.get(request as u64) {
             atomic::add(&raw mut (*device).service_ns, now_ns().saturating_sub(times.issued_ns));
             atomic::add(&raw mut (*device).serviced, 1);
@@ -138,13 +147,46 @@ unsafe fn credit(key: CreditKey, bytes: u64) {
     }
 }
 
+/// Counts a bio of a device without requests (zram, device mapper, md), whose completion is not seen: as it is submitted. What
+/// is split later is one.
 #[inline(always)]
-unsafe fn device_of(bio: *const u8, operation: u32) -> DeviceKey {
-    // SAFETY: the caller's bio is a struct bio, and the pointers are loaded from it.
-    unsafe {
-        let device: *const u8 = load(bio, Field::BioBdev);
-        device_key(load(device, Field::BlockDeviceDisk), operation)
+unsafe fn count_bio(key: DeviceKey, bytes: u64) {
+    // A flush.
+    if bytes == 0 {
+        return;
     }
+    if let Some(device) = totals(key) {
+        // SAFETY: a live map value.
+        unsafe {
+            atomic::add(&raw mut (*device).bytes, bytes);
+            atomic::add(&raw mut (*device).requests, 1);
+        }
+    }
+}
+
+#[inline(always)]
+fn totals(key: DeviceKey) -> Option<*mut DeviceIo> {
+    if DEVICES.get_ptr_mut(key).is_none() {
+        let _ = DEVICES.insert(key, DeviceIo::default(), NO_EXIST);
+    }
+    let totals = DEVICES.get_ptr_mut(key);
+    if totals.is_none() {
+        lose(Loss::DeviceTableFull);
+    }
+    totals
+}
+
+/// The `gendisk` that a bio is for.
+#[inline(always)]
+unsafe fn device_of(bio: *const u8) -> *const u8 {
+    // SAFETY: the caller's bio is a struct bio, and the pointers are loaded from it.
+    unsafe { load(load(bio, Field::BioBdev), Field::BlockDeviceDisk) }
+}
+
+#[inline(always)]
+unsafe fn has_no_requests(disk: *const u8) -> bool {
+    // SAFETY: the caller's disk is a gendisk, and its queue is loaded from it.
+    unsafe { load::<u64>(load(disk, Field::DiskQueue), Field::QueueMqOps) == 0 }
 }
 
 /// The whole disk, also for a partition.

@@ -6,7 +6,7 @@ use std::{
     fs::{self, File},
     io::{BufReader, Seek as _, SeekFrom},
     os::unix::fs::MetadataExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use abi::target::Process;
@@ -25,15 +25,16 @@ const SECTOR_BYTES: u64 = 512;
 
 /// What counts for the whole host.
 pub fn host(moment: Moment) -> Vec<Record> {
-    let disks = procfs::diskstats().unwrap_or_default().into_iter().filter(|disk| has_requests(&disk.name));
+    let disks = procfs::diskstats().unwrap_or_default().into_iter().filter(|disk| is_whole(&disk.name));
     let mut records: Vec<Record> = disks
         .map(|disk| {
+            let requests = |count| if has_requests(&disk.name) { count } else { 0 };
             let reading = Reading::Disk(DiskReading {
                 major: disk.major as u32,
                 minor: disk.minor as u32,
-                reads: disk.reads,
+                reads: requests(disk.reads),
                 read_bytes: disk.sectors_read * SECTOR_BYTES,
-                writes: disk.writes,
+                writes: requests(disk.writes),
                 written_bytes: disk.sectors_written * SECTOR_BYTES,
             });
             record(moment, reading)
@@ -188,9 +189,19 @@ fn tick_ns() -> u64 {
     1_000_000_000 / procfs::ticks_per_second()
 }
 
-/// Whether it is a whole disk whose requests pass `block_rq_complete`. Others pass bios on.
+/// Whether it is no partition.
+fn is_whole(disk: &str) -> bool {
+    sysfs(disk).exists()
+}
+
+/// Whether its requests pass `block_rq_complete`. Others pass bios on, or do them at once.
 fn has_requests(disk: &str) -> bool {
-    Path::new("/sys/block").join(disk).join("mq").exists()
+    sysfs(disk).join("mq").exists()
+}
+
+fn sysfs(disk: &str) -> PathBuf {
+    // As the kernel writes it there.
+    Path::new("/sys/block").join(disk.replace('/', "!"))
 }
 
 fn inode(pid: u32) -> Option<u32> {

@@ -83,6 +83,12 @@ impl<T> Readings<T> {
         self.after_start.as_ref().or(self.before_start.as_ref()).map_or(0, counter)
     }
 
+    /// The last reading.
+    pub fn last(&self) -> Option<&T> {
+        let Self { before_start, after_start, during, before_end, after_end } = self;
+        [after_end, before_end, during, after_start, before_start].into_iter().find_map(Option::as_ref)
+    }
+
     /// A thing without a reading at the start began in the recording, with 0. `None` without a reading after that.
     pub fn grown(&self, counter: impl Fn(&T) -> u64) -> Option<Grown> {
         let of = |reading: &Option<T>| reading.as_ref().map(&counter);

@@ -62,7 +62,8 @@ pub struct ThreadReading {
     pub run_ns: u64,
 }
 
-/// `/proc/diskstats`, of a device that has requests (device mapper and the like have none).
+/// `/proc/diskstats` of a whole disk. One without requests (device mapper, md, zram) has 0 `reads` and `writes`: the kernel
+/// counts pieces of bios there.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskReading {
     pub major: u32,

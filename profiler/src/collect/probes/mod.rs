@@ -76,6 +76,8 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     let pages_pinned = btf::enumerator(&types, "BIO_PAGE_PINNED").map_or(0, |bit| 1u16 << bit);
     // Without it the one program that asks is not attached: see `MessageIterType`, which is as old (5.14).
     let iter_kvec = btf::enumerator(&types, "ITER_KVEC").unwrap_or(u32::MAX);
+    // An enumerator since 6.11.
+    let flush_sequence = 1_u32 << btf::enumerator(&types, "__RQF_FLUSH_SEQ").unwrap_or(4);
     let folio_large_bit = btf::enumerator(&types, "PG_head").context("this kernel has no PG_head")?;
 
     let rings = rings::layout(settings.ring_buffer_bytes)?;
@@ -89,6 +91,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
         .override_global("NONAGLE_BIT", &nonagle_bit, true)
         .override_global("ITER_KVEC", &iter_kvec, true)
+        .override_global("FLUSH_SEQUENCE", &flush_sequence, true)
         .override_global("PAGES_PINNED", &pages_pinned, true)
         .override_global("FOLIO_LARGE_BIT", &folio_large_bit, true)
         .map_max_entries("SLOT_OF", pid_max()?.div_ceil(SLOTS_PER_ELEMENT))

@@ -3,7 +3,7 @@
 use crate::timeline::{Device, Timeline};
 use capture::{DeviceTotals, Operation, cross_check::DiskReading};
 
-use super::{Comparison, Measure};
+use super::{Comparison, Measure, Relation};
 
 const DISKSTATS: &str = "/proc/diskstats";
 
@@ -20,6 +20,9 @@ const WRITTEN: Measure = Measure {
     unit: "bytes",
     follows: "completions were not seen, and written_bytes, requests and times of the device lack them (credited bytes do not)",
 };
+
+/// What follows from too much.
+const EXCESS: &str = "the probes counted more than the device did, and its bytes, requests and times are too high by as much (credited bytes are not)";
 
 const READS: Measure = Measure { what: "reads completed", unit: "requests", ..READ };
 const WRITES: Measure = Measure { what: "writes completed", unit: "requests", ..WRITTEN };
@@ -42,6 +45,13 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
         .flat_map(|(id, readings)| {
             let device = timeline.devices.get(id).unwrap_or(&nothing);
             let name = device.disk.as_ref().map_or_else(|| id.to_string(), |disk| disk.name.clone());
+            let seen = readings.last();
+            let has_requests = seen.is_some_and(|reading| reading.reads + reading.writes > 0);
+            let has_bytes = seen.is_some_and(|reading| reading.read_bytes + reading.written_bytes > 0);
+            // Its driver counts nothing (brd), or `queue/iostats` is off.
+            if !has_requests && !has_bytes {
+                return Vec::new();
+            }
             let row = |measure: &Measure,
                        few: u64,
                        operation,
@@ -50,9 +60,14 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
                 let ours = device.totals.get(&operation).map_or(0, ours);
                 let grown = readings.grown(theirs)?;
                 let known_error = few.max(grown.least / HIDDEN_PARTS);
-                Some(measure.compare_grown(name.clone(), ours, grown, known_error))
+                let row = match has_requests {
+                    true => measure.compare_grown(name.clone(), ours, grown, known_error),
+                    // As they are submitted; the kernel counts as they end.
+                    false => measure.compare(name.clone(), ours, Relation::AtLeast, grown.least, known_error),
+                };
+                Some(Comparison { follows: if row.difference > 0 { EXCESS } else { row.follows }, ..row })
             };
-            [
+            let mut rows = vec![
                 row(&READ, FEW_BYTES, Operation::Read, |totals| totals.bytes, |reading| reading.read_bytes),
                 row(
                     &WRITTEN,
@@ -61,15 +76,26 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
                     |totals| totals.bytes,
                     |reading| reading.written_bytes,
                 ),
-                row(&READS, FEW_REQUESTS, Operation::Read, |totals| totals.requests, |reading| reading.reads),
-                row(
-                    &WRITES,
-                    FEW_REQUESTS,
-                    Operation::Write,
-                    |totals| totals.requests,
-                    |reading| reading.writes,
-                ),
-            ]
+            ];
+            if has_requests {
+                rows.extend([
+                    row(
+                        &READS,
+                        FEW_REQUESTS,
+                        Operation::Read,
+                        |totals| totals.requests,
+                        |reading| reading.reads,
+                    ),
+                    row(
+                        &WRITES,
+                        FEW_REQUESTS,
+                        Operation::Write,
+                        |totals| totals.requests,
+                        |reading| reading.writes,
+                    ),
+                ]);
+            }
+            rows
         })
         .flatten()
         .collect()

@@ -202,10 +202,36 @@ fn cpu_time_is_the_schedulers() {
     );
 }
 
+/// The kernel counts pieces of bios as they end, the probes bios as they are submitted.
+#[test]
+fn a_device_without_requests_is_compared_by_its_bytes() {
+    let disk = |moment, written_bytes: u64| {
+        let counters = DiskReading { major: 8, minor: 0, reads: 0, read_bytes: 0, writes: 0, written_bytes };
+        reading(moment, Reading::Disk(counters))
+    };
+    let readings = |end_bytes: u64, more: Vec<Record>| {
+        let disks = [disk(Moment::BeforeStart, 0), disk(Moment::BeforeEnd, end_bytes)];
+        whole(std::iter::once(family("device", None)).chain(disks).chain(more))
+    };
+    let written = |bytes| vec![device(capture::Operation::Write, bytes)];
+    check(
+        "all",
+        readings(8 << 20, written(8 << 20)),
+        &["written to the device of sda: 8388608 >= 8388608 ± 1048576"],
+    );
+    check(
+        "nothing was counted",
+        readings(8 << 20, Vec::new()),
+        &["written to the device of sda: 0 >= 8388608 ± 1048576 DISAGREES"],
+    );
+    check("a driver that counts nothing", readings(0, written(8 << 20)), &[]);
+}
+
 #[test]
 fn a_device_completed_what_its_statistics_say() {
     let disk = |moment, written_bytes: u64| {
-        let counters = DiskReading { major: 8, minor: 0, reads: 0, read_bytes: 0, writes: 0, written_bytes };
+        let counters =
+            DiskReading { major: 8, minor: 0, reads: 0, read_bytes: 0, writes: 1000, written_bytes };
         reading(moment, Reading::Disk(counters))
     };
     let readings = |more: Vec<Record>| {

@@ -1,0 +1,117 @@
+//! What devices did, beside the block layer's own statistics.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use analysis::{
+    report::{self, Comparison},
+    timeline::DeviceId,
+};
+use capture::Operation::Write;
+
+use crate::{
+    files::{MIB, folder, write_blocks, write_direct},
+    image::Image,
+    recorded::{Recorded, record},
+};
+
+/// A write that the device has to flush its cache for, before and after it, completes twice.
+#[test]
+fn devices_that_flush_have_as_many_writes_as_their_statistics() {
+    let image = Image::mount(&["mkfs.ext4", "-q"], 64 * MIB, "noatime");
+    let path = image.folder().join("synced");
+    let recorded = record(|| {
+        let mut file = File::create(&path).unwrap();
+        for _ in 0..50 {
+            file.write_all(&[7; 4096]).unwrap();
+            file.sync_all().unwrap();
+        }
+    });
+    let device = device_of(&image.folder());
+    let writes = compared(&recorded, &device, "writes completed");
+    assert!(writes.theirs >= 100, "a block and a commit each: {writes:?}");
+    assert!(writes.ours.abs_diff(writes.theirs) <= 4, "{writes:?}");
+    assert!(compared(&recorded, &device, "written to the device").agrees);
+}
+
+/// It does bios at once.
+#[test]
+fn devices_without_requests_have_their_bytes() {
+    const BYTES: u64 = 8 * MIB;
+    let Some(zram) = Zram::mount(128 * MIB) else {
+        // Not by a macro, whose output nobody sees of a test that passes.
+        writeln!(io::stderr(), "SKIPPED, nothing was tested: this kernel has no zram").unwrap();
+        return;
+    };
+    let device = device_of(&zram.folder());
+    let recorded = record(|| {
+        let buffered = zram.folder().join("buffered");
+        write_blocks(&buffered, (0..BYTES / MIB).map(|i| i * MIB), 0);
+        File::open(&buffered).unwrap().sync_all().unwrap();
+        write_direct(&zram.folder().join("direct"), BYTES);
+    });
+    let written = recorded.timeline.devices.get(&device).and_then(|device| device.totals.get(&Write));
+    let written_bytes = written.map_or(0, |totals| totals.bytes);
+    let credited_bytes = recorded.own().credited_bytes(device, Write);
+    assert!(
+        credited_bytes >= 2 * BYTES && written_bytes >= credited_bytes,
+        "{credited_bytes} of {written_bytes}"
+    );
+    let compared = compared(&recorded, &device, "written to the device");
+    assert!(compared.agrees && compared.theirs >= 2 * BYTES, "{compared:?}");
+}
+
+fn device_of(folder: &Path) -> DeviceId {
+    let device = fs::metadata(folder).unwrap().dev();
+    DeviceId { major: libc::major(device), minor: libc::minor(device) }
+}
+
+#[track_caller]
+fn compared(recorded: &Recorded, device: &DeviceId, what: &str) -> Comparison {
+    let sysfs = fs::canonicalize(format!("/sys/dev/block/{device}")).unwrap();
+    let name = sysfs.file_name().unwrap().to_str().unwrap();
+    let rows = report::build(&recorded.timeline).trust.cross_checks;
+    let is_it = |row: &&Comparison| row.what == what && row.of == name;
+    rows.iter().find(is_it).unwrap_or_else(|| panic!("no {what} of {name}: {rows:?}")).clone()
+}
+
+/// A file system in compressed memory; gone when it is dropped.
+struct Zram {
+    number: String,
+    folder: tempfile::TempDir,
+}
+
+impl Zram {
+    /// None where the kernel has none.
+    fn mount(bytes: u64) -> Option<Self> {
+        // Where there are no modules, it is in the kernel or is not.
+        let _ = Command::new("modprobe").arg("zram").status();
+        let number = fs::read_to_string("/sys/class/zram-control/hot_add").ok()?.trim().to_owned();
+        let zram = Self { number, folder: folder() };
+        fs::write(format!("/sys/block/zram{}/disksize", zram.number), bytes.to_string()).unwrap();
+        assert!(Command::new("mkfs.ext4").arg("-q").arg(zram.device()).status().unwrap().success());
+        assert!(Command::new("mount").arg(zram.device()).arg(zram.folder.path()).status().unwrap().success());
+        Some(zram)
+    }
+
+    fn device(&self) -> PathBuf {
+        format!("/dev/zram{}", self.number).into()
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+}
+
+impl Drop for Zram {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.folder.path()).status();
+        let _ = fs::write(format!("/sys/block/zram{}/reset", self.number), "1");
+        let _ = fs::write("/sys/class/zram-control/hot_remove", &self.number);
+    }
+}
