@@ -1,7 +1,9 @@
 //! When bytes became readable: `sk_data_ready` (6.3), in softirq, or in task context from a socket's backlog.
 //!
 //! TCP fires it after `rcv_nxt` has moved, for every batch in order that the reader may take (6.18); UDP for every
-//! datagram. A reader that has taken everything may wait for the next arrival: that one is always recorded. While
+//! datagram. A reader that has taken everything may wait for the next arrival: that one is recorded, unless a softirq comes upon
+//! this program as it looks at a backlog in task context, and brings an arrival, too: the kernel skips the inner run, and
+//! counts it. While
 //! bytes lie unread nobody waits for more, unless for a certain number, so those are recorded at intervals; and
 //! a receive that leaves bytes unread tells what has arrived by then (`Payload::arrived`).
 //!

@@ -42,6 +42,9 @@ const MSG_ERRQUEUE: i32 = 0x2000;
 /// `-EAGAIN`: a receive that did not wait, and found nothing.
 const NOTHING_THERE: i32 = -11;
 
+/// `-EFAULT`: the datagram is gone all the same (6.18).
+const COPY_FAILED: i32 = -14;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     Rx,
@@ -76,6 +79,10 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
     // SAFETY: a task_struct.
     let Some(process) = target::of(unsafe { load(task, Field::TaskTgid) }) else { return };
     if result <= 0 && (result != NOTHING_THERE || direction == Direction::Tx) {
+        if direction == Direction::Rx && matches!(result, 0 | COPY_FAILED) && !counters::alone() {
+            // SAFETY: the caller's sk is a struct sock.
+            unsafe { took_a_datagram(sk) };
+        }
         return;
     }
     // SAFETY: the caller's sk is a struct sock; slots, elements and storages are live.
@@ -158,6 +165,19 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
             at_ns: now,
             arrived_ns,
         });
+    }
+}
+
+/// Forgets when a datagram arrived that a receive has taken without a byte of it: the next one has its own time.
+#[inline(always)]
+unsafe fn took_a_datagram(sk: *const u8) {
+    // SAFETY: the caller's sk is a struct sock; its storage is live.
+    unsafe {
+        if load::<u16>(sk, Field::SockProtocol) == IPPROTO_UDP
+            && let Some(traffic) = traffic::of(sk)
+        {
+            arrival::take(traffic);
+        }
     }
 }
 

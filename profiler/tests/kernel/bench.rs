@@ -54,11 +54,11 @@ fn the_quick_benchmark_tells_a_consistent_story_and_leaves_nothing() {
     // See the limitations: a protected task may hide a wake-up or an interrupt; and of two stacks that fall on one
     // place of their table one is not kept, which changes no number. On a host with other work a probe now and then
     // interrupts itself: it is a reason of the report's if that changes a number.
-    let is_reason = trust["reasons"].to_string().contains("probe_reentry");
+    let is_reason = trust["reasons"].to_string().contains("_reentry");
     lost.retain(|(class, count)| {
         let matters = match class.as_str() {
             "stack_table_full" => false,
-            "probe_reentry" => is_reason,
+            "probe_reentry" | "arrival_reentry" => is_reason,
             _ => !class.ends_with("_unseen"),
         };
         matters && count.as_u64() != Some(0)

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// The class of runs of our programs that the kernel skipped, because one was interrupted by itself.
 pub const PROBE_REENTRY: &str = "probe_reentry";
 
+/// Of these, those of the probe of arrivals: a softirq interrupted it as it saw a socket's backlog, in task context.
+pub const ARRIVAL_REENTRY: &str = "arrival_reentry";
+
 /// The class of stacks that had more frames than the kernel records.
 pub const STACK_TRUNCATED: &str = "stack_truncated";
 
@@ -18,6 +21,9 @@ pub const UNKNOWN_KIND: &str = "unknown_kind";
 
 /// The program that does nothing, among those of a [`ProbeWindow`].
 pub const EMPTY_PROGRAM: &str = "empty";
+
+/// The program that sees arrivals.
+pub const ARRIVALS: &str = "sock_arrive";
 
 /// Everything that could not be recorded so far, by class; classes without a loss are there with 0.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

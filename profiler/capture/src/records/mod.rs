@@ -26,8 +26,8 @@ pub use family::{Family, FamilyState, Hook};
 pub use host::{Clock, Daemon, Disk, End, Environment, Filesystem, Kind, Layout, Run, Start};
 pub use identity::{HostId, OnHost};
 pub use loss::{
-    EMPTY_PROGRAM, Losses, PROBE_REENTRY, ProbeDispatch, ProbeWindow, ProgramRuns, STACK_TRUNCATED,
-    UNDECODABLE, UNKNOWN_KIND,
+    ARRIVAL_REENTRY, ARRIVALS, EMPTY_PROGRAM, Losses, PROBE_REENTRY, ProbeDispatch, ProbeWindow, ProgramRuns,
+    STACK_TRUNCATED, UNDECODABLE, UNKNOWN_KIND,
 };
 pub use process::{
     OutsideWaker, ProcessTotals, Progress, Stack, ThreadIo, ThreadState, ThreadTotals, Waits, comm_text,

@@ -2,7 +2,10 @@
 
 pub mod dispatch;
 
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd, AsRawFd as _, OwnedFd},
+};
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
@@ -13,7 +16,7 @@ use aya::{
 };
 
 use crate::clock::{now_ns, process_cpu_ns};
-use capture::{Daemon, EMPTY_PROGRAM, ProbeWindow, ProgramRuns};
+use capture::{ARRIVAL_REENTRY, ARRIVALS, Daemon, EMPTY_PROGRAM, PROBE_REENTRY, ProbeWindow, ProgramRuns};
 
 /// How long the kernel's statistics are on, and how often. They add some 50 ns to every run of every program
 /// on the host (6.18), so they are off nine tenths of the time; often and not for long, because transfers come in bursts.
@@ -103,9 +106,14 @@ pub fn map_bytes(ebpf: &Ebpf) -> Result<u64> {
     ebpf.maps().map(|(name, map)| fdinfo(data(name, map)?.fd(), "memlock:")).sum()
 }
 
-/// Runs of our programs that the kernel skipped because one was interrupted by the same program.
-pub fn reentries(ebpf: &Ebpf) -> Result<u64> {
-    loaded(ebpf).map(|(_, program)| fdinfo(program.fd()?, "recursion_misses:")).sum()
+/// Runs of our programs that the kernel skipped because one was interrupted by the same program, by class.
+pub fn reentries(ebpf: &Ebpf) -> Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::from([PROBE_REENTRY, ARRIVAL_REENTRY].map(|class| (class.to_owned(), 0)));
+    for (name, program) in loaded(ebpf) {
+        let class = if name == ARRIVALS { ARRIVAL_REENTRY } else { PROBE_REENTRY };
+        *counts.entry(class.to_owned()).or_default() += fdinfo(program.fd()?, "recursion_misses:")?;
+    }
+    Ok(counts)
 }
 
 /// Has the kernel run, and count, a program that does nothing: the kernel reads the clock before and after each run,

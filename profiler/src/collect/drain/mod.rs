@@ -6,6 +6,7 @@ mod sweep;
 mod totals;
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroU64,
     sync::{
         Arc, Mutex,
@@ -188,7 +189,7 @@ fn write_moved_in(targets: &mut Targets, out: &mut Writer) -> Result<()> {
 
 fn write_losses(
     sweep: &Sweep,
-    reentries: u64,
+    reentries: BTreeMap<String, u64>,
     rings: &Rings,
     stacks: &Stacks,
     out: &mut Writer,

@@ -75,6 +75,30 @@ fn traffic_arrives_between_send_and_receive_over_udp() {
     check_times(&sent_ns, &arrived_ns, &far.payloads(Direction::Received)[1..]);
 }
 
+/// Else the next one would seem to have arrived when the empty one did.
+#[test]
+fn traffic_without_a_byte_takes_its_time_of_arrival_along() {
+    let (mut port, mut emptied_ns) = (0, 0);
+    let recorded = record(|| {
+        let [near, far] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        let to = far.local_addr().unwrap();
+        port = to.port();
+        near.send_to(&[7], to).unwrap();
+        far.recv(&mut [0]).unwrap();
+        near.send_to(&[], to).unwrap();
+        assert_eq!(far.recv(&mut [0]).unwrap(), 0);
+        thread::sleep(LATE);
+        emptied_ns = now_ns();
+        near.send_to(&[7; 100], to).unwrap();
+        far.recv(&mut [0; 100]).unwrap();
+    });
+    let arrived_ns: Vec<_> = Socket::udp(&recorded, port).arrivals().iter().map(|a| a.at_ns).collect();
+    let [arrived_ns] = arrived_ns[..] else {
+        panic!("the first one came before the socket was known: {arrived_ns:?}")
+    };
+    assert!(arrived_ns >= emptied_ns, "{} ns before it was sent", emptied_ns - arrived_ns);
+}
+
 #[test]
 fn traffic_that_a_receive_leaves_unread_has_arrived() {
     let mut port = 0;

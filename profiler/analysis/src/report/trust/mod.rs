@@ -11,8 +11,8 @@ use crate::{
     timeline::{LATE, Process, ThreadTime, TimedTransfer, Timeline, Windows},
 };
 use capture::{
-    Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE, UNKNOWN_KIND,
-    families::PROBE_COST,
+    ARRIVAL_REENTRY, ARRIVALS, Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE,
+    UNKNOWN_KIND, families::PROBE_COST,
 };
 
 mod cross_checks;
@@ -159,10 +159,11 @@ fn matters(timeline: &Timeline, class: &str) -> bool {
             unseen_ns * 100 > processes::time(timeline, process).lifetime_ns * UNSEEN_PERCENT
         });
     }
-    if class == PROBE_REENTRY {
+    if [PROBE_REENTRY, ARRIVAL_REENTRY].contains(&class) {
         // How often the probes ran in all is known from windows, where there were any.
         let Windows { wall_ns, programs, .. } = &timeline.windows;
-        let runs: u64 = programs.values().map(|program| program.runs).sum();
+        let concerned = programs.iter().filter(|(name, _)| class == PROBE_REENTRY || *name == ARRIVALS);
+        let runs: u64 = concerned.map(|(_, program)| program.runs).sum();
         let all = runs as f64 * timeline.duration_ns() as f64 / (*wall_ns).max(1) as f64;
         return timeline.losses[class] as f64 * REENTRIES_SHOWN >= all;
     }
@@ -192,6 +193,9 @@ fn meaning(class: &str) -> &str {
         }
         None if class == PROBE_REENTRY => {
             "the kernel skipped a probe that interrupted itself: what it would have counted is missing"
+        }
+        None if class == ARRIVAL_REENTRY => {
+            "the kernel skipped the probe of arrivals, which interrupted itself: when these bytes arrived is not known"
         }
         None if class == STACK_TRUNCATED => {
             "a stack had more frames than the kernel records: its outermost are missing"

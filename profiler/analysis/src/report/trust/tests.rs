@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use crate::report::{self, Verdict};
 use capture::{
-    Family, Losses, MilestoneName, Record, ThreadState, Waits,
+    ARRIVAL_REENTRY, Family, Losses, MilestoneName, Record, ThreadState, Waits,
     families::{PROBE_COST, SCHEDULING},
     testing::sample::*,
 };
@@ -55,6 +55,15 @@ fn every_doubt_is_a_reason() {
         "cut before the totals of a process",
         vec![start(), label(LEECHER, capture::Role::Leecher)],
         &["cut short", "without totals in the capture, and so not in the report: 1"],
+    );
+    // Of the windows of the sample no program of that name is known to have run.
+    check(
+        "arrivals that were skipped, however many other runs there were",
+        with([Record::Losses(Losses {
+            at_ns: 0,
+            counts: BTreeMap::from([(ARRIVAL_REENTRY.to_owned(), 1)]),
+        })]),
+        &["1 × arrival_reentry: the kernel skipped the probe of arrivals"],
     );
     check("a loss", with([losses(3)]), &["3 × ring_full: a record found the ring buffer full"]);
     check(

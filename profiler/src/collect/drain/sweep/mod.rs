@@ -35,9 +35,7 @@ use crate::{
         targets::{Targets, io_record, thread_io},
     },
 };
-use capture::{
-    Losses, PROBE_REENTRY, ProcessSerial, Record, ThreadTotals, Waits, Writer, comm_text, cross_check::Moment,
-};
+use capture::{Losses, ProcessSerial, Record, ThreadTotals, Waits, Writer, comm_text, cross_check::Moment};
 
 use inodes::Inodes;
 use last_switch::Standing;
@@ -181,9 +179,8 @@ impl Sweep {
         carried.iter().try_for_each(|interface| out.push(interface))
     }
 
-    /// Everything lost so far by class; `reentries` is what the kernel skipped of our programs.
-    pub fn losses(&self, reentries: u64) -> Result<Losses> {
-        let mut counts = BTreeMap::from([(PROBE_REENTRY.to_owned(), reentries)]);
+    /// Everything lost so far by class; the counts are what the kernel skipped of our programs.
+    pub fn losses(&self, mut counts: BTreeMap<String, u64>) -> Result<Losses> {
         for &class in Loss::ALL {
             counts.insert(class.name().to_owned(), self.lost(class)?);
         }
