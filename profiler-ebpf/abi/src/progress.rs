@@ -9,7 +9,7 @@ use super::event::{Event, Kind};
 pub struct Progress {
     pub kind: u32,
     pub tid: u32,
-    /// Monotonic ns, read in the probe after the bytes were added.
+    /// Monotonic ns, read in the probe before the bytes were added: the counts may hold what another CPU has added since.
     pub at_ns: u64,
     pub process: u64,
     pub cookie: u64,

@@ -91,7 +91,9 @@ unsafe fn note(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, at_ns: Opti
             nonagle: u32::from(tcp.add(nonagle_bit as usize / 8).read_volatile()) >> (nonagle_bit % 8) & 0xf,
         };
         let summary = summary(&send_queue);
-        if summary != known || send_queue.at_ns - (*traffic).send_queue_ns >= SEND_QUEUE_INTERVAL_NS {
+        // Another sender may have noted a later one since.
+        let passed_ns = send_queue.at_ns.saturating_sub((*traffic).send_queue_ns);
+        if summary != known || passed_ns >= SEND_QUEUE_INTERVAL_NS {
             (*traffic).send_queue = summary;
             (*traffic).send_queue_ns = send_queue.at_ns;
             emit(SendQueue { cookie: cookie(sk), ..send_queue });

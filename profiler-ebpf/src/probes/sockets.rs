@@ -230,7 +230,8 @@ unsafe fn count_peer(
         let there = atomic::fetch_add(total, bytes) + bytes;
         *last_ns = now;
         let stride = (&raw const STRIDE_BYTES).read_volatile();
-        let due = there.wrapping_sub(*recorded) >= stride
+        // Another CPU may have recorded more by now.
+        let due = there.saturating_sub(*recorded) >= stride
             || now.saturating_sub((*process).progress_ns) >= PROGRESS_INTERVAL_NS;
         if due {
             (*process).progress_ns = now;

@@ -19,7 +19,7 @@ pub fn send_queue(raw: &send_queue::SendQueue) -> SendQueue {
         at_ns: raw.at_ns,
         cookie: raw.cookie,
         write_seq: raw.write_seq,
-        in_flight_bytes: raw.snd_nxt.wrapping_sub(raw.snd_una),
+        in_flight_bytes: raw.in_flight_bytes(),
         unsent_bytes: raw.unsent_bytes(),
         held_by: held_by(raw),
     }
