@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result};
 use procfs::{Current as _, CurrentSI as _};
 
+use super::mounts;
 use capture::{Disk, Environment, Filesystem};
 
 pub fn read() -> Result<Environment> {
@@ -75,8 +76,7 @@ fn has_holders(disk: &Path) -> bool {
 }
 
 fn filesystems() -> Vec<Filesystem> {
-    let mounts = procfs::process::Process::myself().and_then(|me| me.mountinfo());
-    let mut found: Vec<Filesystem> = mounts
+    let mut found: Vec<Filesystem> = mounts::mounted()
         .into_iter()
         .flatten()
         .filter_map(|mount| {

@@ -2,7 +2,7 @@
 //!
 //! [`targets`] are the processes that are profiled, [`probes`] are attached as far as this kernel allows,
 //! [`recording`] owns both and the thread that [`drain`]s them into a capture; [`cost`] measures all that,
-//! [`cross_check`] reads what the kernel says of the same, [`environment`] what the host is, [`privileges`] what this process may do.
+//! [`cross_check`] reads what the kernel says of the same, [`environment`] what the host is, [`mounts`] what is mounted, [`privileges`] what this process may do.
 
 pub mod cost;
 pub mod cross_check;
@@ -10,6 +10,7 @@ pub mod drain;
 pub mod environment;
 mod kallsyms;
 pub mod maps;
+pub mod mounts;
 pub mod privileges;
 pub mod probes;
 pub mod recording;

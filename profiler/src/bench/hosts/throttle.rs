@@ -10,10 +10,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use procfs::process::Process;
 use rustix::fs::{major, minor};
 
-use crate::{bench::hosts::DiskLimit, display::tell};
+use crate::{bench::hosts::DiskLimit, collect::mounts, display::tell};
 
 /// A control group for one node. Dropping it removes it; its processes must have ended.
 pub struct Throttle {
@@ -127,7 +126,7 @@ impl Hierarchy {
 
 /// Where the I/O controller is; a host that has version 1 mounted has it there.
 fn hierarchy() -> Result<Hierarchy> {
-    let mounts = Process::myself().and_then(|own| own.mountinfo()).context("read /proc/self/mountinfo")?;
+    let mounts = mounts::mounted()?;
     let mut v2 = None;
     for mount in mounts {
         match mount.fs_type.as_str() {

@@ -32,8 +32,9 @@ pub fn named(path: &Path, hierarchies: &[Hierarchy]) -> Result<Vec<Group>> {
     let (path_shown, mounts) = (path.display(), listed(hierarchies.iter().map(|found| &found.mounted_on)));
     // Version 1 has links in place of controllers that share a hierarchy.
     let folder = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let holds_it = |hierarchy: &&Hierarchy| folder.starts_with(&hierarchy.mounted_on);
-    if let Some(hierarchy) = hierarchies.iter().find(holds_it) {
+    // Mounts may lie inside of others.
+    let holding = hierarchies.iter().filter(|mount| folder.starts_with(&mount.mounted_on));
+    if let Some(hierarchy) = holding.max_by_key(|mount| mount.mounted_on.components().count()) {
         if !folder.is_dir() {
             bail!("there is no control group {path_shown}");
         }
@@ -54,15 +55,27 @@ fn listed<'p>(paths: impl Iterator<Item = &'p PathBuf>) -> String {
     if paths.is_empty() { "none".to_owned() } else { paths.join(", ") }
 }
 
-/// The folders of a path in hierarchies.
+/// The folders of a path in hierarchies, one in each.
 fn inside<'h>(path: &Path, hierarchies: impl Iterator<Item = &'h Hierarchy>) -> Vec<Group> {
-    let relative = path.strip_prefix("/").unwrap_or(path);
-    let group = |hierarchy: &Hierarchy| {
-        let folder = fs::canonicalize(hierarchy.mounted_on.join(relative)).ok()?;
-        let is_inside = folder.is_dir() && folder.starts_with(&hierarchy.mounted_on);
-        is_inside.then_some(Group { folder, hierarchy: hierarchy.id })
+    let path = Path::new("/").join(path);
+    let group = |mount: &Hierarchy| {
+        let below = match path.strip_prefix(&mount.root) {
+            Ok(below) => below,
+            // In a control group namespace, what is mounted from outside of it is shown from its root.
+            Err(_) if mount.root.starts_with("/..") => path.strip_prefix("/").ok()?,
+            Err(_) => return None,
+        };
+        let folder = fs::canonicalize(mount.mounted_on.join(below)).ok()?;
+        let is_inside = folder.is_dir() && folder.starts_with(&mount.mounted_on);
+        is_inside.then_some(Group { folder, hierarchy: mount.id })
     };
-    hierarchies.filter_map(group).collect()
+    let mut found: Vec<Group> = Vec::new();
+    for group in hierarchies.filter_map(group) {
+        if found.iter().all(|known| known.hierarchy != group.hierarchy) {
+            found.push(group);
+        }
+    }
+    found
 }
 
 /// Groups of several hierarchies are one choice only if the same processes are in them.

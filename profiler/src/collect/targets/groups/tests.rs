@@ -27,6 +27,7 @@ impl Host {
     fn hierarchies(&self) -> Vec<Hierarchy> {
         let hierarchy = |(id, name)| Hierarchy {
             mounted_on: self.folder.path().join(name),
+            root: "/".into(),
             id,
             has_units: name != "memory",
         };
@@ -84,6 +85,50 @@ fn a_path_is_a_folder_or_inside_a_hierarchy() {
     host.check("HOST/memory/nothing", "there is no control group memory/nothing");
     // A folder, but none of a hierarchy.
     host.check("/jail/../../..", "there is no control group");
+}
+
+#[test]
+fn a_hierarchy_may_be_mounted_again_in_part_and_inside_of_another() {
+    let host = Host::new(&[
+        ("unified/box", ""),
+        ("unified/legacy/box", ""),
+        ("again/box", ""),
+        ("part/inner", ""),
+        ("above/deep", ""),
+    ]);
+    let mount = |name: &str, root: &str, id| Hierarchy {
+        mounted_on: host.folder.path().join(name),
+        root: root.into(),
+        id,
+        has_units: false,
+    };
+    let mounts = [
+        mount("unified", "/", 0),
+        mount("again", "/", 0),
+        mount("unified/legacy", "/", 7),
+        mount("part", "/jail", 4),
+        mount("above", "/../..", 5),
+    ];
+    let check = |path: &str, expected: &[(&str, u32)]| {
+        let path = path.replace("HOST", &host.folder.path().display().to_string());
+        let found = named(Path::new(&path), &mounts).unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|group| {
+                let folder = group.folder.strip_prefix(host.folder.path()).unwrap();
+                (folder.to_str().unwrap(), group.hierarchy)
+            })
+            .collect();
+        assert_eq!(found, expected, "{path}");
+    };
+    check("HOST/unified/box", &[("unified/box", 0)]);
+    check("HOST/again/box", &[("again/box", 0)]);
+    check("HOST/unified/legacy/box", &[("unified/legacy/box", 7)]);
+    // As in /proc/PID/cgroup: version 2's once, by whichever mount.
+    check("/box", &[("unified/box", 0), ("unified/legacy/box", 7)]);
+    check("/jail/inner", &[("part/inner", 4)]);
+    check("/deep", &[("above/deep", 5)]);
+    check("/../../deep", &[("above/deep", 5)]);
 }
 
 #[test]
