@@ -174,6 +174,8 @@ fn begin(
     subject: &Subject,
 ) -> Result<(Begun, Arc<Shared>)> {
     let mut cross_checks = cross_check::host(Moment::BeforeStart);
+    // Processes that come into a control group are in this network namespace as a rule, and nobody reads it then.
+    cross_checks.extend(cross_check::interfaces(std::process::id(), Moment::BeforeStart));
     let bare = dispatch::bare();
     let mut probes = probes::attach(settings)?;
     let statistics = cost::check_statistics();

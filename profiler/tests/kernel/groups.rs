@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use analysis::report;
 use profiler::collect::targets::groups::{self, Group, Hierarchy};
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
+pub enum Version {
     One,
     Two,
 }
@@ -162,8 +163,9 @@ fn a_group_that_is_made_again_is_found_again() {
         .unwrap();
     // Empty at first: it waits, as for a command by name.
     let sink = Sink::new();
-    let [one, two] = [1000, 2000].map(|bytes| sink.actor(bytes));
-    let pids = [one.pid, two.pid];
+    let bytes = [5_000_000, 2000, 3000];
+    let [one, two, three] = bytes.map(|bytes| sink.actor(bytes));
+    let pids = [one.pid, two.pid, three.pid];
     wait_for_capture(&path, |_| true);
     thread::sleep(Duration::from_secs(1));
     assert!(profiler.try_wait().unwrap().is_none(), "it waits for the first member");
@@ -171,16 +173,56 @@ fn a_group_that_is_made_again_is_found_again() {
     one.act();
     drop(first);
     let second = Made::new(Version::One, "again");
-    thread::sleep(Duration::from_millis(500));
+    // In it when it is found, or soon after.
     second.take(two.pid);
+    thread::sleep(Duration::from_millis(500));
+    second.take(three.pid);
     two.act();
+    three.act();
     // SAFETY: a child that was not waited for.
     unsafe { libc::kill(profiler.id() as i32, libc::SIGINT) };
     assert!(profiler.wait().unwrap().success());
     let recorded = Recorded { timeline: read(&path) };
     assert_eq!(recorded.timeline.start.targets, format!("control group /{name}"));
-    let bytes = pids.map(|pid| recorded.with_pid(pid).totals.as_ref().unwrap().tcp_tx_bytes);
-    assert_eq!(bytes, [1000, 2000]);
+    let sent = pids.map(|pid| recorded.with_pid(pid).totals.as_ref().unwrap().tcp_tx_bytes);
+    assert_eq!(sent, bytes.map(|bytes| bytes as u64));
+    // The first one's bytes passed before the second one was found.
+    let trust = report::build(&recorded.timeline).trust;
+    assert!(trust.cross_checks.iter().any(|row| row.what == "payload sent"), "{trust:#?}");
+    assert!(trust.reasons.iter().all(|reason| !reason.contains("no interface carried")), "{trust:#?}");
+}
+
+#[test]
+fn a_hierarchy_that_is_mounted_again_is_the_same() {
+    let made = Made::new(Version::Two, "mounted");
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let again = Mounted::new(&folder.path().join("of groups"));
+    let mounts = groups::mounted().unwrap();
+    let path = again.0.join(made.folder.file_name().unwrap());
+    let found = groups::named(&path, &mounts).unwrap();
+    let [group] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((&group.folder, group.key().unwrap()), (&path, made.as_group().key().unwrap()));
+    // Once, in whatever mount.
+    let inside = Path::new("/").join(made.folder.file_name().unwrap());
+    assert_eq!(groups::named(&inside, &mounts).unwrap().len(), 1);
+}
+
+/// Version 2, mounted again.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(on: &Path) -> Self {
+        fs::create_dir(on).unwrap();
+        let status = Command::new("mount").args(["-t", "cgroup2", "none"]).arg(on).status().unwrap();
+        assert!(status.success());
+        Self(on.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
 }
 
 #[test]
@@ -231,7 +273,7 @@ fn hierarchy(version: Version) -> Hierarchy {
 }
 
 /// A control group with everything below it. Dropping it moves its processes out and removes it.
-struct Made {
+pub struct Made {
     folder: PathBuf,
     hierarchy: Hierarchy,
     /// What is below another one is removed with it.
@@ -239,7 +281,7 @@ struct Made {
 }
 
 impl Made {
-    fn new(version: Version, name: &str) -> Self {
+    pub fn new(version: Version, name: &str) -> Self {
         let hierarchy = hierarchy(version);
         let folder = hierarchy.mounted_on.join(format!("profiler-test-{name}-{}", std::process::id()));
         fs::create_dir(&folder).unwrap();
@@ -252,11 +294,11 @@ impl Made {
         Self { folder, hierarchy: self.hierarchy.clone(), is_top: false }
     }
 
-    fn take(&self, pid: u32) {
+    pub fn take(&self, pid: u32) {
         fs::write(self.folder.join("cgroup.procs"), pid.to_string()).unwrap();
     }
 
-    fn as_group(&self) -> Group {
+    pub fn as_group(&self) -> Group {
         groups::named(&self.folder, &groups::mounted().unwrap()).unwrap().remove(0)
     }
 }

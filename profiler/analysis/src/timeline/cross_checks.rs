@@ -24,7 +24,7 @@ pub struct CrossChecks {
 }
 
 /// The readings of one thing.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Readings<T> {
     pub before_start: Option<T>,
     pub after_start: Option<T>,
@@ -32,6 +32,9 @@ pub struct Readings<T> {
     pub during: Option<T>,
     pub before_end: Option<T>,
     pub after_end: Option<T>,
+    /// When the first and the last of these were read.
+    pub before_start_ns: u64,
+    pub after_end_ns: u64,
 }
 
 /// How far a counter went while the recording counted the same.
@@ -44,38 +47,63 @@ pub struct Grown {
 
 impl CrossChecks {
     pub(super) fn add(&mut self, cross_check: CrossCheck) {
-        let moment = cross_check.moment;
+        let at = (cross_check.at_ns, cross_check.moment);
         match cross_check.reading {
             Reading::Process(reading) => {
-                self.processes.entry(reading.process).or_default().add(moment, reading);
+                self.processes.entry(reading.process).or_default().add(at, reading);
             }
             Reading::Thread(reading) => {
-                self.threads.entry((reading.process, reading.tid)).or_default().add(moment, reading);
+                self.threads.entry((reading.process, reading.tid)).or_default().add(at, reading);
             }
             Reading::Disk(reading) => {
                 let id = DeviceId { major: reading.major, minor: reading.minor };
-                self.disks.entry(id).or_default().add(moment, reading);
+                self.disks.entry(id).or_default().add(at, reading);
             }
             Reading::Interface(reading) => {
                 let key = (reading.netns, reading.name.clone());
-                self.interfaces.entry(key).or_default().add(moment, reading);
+                self.interfaces.entry(key).or_default().add(at, reading);
             }
-            Reading::Steal { ns } => self.steal.add(moment, ns),
+            Reading::Steal { ns } => self.steal.add(at, ns),
         }
     }
 }
 
 impl<T> Readings<T> {
-    fn add(&mut self, moment: Moment, reading: T) {
+    fn add(&mut self, (at_ns, moment): (u64, Moment), reading: T) {
         match moment {
             // Several processes live in one network namespace: the first one's beginning counts.
             Moment::BeforeStart if self.before_start.is_some() => {}
-            Moment::BeforeStart => self.before_start = Some(reading),
+            Moment::BeforeStart => {
+                self.before_start = Some(reading);
+                self.before_start_ns = at_ns;
+            }
             Moment::AfterStart => self.after_start = Some(reading),
             Moment::During => self.during = Some(reading),
             Moment::BeforeEnd => self.before_end = Some(reading),
-            Moment::AfterEnd => self.after_end = Some(reading),
+            Moment::AfterEnd => {
+                self.after_end = Some(reading);
+                self.after_end_ns = at_ns;
+            }
         }
+    }
+
+    /// As of something that was not there as counting began, or whose start nobody read.
+    pub fn without_start(&self) -> Self
+    where
+        T: Clone,
+    {
+        Self { before_start: None, after_start: None, ..self.clone() }
+    }
+
+    /// Those of a thing that was used from then to then: without a start that was read later, and without an end that was
+    /// read earlier.
+    pub fn around(&self, from_ns: u64, to_ns: u64) -> Self
+    where
+        T: Clone,
+    {
+        let mut around = if self.before_start_ns > from_ns { self.without_start() } else { self.clone() };
+        around.after_end = around.after_end.filter(|_| self.after_end_ns >= to_ns);
+        around
     }
 
     /// What stood there as counting began, at most: 0 for a thing that began in the recording.
@@ -85,7 +113,7 @@ impl<T> Readings<T> {
 
     /// The last reading.
     pub fn last(&self) -> Option<&T> {
-        let Self { before_start, after_start, during, before_end, after_end } = self;
+        let Self { before_start, after_start, during, before_end, after_end, .. } = self;
         [after_end, before_end, during, after_start, before_start].into_iter().find_map(Option::as_ref)
     }
 
@@ -104,7 +132,15 @@ impl<T> Readings<T> {
 
 impl<T> Default for Readings<T> {
     fn default() -> Self {
-        Self { before_start: None, after_start: None, during: None, before_end: None, after_end: None }
+        Self {
+            before_start: None,
+            after_start: None,
+            during: None,
+            before_end: None,
+            after_end: None,
+            before_start_ns: 0,
+            after_end_ns: 0,
+        }
     }
 }
 
@@ -116,7 +152,7 @@ mod tests {
     fn check(what: &str, readings: &[(Moment, u64)], expected: Option<(u64, Option<u64>)>) {
         let mut all = Readings::default();
         for &(moment, value) in readings {
-            all.add(moment, value);
+            all.add((0, moment), value);
         }
         let grown = all.grown(|value| *value).map(|grown| (grown.least, grown.most));
         assert_eq!(grown, expected, "{what}");

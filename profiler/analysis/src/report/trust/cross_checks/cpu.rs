@@ -42,8 +42,11 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
                 let known_error = known_error_ns(timeline, &all) + TICKS_NS;
                 OF_PROCESS.compare_grown(process.name(), all.on_cpu_ns(), grown, known_error)
             });
+            let since_ns = process.totals.as_ref().map_or(0, |totals| totals.since_ns);
             let run = |thread: &ThreadTotals| {
                 let readings = timeline.cross_checks.threads.get(&(*serial, thread.tid))?;
+                // What was read at the start was another thread, if one has got its id since.
+                let readings = if thread.start_ns > since_ns { readings.without_start() } else { *readings };
                 readings.grown(|reading| reading.run_ns).filter(|grown| grown.most.is_some())
             };
             let lives = |thread: &ThreadTotals| thread.state != ThreadState::Exited && run(thread).is_some();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::timeline::{Grown, Timeline};
+use crate::timeline::{Grown, Readings, Timeline};
 use capture::{Protocol, SocketTotals, cross_check::InterfaceReading};
 
 use super::{Comparison, Measure, Relation};
@@ -49,13 +49,20 @@ struct Payload {
     /// What may have arrived before the recording, or may leave after it.
     rx_buffered: u64,
     tx_buffered: u64,
+    /// When the first and the last call of any socket returned.
+    first_ns: u64,
+    last_ns: u64,
 }
 
 pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
-    let carried = |netns: u32, all: bool, of: fn(&InterfaceReading) -> u64| {
+    let carried = |netns: u32, payload: &Payload, all: bool, of: fn(&InterfaceReading) -> u64| {
         let interfaces = timeline.cross_checks.interfaces.iter();
         let interfaces = interfaces.filter(|((found, name), _)| *found == netns && (all || name != LOOPBACK));
-        let grown: Vec<Grown> = interfaces.filter_map(|(_, readings)| readings.grown(of)).collect();
+        // A process that came into a control group moved bytes before anybody looked at its namespace.
+        let around = |readings: &Readings<InterfaceReading>| {
+            readings.around(payload.first_ns, payload.last_ns).grown(of)
+        };
+        let grown: Vec<Grown> = interfaces.filter_map(|(_, readings)| around(readings)).collect();
         // An interface that was gone at the end may have carried anything.
         grown.iter().map(|grown| grown.most).sum::<Option<u64>>().filter(|_| !grown.is_empty())
     };
@@ -63,18 +70,18 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
     for (netns, payload) in by_namespace(timeline) {
         let of = format!("network namespace {netns}");
         let (Some(rx), Some(tx)) = (
-            carried(netns, true, |reading| reading.rx_bytes),
-            carried(netns, true, |reading| reading.tx_bytes),
+            carried(netns, &payload, true, |reading| reading.rx_bytes),
+            carried(netns, &payload, true, |reading| reading.tx_bytes),
         ) else {
             continue;
         };
-        let Payload { rx_bytes, tx_bytes, rx_buffered, tx_buffered } = payload;
+        let Payload { rx_bytes, tx_bytes, rx_buffered, tx_buffered, .. } = payload;
         rows.push(RECEIVED.compare(of.clone(), rx_bytes, Relation::AtMost, rx, rx_buffered));
         rows.push(SENT.compare(of.clone(), tx_bytes, Relation::AtMost, tx, tx_buffered));
         // The namespaces of a benchmark have no other users, but for its own questions over loopback.
         let (Some(rx), Some(tx)) = (
-            carried(netns, false, |reading| reading.rx_bytes),
-            carried(netns, false, |reading| reading.tx_bytes),
+            carried(netns, &payload, false, |reading| reading.rx_bytes),
+            carried(netns, &payload, false, |reading| reading.tx_bytes),
         ) else {
             continue;
         };
@@ -90,7 +97,12 @@ fn by_namespace(timeline: &Timeline) -> BTreeMap<u32, Payload> {
     let mut all = BTreeMap::<u32, Payload>::new();
     for socket in timeline.processes.values().flat_map(|process| process.sockets.values()) {
         let Some(ends) = &socket.ends else { continue };
-        let payload = all.entry(ends.netns).or_default();
+        let payload =
+            all.entry(ends.netns).or_insert_with(|| Payload { first_ns: u64::MAX, ..Payload::default() });
+        if socket.rx_bytes + socket.tx_bytes > 0 {
+            payload.first_ns = payload.first_ns.min(socket.first_ns);
+            payload.last_ns = payload.last_ns.max(socket.last_ns);
+        }
         payload.rx_bytes += socket.rx_bytes;
         payload.tx_bytes += socket.tx_bytes;
         if began_before(timeline, socket) {

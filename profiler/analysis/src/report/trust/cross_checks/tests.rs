@@ -45,7 +45,12 @@ fn whole(records: impl IntoIterator<Item = Record>) -> Vec<Record> {
 }
 
 fn reading(moment: Moment, reading: Reading) -> Record {
-    Record::CrossCheck(CrossCheck { at_ns: START_NS, moment, reading })
+    let at_ns = if moment == Moment::AfterEnd { END_NS } else { START_NS };
+    reading_at(at_ns, moment, reading)
+}
+
+fn reading_at(at_ns: u64, moment: Moment, reading: Reading) -> Record {
+    Record::CrossCheck(CrossCheck { at_ns, moment, reading })
 }
 
 fn process_reading(moment: Moment, process: ProcessSerial, read_chars: u64, cpu_ns: u64) -> Record {
@@ -194,6 +199,26 @@ fn cpu_time_is_the_schedulers() {
             run(Moment::AfterEnd, after_end_ns),
         ])
     };
+    // Ended, and its id given to this one.
+    let after_another = |end_ns: u64| {
+        let run = |moment, run_ns| {
+            reading(moment, Reading::Thread(ThreadReading { process: LEECHER, tid: 102, run_ns }))
+        };
+        let Record::ThreadTotals(mut newcomer) = thread(LEECHER, 1, ThreadState::Blocked) else {
+            unreachable!()
+        };
+        newcomer.start_ns = START_NS + 1;
+        whole([
+            family(SCHEDULING, None),
+            process(LEECHER, "c", 0, 0),
+            run(Moment::BeforeStart, 50 * MS),
+            run(Moment::AfterStart, 50 * MS),
+            Record::ThreadTotals(newcomer),
+            run(Moment::BeforeEnd, end_ns),
+            run(Moment::AfterEnd, end_ns),
+        ])
+    };
+    check("another had its id", after_another(100 * MS), &[&format!("{thread_row} 100000000 ± 11000000")]);
     check("it ran on", busy(107 * MS, 145 * MS), &[&format!("{thread_row} 140000000 ± 51000000")]);
     check(
         "it ran more before the end",
@@ -281,6 +306,37 @@ fn payload_passed_an_interface() {
         "more payload than packets",
         readings(1_081_343),
         &["payload received of network namespace 4: 1081344 <= 1081343 ± 0 DISAGREES", sent],
+    );
+    // The first process came by itself, and the namespace was read as a second one was found.
+    let carried_at = |at_ns, moment, rx_bytes, tx_bytes| {
+        let name = "veth0".to_owned();
+        reading_at(at_ns, moment, Reading::Interface(InterfaceReading { netns: 4, name, rx_bytes, tx_bytes }))
+    };
+    let read_late = |rx: u64| {
+        whole([
+            socket(LEECHER, 11, Some("10.77.0.1:51413"), false),
+            carried_at(START_NS + 1, Moment::BeforeStart, 1_090_000, 49_000),
+            carried(Moment::AfterEnd, 4, rx, 50_000),
+        ])
+    };
+    check(
+        "nobody read it before the first process used it",
+        read_late(1_100_000),
+        &["payload received of network namespace 4: 1081344 <= 1100000 ± 0", sent],
+    );
+    check(
+        "it carried less since it was made",
+        read_late(1_081_343),
+        &["payload received of network namespace 4: 1081344 <= 1081343 ± 0 DISAGREES", sent],
+    );
+    check(
+        "nobody read it after its last use",
+        whole([
+            socket(LEECHER, 11, Some("10.77.0.1:51413"), false),
+            carried(Moment::BeforeStart, 4, 1_000, 1_000),
+            carried_at(END_NS - 1, Moment::AfterEnd, 2_000, 2_000),
+        ]),
+        &[],
     );
     check(
         "another namespace",
