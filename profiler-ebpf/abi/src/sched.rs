@@ -68,7 +68,7 @@ pub struct Thread {
     /// Monotonic ns of the last switch off the CPU; 0 while it lives. It is stored last.
     pub exited_ns: u64,
     pub comm: [u8; 16],
-    /// `task_struct.ioac` at exit.
+    /// `task_struct.ioac` at exit; before, that of a leader whose entry this thread has taken over.
     pub rchar: u64,
     pub wchar: u64,
     pub read_bytes: u64,

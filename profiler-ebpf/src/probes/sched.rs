@@ -172,10 +172,11 @@ unsafe fn note_end(thread: *mut Thread, task: *const u8, now: u64) {
     // SAFETY: the caller's thread is a live map value, its task a task_struct.
     unsafe {
         (*thread).comm = bpf_get_current_comm().unwrap_or_default();
-        (*thread).rchar = load(task, Field::TaskRchar);
-        (*thread).wchar = load(task, Field::TaskWchar);
-        (*thread).read_bytes = load(task, Field::TaskReadBytes);
-        (*thread).write_bytes = load(task, Field::TaskWriteBytes);
+        // Added to what a leader did whose entry this thread has gone on with.
+        (*thread).rchar += load::<u64>(task, Field::TaskRchar);
+        (*thread).wchar += load::<u64>(task, Field::TaskWchar);
+        (*thread).read_bytes += load::<u64>(task, Field::TaskReadBytes);
+        (*thread).write_bytes += load::<u64>(task, Field::TaskWriteBytes);
         (&raw mut (*thread).exited_ns).write_volatile(now);
     }
 }

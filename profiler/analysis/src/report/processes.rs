@@ -9,7 +9,7 @@ use crate::{
         Evidence, phase,
         states::{self, States},
     },
-    timeline::{Process, ThreadTime, Timeline, by_peer},
+    timeline::{FileIo, Process, ThreadTime, Timeline, by_peer},
 };
 use capture::{Operation, ProcessSerial, ProcessTotals, Protocol, Role, SocketTotals, ThreadTotals};
 
@@ -230,8 +230,8 @@ pub(super) fn peers<'s>(sockets: impl IntoIterator<Item = &'s SocketTotals>) -> 
 
 fn disk(timeline: &Timeline, process: &Process) -> DiskBytes {
     DiskBytes {
-        file_read_bytes: process.io.values().map(|io| io.read_bytes()).sum(),
-        file_written_bytes: process.io.values().map(|io| io.written_bytes()).sum(),
+        file_read_bytes: process.io.sum(FileIo::read_bytes),
+        file_written_bytes: process.io.sum(FileIo::written_bytes),
         dirtied_bytes: timeline.knows_owners().then_some(process.dirtied_bytes),
         device_read_bytes: timeline.credited_bytes(process, Operation::Read),
         device_written_bytes: timeline.credited_bytes(process, Operation::Write),

@@ -7,6 +7,7 @@
 mod cross_checks;
 mod devices;
 mod events;
+mod file_io;
 mod owners;
 mod processes;
 mod progress;
@@ -21,10 +22,11 @@ use anyhow::{Result, bail};
 pub use cross_checks::{CrossChecks, Grown, Readings};
 pub use devices::{Device, DeviceId};
 pub use events::{Events, Lossy};
+pub use file_io::{FileIo, FileIos};
 pub use processes::Process;
 pub use progress::Point;
 pub use sockets::{Peer, PeerKey, Remote, by_peer};
-pub use threads::{FileIo, ThreadTime};
+pub use threads::ThreadTime;
 
 use capture::{
     Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, Inode, Losses,
@@ -224,11 +226,13 @@ impl Folded {
             }
             Record::ThreadTotals(totals) => {
                 self.seen(totals.at_ns);
-                self.process(totals.process).threads.insert((totals.start_ns, totals.tid), totals);
+                let process = self.process(totals.process);
+                process.io.note(&totals);
+                process.threads.insert((totals.start_ns, totals.tid), totals);
             }
             Record::ThreadIo(io) => {
                 self.seen(io.at_ns);
-                self.process(io.process).io.entry(io.tid).or_default().add(&io);
+                self.process(io.process).io.add(&io);
             }
             Record::Bypassed(bypassed) => {
                 self.seen(bypassed.at_ns);

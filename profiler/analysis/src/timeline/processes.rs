@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use capture::{Label, Operation, ProcessTotals, Progress, Role, SocketTotals, ThreadTotals};
 
-use super::{DeviceId, FileIo, Point};
+use super::{DeviceId, FileIos, Point};
 
 #[derive(Debug, Default, PartialEq)]
 pub struct Process {
@@ -13,8 +13,8 @@ pub struct Process {
     pub label: Option<Label>,
     /// By start time and thread id.
     pub threads: BTreeMap<(u64, u32), ThreadTotals>,
-    /// By thread id.
-    pub io: BTreeMap<u32, FileIo>,
+    /// The kernel's accounting of its threads.
+    pub io: FileIos,
     /// By cookie.
     pub sockets: BTreeMap<u64, SocketTotals>,
     /// Bytes that connections received past the calls that are counted, by cookie.

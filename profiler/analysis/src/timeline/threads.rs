@@ -1,10 +1,10 @@
-//! Where threads spent their time, and what they read and wrote.
+//! Where threads spent their time.
 
 use std::ops::AddAssign;
 
 use serde::Serialize;
 
-use capture::{ThreadIo, ThreadState, ThreadTotals};
+use capture::{ThreadState, ThreadTotals};
 
 /// Thread states over lifetimes, of one thread or of several added up. ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -156,62 +156,6 @@ impl AddAssign for ThreadTime {
     }
 }
 
-/// The accounting of one thread id: where it stood at first, and where last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FileIo {
-    baseline: Chars,
-    last: Chars,
-}
-
-/// `rchar` and `wchar`: bytes of `read()` and `write()`, on sockets too; `read_bytes` and `write_bytes`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Chars {
-    read: u64,
-    write: u64,
-    from_devices: u64,
-    to_devices: u64,
-}
-
-impl FileIo {
-    pub fn read_bytes(&self) -> u64 {
-        self.last.read.saturating_sub(self.baseline.read)
-    }
-
-    pub fn written_bytes(&self) -> u64 {
-        self.last.write.saturating_sub(self.baseline.write)
-    }
-
-    /// What it had devices read, by the kernel's accounting.
-    pub fn device_read_bytes(&self) -> u64 {
-        self.last.from_devices.saturating_sub(self.baseline.from_devices)
-    }
-
-    /// What it dirtied of files, and wrote to devices directly, by the kernel's accounting.
-    pub fn device_written_bytes(&self) -> u64 {
-        self.last.to_devices.saturating_sub(self.baseline.to_devices)
-    }
-
-    pub(super) fn add(&mut self, io: &ThreadIo) {
-        let chars = Chars {
-            read: io.read_chars,
-            write: io.write_chars,
-            from_devices: io.read_bytes,
-            to_devices: io.write_bytes,
-        };
-        if io.baseline {
-            self.baseline = chars;
-        }
-        // The kernel's counters never go back, so a smaller value is an older one.
-        let Chars { read, write, from_devices, to_devices } = self.last;
-        self.last = Chars {
-            read: chars.read.max(read),
-            write: chars.write.max(write),
-            from_devices: chars.from_devices.max(from_devices),
-            to_devices: chars.to_devices.max(to_devices),
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,32 +256,5 @@ mod tests {
         let running = thread([100, 200, 300, 400], (ThreadState::Cpu, 2_000));
         let expected = "life 8000 cpu 7100 runqueue 200 idle 400 other 300 adds up";
         check_time("running", ThreadTime::of(&running, None), expected);
-    }
-
-    #[track_caller]
-    fn check_io(what: &str, records: &[(bool, u64, u64)], read_bytes: u64, written_bytes: u64) {
-        let mut io = FileIo::default();
-        for &(baseline, read_chars, write_chars) in records {
-            io.add(&ThreadIo {
-                at_ns: 0,
-                process: ProcessSerial(1),
-                tid: 7,
-                read_chars,
-                write_chars,
-                read_bytes: 0,
-                write_bytes: 0,
-                baseline,
-            });
-        }
-        assert_eq!((io.read_bytes(), io.written_bytes()), (read_bytes, written_bytes), "{what}");
-    }
-
-    #[test]
-    fn file_bytes_count_from_the_baseline() {
-        check_io("nothing known", &[], 0, 0);
-        check_io("began in the capture", &[(false, 10, 20), (false, 30, 50)], 30, 50);
-        check_io("began before", &[(true, 10, 20), (false, 30, 50)], 20, 30);
-        check_io("only its baseline", &[(true, 10, 20)], 0, 0);
-        check_io("the baseline comes last", &[(false, 30, 50), (true, 10, 20)], 20, 30);
     }
 }

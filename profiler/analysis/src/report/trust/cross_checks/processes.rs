@@ -56,13 +56,13 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
             process.name(),
             timeline.credited_bytes(process, Operation::Read),
             Relation::Equal,
-            process.io.values().map(|io| io.device_read_bytes()).sum(),
+            process.io.sum(FileIo::device_read_bytes),
             width(|reading| reading.read_bytes) + shared,
         ));
         if timeline.knows_owners() {
             let direct = timeline.credited_bytes(process, Operation::Write)
                 - timeline.file_credited_bytes(process, Operation::Write);
-            let theirs: u64 = process.io.values().map(|io| io.device_written_bytes()).sum();
+            let theirs = process.io.sum(FileIo::device_written_bytes);
             rows.push(TO_DEVICES.compare(
                 process.name(),
                 process.dirtied_bytes + process.dirtied_metadata_bytes + direct,
@@ -79,7 +79,7 @@ fn calls(timeline: &Timeline, serial: ProcessSerial, process: &Process) -> Vec<C
     let Some(readings) = timeline.cross_checks.processes.get(&serial) else { return Vec::new() };
     let children = descendants(timeline, process);
     let row = |measure: &Measure, ours: fn(&FileIo) -> u64, theirs: fn(&ProcessReading) -> u64| {
-        let of = |process: &Process| process.io.values().map(ours).sum::<u64>();
+        let of = |process: &Process| process.io.sum(ours);
         let grown = readings.grown(theirs)?;
         if children.is_empty() {
             return Some(measure.compare_grown(process.name(), of(process), grown, 0));
