@@ -28,6 +28,8 @@ mod faults;
 mod file_rings;
 #[path = "kernel/files.rs"]
 mod files;
+#[path = "kernel/first_threads.rs"]
+mod first_threads;
 #[path = "kernel/groups.rs"]
 mod groups;
 #[path = "kernel/hooks.rs"]

@@ -12,7 +12,7 @@ use std::{
 use abi::target::Process;
 use procfs::{CurrentSI as _, FromBufRead as _, net::InterfaceDeviceStatus, process::Process as ProcProcess};
 
-use crate::clock::now_ns;
+use crate::{clock::now_ns, collect::targets::in_proc};
 use capture::{
     ProcessSerial, Record,
     cross_check::{
@@ -61,21 +61,25 @@ pub fn ended(process: &Process) -> Option<Record> {
 }
 
 /// The CPU time of each thread of the processes that live.
-pub fn live_threads(processes: impl Iterator<Item = Process>, moment: Moment) -> Vec<Record> {
+pub fn live_threads(
+    processes: impl Iterator<Item = Process>,
+    moment: Moment,
+) -> impl Iterator<Item = Record> {
     let alive = processes.filter(|process| process.exited_ns == 0);
-    alive.flat_map(|process| threads(process.tgid, ProcessSerial(process.serial), moment)).collect()
+    alive.flat_map(move |process| threads(process.tgid, ProcessSerial(process.serial), moment))
 }
 
 /// The CPU time of each thread of a process.
-pub fn threads(pid: u32, serial: ProcessSerial, moment: Moment) -> Vec<Record> {
+pub fn threads(pid: u32, serial: ProcessSerial, moment: Moment) -> impl Iterator<Item = Record> {
     let tasks = ProcProcess::new(pid as i32).and_then(|process| process.tasks());
     let runs = tasks
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|task| Some((task.tid as u32, task.schedstat().ok()?.sum_exec_runtime)));
-    runs.map(|(tid, run_ns)| record(moment, Reading::Thread(ThreadReading { process: serial, tid, run_ns })))
-        .collect()
+    runs.map(move |(tid, run_ns)| {
+        record(moment, Reading::Thread(ThreadReading { process: serial, tid, run_ns }))
+    })
 }
 
 /// The interfaces of the network namespace that a process lives in.
@@ -131,7 +135,7 @@ impl Namespaces {
     }
 
     fn hold_one(&mut self, pid: u32) -> Option<u32> {
-        let inode = inode(pid)?;
+        let inode = inode(pid).or_else(|| inode(in_proc::living_thread(pid)?))?;
         if let Entry::Vacant(place) = self.held.entry(inode) {
             place.insert(Namespace::of(pid)?);
         }
@@ -141,8 +145,10 @@ impl Namespaces {
 
 impl Namespace {
     fn of(pid: u32) -> Option<Self> {
-        let file = File::open(format!("/proc/{pid}/net/dev")).ok()?;
-        Some(Self { inode: inode(pid)?, file })
+        // A thread that has ended is in no namespace, and may be the first.
+        let thread = in_proc::living_thread(pid)?;
+        let file = File::open(format!("/proc/{thread}/net/dev")).ok()?;
+        Some(Self { inode: inode(thread)?, file })
     }
 
     fn read(&mut self, moment: Moment) -> Vec<Record> {
@@ -204,6 +210,7 @@ fn sysfs(disk: &str) -> PathBuf {
     Path::new("/sys/block").join(disk.replace('/', "!"))
 }
 
-fn inode(pid: u32) -> Option<u32> {
-    Some(fs::metadata(format!("/proc/{pid}/ns/net")).ok()?.ino() as u32)
+/// Of the network namespace of a thread that lives.
+fn inode(tid: u32) -> Option<u32> {
+    Some(fs::metadata(format!("/proc/{tid}/ns/net")).ok()?.ino() as u32)
 }

@@ -3,8 +3,10 @@
 
 pub mod child;
 pub mod groups;
+pub mod in_proc;
 
 use std::{
+    fmt,
     path::PathBuf,
     sync::atomic::{AtomicU16, AtomicU64, Ordering},
 };
@@ -30,7 +32,7 @@ use crate::{
         probes::pid_max,
     },
 };
-use capture::{ProcessSerial, Record, ThreadIo, cross_check::Moment};
+use capture::{ProcessSerial, Record, ThreadIo, comm_text, cross_check::Moment};
 
 /// The table of targets that the probes look into, mapped into this process's memory.
 pub struct Targets {
@@ -44,7 +46,21 @@ pub struct Targets {
     followed: std::collections::HashMap<PathBuf, GroupKey>,
     /// The last process that was looked at for having been moved in.
     looked_at: u64,
+    /// Processes that were to be followed, and found no place.
+    pub unfit: u64,
 }
+
+/// The table of processes is full.
+#[derive(Debug)]
+struct NoPlace;
+
+impl fmt::Display for NoPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} processes are profiled already, no more fit", PROCESS_SLOTS - 1)
+    }
+}
+
+impl std::error::Error for NoPlace {}
 
 /// What registering a process that already ran found.
 pub struct Registered {
@@ -65,6 +81,7 @@ impl Targets {
             groups: Table::take(ebpf, "GROUPS")?,
             followed: std::collections::HashMap::new(),
             looked_at: 0,
+            unfit: 0,
         })
     }
 
@@ -86,7 +103,8 @@ impl Targets {
                 }
                 // Adopted by the probes in the meantime, or gone again.
                 if !self.is_target(child) {
-                    registered.extend(unless_gone(self.register_one(child, parent))?);
+                    let one = self.register_one(child, parent);
+                    registered.extend(self.unless_gone(one)?);
                 }
                 parents.push(child);
             }
@@ -96,17 +114,19 @@ impl Targets {
 
     /// Makes every process with this command name a target: those that run, and those that will be executed.
     pub fn register_command(&mut self, name: &str) -> Result<Vec<Registered>> {
-        let comm = comm_bytes(name);
+        let comm = in_proc::comm_bytes(name.as_bytes());
         self.commands.insert(comm, 1).with_context(|| format!("wait for the command {name}"))?;
         let mut registered = Vec::new();
         for process in procfs::process::all_processes().context("list the processes in /proc")?.flatten() {
             let pid = process.pid as u32;
             // The profiler's own work is no part of what has its name.
             if pid != std::process::id()
-                && process.stat().is_ok_and(|stat| comm_bytes(&stat.comm) == comm && !is_kernel_thread(&stat))
+                && in_proc::comm(pid) == Some(comm)
+                && process.stat().is_ok_and(|stat| !in_proc::is_kernel_thread(&stat))
                 && !self.is_target(pid)
             {
-                registered.extend(unless_gone(self.register(pid))?.into_iter().flatten());
+                let found = self.register(pid);
+                registered.extend(self.unless_gone(found)?.into_iter().flatten());
             }
         }
         Ok(registered)
@@ -129,7 +149,8 @@ impl Targets {
         let mut registered = Vec::new();
         for pid in group.members()? {
             if pid != std::process::id() && !self.is_target(pid) {
-                registered.extend(unless_gone(self.register(pid))?.into_iter().flatten());
+                let found = self.register(pid);
+                registered.extend(self.unless_gone(found)?.into_iter().flatten());
             }
         }
         Ok(registered)
@@ -189,44 +210,36 @@ impl Targets {
         if pid >= pid_max()? {
             bail!("there is no process {pid}: process ids stay below kernel.pid_max");
         }
-        let (status, stat) = ProcProcess::new(pid as i32)
-            .and_then(|process| Ok((process.status()?, process.stat()?)))
-            .with_context(|| format!("there is no process {pid} that could be profiled"))?;
-        if is_kernel_thread(&stat) {
+        let none = || format!("there is no process {pid} that could be profiled");
+        let stat = ProcProcess::new(pid as i32).and_then(|process| process.stat()).with_context(none)?;
+        let comm = in_proc::comm(pid).with_context(none)?;
+        let name = comm_text(&comm);
+        if in_proc::is_kernel_thread(&stat) {
             bail!(
-                "{pid} ({}) is a thread of the kernel, which has no calls and files of its own: profile the process that \
-                 it works for",
-                status.name
+                "{pid} ({name}) is a thread of the kernel, which has no calls and files of its own: profile the process \
+                 that it works for"
             );
         }
-        if status.tgid != pid as i32 {
-            bail!("{pid} is a thread of process {}: profile the process", status.tgid);
+        let tgid = in_proc::tgid(pid).with_context(none)?;
+        if tgid != pid {
+            bail!("{pid} is a thread of process {tgid}: profile the process");
         }
-        if status.state.starts_with(['Z', 'X']) {
+        if in_proc::living_thread(pid).is_none() {
             bail!("process {pid} has ended already");
         }
-        check_readable(pid, &status.name)?;
-        let slot = self.free_slots.pop(0).map_err(|_| {
-            anyhow::anyhow!("{} processes are profiled already, no more fit", PROCESS_SLOTS - 1)
-        })?;
+        check_readable(pid, &name)?;
+        let slot = self.free_slots.pop(0).map_err(|_| NoPlace)?;
         // SAFETY: one element of 8 bytes, aligned, shared with the probes' atomic instructions.
         let serial =
             unsafe { AtomicU64::from_ptr(self.last_serial.at(0).cast()) }.fetch_add(1, Ordering::AcqRel) + 1;
-        let name = ProcessSerial(serial);
+        let named = ProcessSerial(serial);
         let mut baseline = cross_check::interfaces(pid, Moment::BeforeStart);
-        baseline.extend(cross_check::process(pid, name, Moment::BeforeStart));
-        baseline.extend(cross_check::threads(pid, name, Moment::BeforeStart));
+        baseline.extend(cross_check::process(pid, named, Moment::BeforeStart));
+        baseline.extend(cross_check::threads(pid, named, Moment::BeforeStart));
         let since_ns = now_ns();
         self.put(
             slot,
-            Process {
-                serial,
-                since_ns,
-                tgid: pid,
-                parent_tgid: parent,
-                comm: comm_bytes(&status.name),
-                ..Process::default()
-            },
+            Process { serial, since_ns, tgid: pid, parent_tgid: parent, comm, ..Process::default() },
         );
         // The probes may have adopted it meanwhile.
         let free = self.slot(pid).compare_exchange(0, slot as u16, Ordering::AcqRel, Ordering::Acquire);
@@ -236,12 +249,37 @@ impl Targets {
             let serial = ProcessSerial(self.process(theirs.into()).serial);
             return Ok(Registered { serial, baseline: Vec::new() });
         }
+        if in_proc::living_thread(pid).is_none() {
+            // Its end may have come before the probes knew it.
+            self.end(slot);
+        }
         baseline.extend(
-            thread_io(pid).map(|(tid, io)| Record::ThreadIo(io_record(since_ns, name, tid, &io, true))),
+            thread_io(pid).map(|(tid, io)| Record::ThreadIo(io_record(since_ns, named, tid, &io, true))),
         );
-        baseline.extend(cross_check::process(pid, name, Moment::AfterStart));
-        baseline.extend(cross_check::threads(pid, name, Moment::AfterStart));
-        Ok(Registered { serial: name, baseline })
+        baseline.extend(cross_check::process(pid, named, Moment::AfterStart));
+        baseline.extend(cross_check::threads(pid, named, Moment::AfterStart));
+        Ok(Registered { serial: named, baseline })
+    }
+
+    /// What was registered, and nothing of what is gone. What has no place is counted; what must not be read is an error: it
+    /// would be missing.
+    fn unless_gone<T>(&mut self, registered: Result<T>) -> Result<Option<T>> {
+        match registered {
+            Ok(registered) => Ok(Some(registered)),
+            Err(error) if is_refusal(&error) => Err(error),
+            Err(error) => {
+                self.unfit += u64::from(error.is::<NoPlace>());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Ends a process whose last thread was seen exiting, unless the probes have noted that.
+    fn end(&mut self, slot: u32) {
+        let process = self.processes.at(slot).cast::<Process>();
+        // SAFETY: in bounds; 8 bytes, aligned.
+        let exited_ns = unsafe { AtomicU64::from_ptr(&raw mut (*process).exited_ns) };
+        let _ = exited_ns.compare_exchange(0, now_ns(), Ordering::AcqRel, Ordering::Relaxed);
     }
 
     fn is_target(&self, pid: u32) -> bool {
@@ -289,22 +327,6 @@ fn check_readable(pid: u32, name: &str) -> Result<()> {
     }
 }
 
-/// What was registered, and nothing of what is gone. What must not be read is an error: it would be missing.
-fn unless_gone<T>(registered: Result<T>) -> Result<Option<T>> {
-    match registered {
-        Ok(registered) => Ok(Some(registered)),
-        Err(error) if is_refusal(&error) => Err(error),
-        Err(_) => Ok(None),
-    }
-}
-
-/// Whether it is a thread of the kernel, and no process.
-pub fn is_kernel_thread(stat: &procfs::process::Stat) -> bool {
-    /// Of `task_struct.flags`.
-    const PF_KTHREAD: u32 = 0x0020_0000;
-    stat.flags & PF_KTHREAD != 0
-}
-
 /// The I/O accounting of each thread of a process; nothing for what is gone or must not be read.
 pub fn thread_io(pid: u32) -> impl Iterator<Item = (u32, procfs::process::Io)> {
     let tasks = ProcProcess::new(pid as i32).and_then(|process| process.tasks());
@@ -329,14 +351,6 @@ pub fn io_record(
         write_bytes: io.write_bytes,
         baseline,
     }
-}
-
-/// A command name as the kernel keeps it: 15 bytes and a zero.
-pub fn comm_bytes(name: &str) -> [u8; 16] {
-    let mut comm = [0; 16];
-    let kept = name.len().min(15);
-    comm[..kept].copy_from_slice(&name.as_bytes()[..kept]);
-    comm
 }
 
 fn children(pid: u32) -> Vec<u32> {

@@ -14,7 +14,7 @@ use abi::groups::GroupKey;
 use anyhow::{Context as _, Result, bail};
 use procfs::process::Process;
 
-use super::is_kernel_thread;
+use super::in_proc;
 
 pub use hierarchies::{Hierarchy, mounted};
 pub use unit::of_unit;
@@ -126,7 +126,7 @@ fn processes(group: &Path) -> io::Result<Vec<u32>> {
         other => (other?, false),
     };
     let ids = ids.lines().filter_map(|line| line.parse().ok()).filter(|&id| is_user(id));
-    Ok(if of_threads { ids.filter_map(process_of).collect() } else { ids.collect() })
+    Ok(if of_threads { ids.filter_map(in_proc::tgid).collect() } else { ids.collect() })
 }
 
 /// Groups come and go while they are looked at.
@@ -140,11 +140,7 @@ fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 /// Whether it is a process, and no thread of the kernel.
 fn is_user(pid: u32) -> bool {
     let stat = Process::new(pid as i32).and_then(|process| process.stat());
-    stat.is_ok_and(|stat| !is_kernel_thread(&stat))
-}
-
-fn process_of(tid: u32) -> Option<u32> {
-    Some(Process::new(tid as i32).ok()?.status().ok()?.tgid as u32)
+    stat.is_ok_and(|stat| !in_proc::is_kernel_thread(&stat))
 }
 
 #[cfg(test)]
