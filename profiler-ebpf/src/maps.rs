@@ -108,6 +108,10 @@ pub static THREAD_PLACES: HashMap<ThreadKey, u32> = HashMap::with_max_entries(TH
 #[map]
 pub static FREE_THREADS: Queue<u32> = Queue::with_max_entries(THREAD_SLOTS, 0);
 
+/// How many threads were given a place so far: the daemon sweeps them before the table is full.
+#[map]
+pub static NEW_THREADS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
 /// Stacks of long off-CPU intervals. A stack that falls on another's place is not kept.
 #[map]
 pub static STACKS: StackTrace = StackTrace::with_max_entries(4096, 0);

@@ -6,6 +6,8 @@
 mod actor;
 #[path = "kernel/bench.rs"]
 mod bench;
+#[path = "kernel/brief.rs"]
+mod brief;
 #[path = "kernel/bytes.rs"]
 mod bytes;
 #[path = "kernel/calls.rs"]

@@ -13,7 +13,7 @@ use abi::{
 use crate::{
     ids,
     kernel::{load, read_bytes},
-    maps::{FREE_THREADS, NO_EXIST, THREAD_OF, THREAD_PLACES, THREADS},
+    maps::{FREE_THREADS, NEW_THREADS, NO_EXIST, THREAD_OF, THREAD_PLACES, THREADS},
     places::{self, NO_PLACE},
 };
 
@@ -74,6 +74,9 @@ unsafe fn first_seen(task: *const u8, process: *mut Process, key: ThreadKey) -> 
             // The id last: with it the element is the thread's, for other CPUs and for the daemon.
             (&raw mut (*thread).key.start_ns).write_volatile(key.start_ns);
             (&raw mut (*thread).key.tid).write_volatile(key.tid);
+            if let Some(count) = NEW_THREADS.get_ptr_mut(0) {
+                *count += 1;
+            }
             return slot;
         }
     }

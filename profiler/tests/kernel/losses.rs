@@ -17,7 +17,10 @@ use std::{
 
 use analysis::report::{self, Report, Verdict};
 use profiler::collect::probes::Settings;
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    thread::{CpuSet, sched_setaffinity},
+};
 
 #[path = "../setups/cgroup.rs"]
 #[expect(dead_code, reason = "of its limits only the disk's is used")]
@@ -60,6 +63,29 @@ fn record_storm(switches_per_s: Option<u64>) -> (Recorded, f64) {
     eprintln!("{rate:.0} context switches/s of {switches_per_s:?}: {spans} spans, {lost} records lost");
     check_all_are_known(&recorded);
     (recorded, rate)
+}
+
+/// Each is borrowed and asked before the probes are detached.
+#[test]
+fn thousands_of_open_connections_at_the_end_lose_no_record() {
+    const CONNECTIONS: usize = 9000;
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let settings = Settings { ring_buffer_bytes: NonZeroU32::new(2 << 20), ..Settings::default() };
+    let mut connections = Vec::new();
+    let mut storm = None;
+    let recorded = record_with(&settings, |_| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        for _ in 0..CONNECTIONS {
+            connections.push((TcpStream::connect(address).unwrap(), listener.accept().unwrap().0));
+        }
+        storm = Some(Storm::on_every_cpu(Some(80_000)));
+        thread::sleep(Duration::from_secs(1));
+    });
+    storm.expect("it was begun").stop();
+    assert!(switches(&recorded).made > 20_000, "that was no storm");
+    assert_eq!(switches(&recorded).lost, 0, "{:?}", recorded.timeline.lossy);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{io::Read as _, net::TcpListener, process::Command, thread, time::Duration};
 
-use analysis::timeline::ThreadTime;
+use analysis::timeline::{FileIo, ThreadTime};
 use profiler::collect::probes::Settings;
 
 use crate::recorded::{record, record_with};
@@ -43,29 +43,37 @@ fn a_childs_bytes_are_its_own() {
 
 #[test]
 fn a_command_is_found_by_name_before_and_after_it_starts() {
-    // A name that nothing else on the host has, nor another run of this test; the kernel keeps 15 characters.
-    let name = format!("slumber{:08}-for-a-test", std::process::id());
-    let kept = &name[..15];
+    // Names that nothing else on the host has, nor another run of this test. The kernel keeps 15 bytes: of the second one
+    // the last is the first half of a letter.
+    let id = std::process::id();
+    let names = [format!("slumber{id:08}-for-a-test"), format!(" \\\n{id:07}ααααα")];
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join(&name);
-    std::fs::copy("/bin/sleep", &program).unwrap();
-    // Neither may descend from this process while it is a target, or it would be followed as a child: both are left
-    // to init before the recording, and the second becomes the command only within it.
-    let leave_to_init = |script: &str| {
-        Command::new("setsid").args(["--fork", "sh", "-c", script]).arg(&program).status().unwrap();
-    };
-    leave_to_init("exec \"$0\" 8");
-    leave_to_init("sleep 3; exec \"$0\" 0.1");
-    // The first has its name only after the exec.
+    for name in &names {
+        let program = folder.path().join(name);
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        // Neither may descend from this process while it is a target, or it would be followed as a child: both are left
+        // to init before the recording, and the second becomes the command only within it.
+        let leave_to_init = |script: &str| {
+            Command::new("setsid").args(["--fork", "sh", "-c", script]).arg(&program).status().unwrap();
+        };
+        leave_to_init("exec \"$0\" 8");
+        leave_to_init("sleep 3; exec \"$0\" 0.1");
+    }
+    // The first have their names only after the exec.
     thread::sleep(Duration::from_millis(200));
     let recorded = record_with(&Settings::default(), |recording| {
-        assert_eq!(recording.register_command(&name).unwrap(), 1, "the one that ran already");
+        for name in &names {
+            assert_eq!(recording.register_command(name).unwrap(), 1, "{name:?} ran already");
+        }
         thread::sleep(Duration::from_secs(4));
     });
-    let found = recorded.timeline.processes.values().filter_map(|process| process.totals.as_ref());
-    let found: Vec<_> = found.filter(|totals| totals.comm == kept).collect();
-    assert_eq!(found.len(), 2, "and the one that started later: {found:?}");
-    assert_eq!(found.iter().filter(|totals| totals.exited_ns.is_some()).count(), 1, "{found:?}");
+    for name in &names {
+        let kept = String::from_utf8_lossy(&name.as_bytes()[..15]);
+        let found = recorded.timeline.processes.values().filter_map(|process| process.totals.as_ref());
+        let found: Vec<_> = found.filter(|totals| totals.comm == kept).collect();
+        assert_eq!(found.len(), 2, "{name:?}, and the one that started later: {found:?}");
+        assert_eq!(found.iter().filter(|totals| totals.exited_ns.is_some()).count(), 1, "{found:?}");
+    }
 }
 
 #[test]
@@ -115,6 +123,30 @@ fn a_thread_that_executes_a_program_after_its_leader_is_gone_begins_then() {
     let first = check_exec_from_thread("1 while do { my @t = times; $t[0] + $t[1] } < 0.1; syscall 60, 0");
     // The program goes on in the leader's entry, which was recorded a second before.
     assert!(first.cpu_ns > 40_000_000, "{first:?}");
+}
+
+/// The program goes on under the leader's id, with another thread's accounting.
+#[test]
+fn what_a_leader_read_before_another_thread_executes_a_program_is_kept() {
+    // Beyond a sweep, or not; and while the process lives, or after it.
+    for (leader_is_swept, lives) in [(false, false), (true, false), (false, true)] {
+        let (wait, last) = (if leader_is_swept { 2.2 } else { 0.3 }, if lives { 5 } else { 0 });
+        let script = format!(
+            "use threads; threads->create(sub {{ select undef, undef, undef, {wait};
+                 exec 'sh', '-c', 'head -c 3000000 /dev/zero > /dev/null; exec sleep {last}' }})->detach;
+             open F, '/dev/zero'; sysread F, $x, 5000000; syscall 60, 0"
+        );
+        let mut child = None;
+        let recorded = record(|| {
+            child = Some(Command::new("perl").args(["-e", &script]).spawn().unwrap());
+            thread::sleep(Duration::from_secs_f64(wait + 0.5));
+        });
+        let mut child = child.expect("it was started");
+        child.wait().unwrap();
+        // `head` is a child, with bytes of its own.
+        let read = recorded.with_pid(child.id()).io.sum(FileIo::read_bytes);
+        assert!((5_000_000..5_500_000).contains(&read), "{leader_is_swept} {lives}: {read}");
+    }
 }
 
 /// Perl is in every Debian, and its threads are real ones. Gives the time of the first thread.

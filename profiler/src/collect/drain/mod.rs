@@ -92,9 +92,12 @@ pub fn run(
             out.push(&Record::Losses(before))?;
             write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
         }
-        sweep.make_room(&mut out)?;
+        let mut targets = shared.targets.lock().expect("no holder panicked");
+        // First, while those who came are still in the table.
+        write_moved_in(&mut targets, &mut out)?;
+        sweep.make_room(&mut targets, &mut out)?;
+        drop(targets);
         take_messages(inbox, &mut out)?;
-        write_moved_in(&mut shared.targets.lock().expect("no holder panicked"), &mut out)?;
         if let Some(window) = windows.tick(&ebpf)? {
             out.push(&Record::ProbeWindow(window))?;
         }
@@ -103,8 +106,9 @@ pub fn run(
             let mut targets = shared.targets.lock().expect("no holder panicked");
             sweep.write(&mut targets, &mut out)?;
             if due.thread_io.passed(now, THREAD_IO_INTERVAL_NS) {
-                sweep.write_thread_io(&targets, &mut out)?;
-                sweep.write_cross_checks(&targets, Moment::During, &mut out)?;
+                let mut meanwhile = |out: &mut Writer| rings.drain_if_due(&mut stacks, out);
+                sweep.write_thread_io(&targets, &mut out, &mut meanwhile)?;
+                sweep.write_cross_checks(&targets, Moment::During, &mut out, &mut meanwhile)?;
             }
             drop(targets);
             write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
@@ -123,19 +127,22 @@ pub fn run(
         out.push(&Record::ProbeWindow(window))?;
     }
     let mut targets = shared.targets.lock().expect("no holder panicked");
-    sweep.write_cross_checks(&targets, Moment::BeforeEnd, &mut out)?;
-    let live_threads =
-        |moment| cross_check::live_threads(targets.processes().map(|(_, process)| process), moment);
+    // All this takes some 10 µs for each thread and each socket, while the probes record.
+    let mut meanwhile = |out: &mut Writer| rings.drain_if_due(&mut stacks, out);
+    sweep.write_cross_checks(&targets, Moment::BeforeEnd, &mut out, &mut meanwhile)?;
     let mut around_end = cross_check::host(Moment::BeforeEnd);
-    around_end.extend(live_threads(Moment::BeforeEnd));
-    let open = sweep::open::look(&targets);
+    for reading in live_threads(&targets, Moment::BeforeEnd) {
+        around_end.push(reading);
+        meanwhile(&mut out)?;
+    }
+    let open = sweep::open::look(&targets, || meanwhile(&mut out))?;
     let reentries = cost::reentries(&ebpf)?;
     detach(&mut ebpf)?;
     // Counters stand still from here on.
     let end_ns = now_ns();
     // Threads first: they run on, and what a long sweep adds would be part of the known error.
     let standings = sweep.look_at_running();
-    around_end.extend(live_threads(Moment::AfterEnd));
+    around_end.extend(live_threads(&targets, Moment::AfterEnd));
     around_end.extend(cross_check::host(Moment::AfterEnd));
     rings.drain_last(&mut stacks, &mut out)?;
     write_moved_in(&mut targets, &mut out)?;
@@ -143,7 +150,7 @@ pub fn run(
     sweep.write(&mut targets, &mut out)?;
     sweep.write_open(open, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &standings, &mut stacks, &mut out)?;
-    sweep.write_cross_checks(&targets, Moment::AfterEnd, &mut out)?;
+    sweep.write_cross_checks(&targets, Moment::AfterEnd, &mut out, &mut |_| Ok(()))?;
     around_end.iter().try_for_each(|cross_check| out.push(cross_check))?;
     drop(targets);
     stacks.write(&mut out)?;
@@ -175,6 +182,11 @@ impl Detached {
 /// The same moment on both clocks.
 pub fn clock() -> Clock {
     Clock { monotonic_ns: now_ns(), wall_ns: wall_ns() }
+}
+
+/// The CPU time of each thread of the targets, as the kernel has it.
+fn live_threads(targets: &Targets, moment: Moment) -> impl Iterator<Item = Record> {
+    cross_check::live_threads(targets.processes().map(|(_, process)| process), moment)
 }
 
 /// Writes what others have sent.

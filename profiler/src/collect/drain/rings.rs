@@ -46,6 +46,7 @@ pub struct Rings {
     together: Vec<u8>,
     pub undecodable: u64,
     known: Known,
+    drained_ns: u64,
 }
 
 /// What was known to be lost at the last look.
@@ -68,12 +69,14 @@ impl Rings {
             together: Vec::with_capacity(2 * TOGETHER_BYTES),
             undecodable: 0,
             known: Known::default(),
+            drained_ns: 0,
         })
     }
 
     /// Writes the events that are there.
     pub fn drain(&mut self, stacks: &mut Stacks, out: &mut Writer) -> Result<()> {
         let began_ns = now_ns();
+        self.drained_ns = began_ns;
         let (mut any, mut all) = (false, true);
         for cpu in 0..self.read.len() as u32 {
             match self.whole_until(cpu) {
@@ -88,6 +91,13 @@ impl Rings {
             out.push(&Record::Watermark(Watermark { at_ns }))?;
         }
         Ok(())
+    }
+
+    /// Writes the events that are there, if that was not done for as long as the loop sleeps: for those who look at
+    /// thousands of things in one go.
+    pub fn drain_if_due(&mut self, stacks: &mut Stacks, out: &mut Writer) -> Result<()> {
+        let is_due = now_ns() - self.drained_ns >= DRAIN_INTERVAL.as_nanos() as u64;
+        if is_due { self.drain(stacks, out) } else { Ok(()) }
     }
 
     /// Writes the last events. The probes are detached; one that still runs is waited for.

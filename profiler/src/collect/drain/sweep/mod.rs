@@ -17,7 +17,7 @@ use abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey},
     loss::Loss,
     sched::{StateWord, Thread, ThreadKey, ThreadState},
-    target::Process,
+    target::{PROCESS_SLOTS, Process},
 };
 use anyhow::{Context as _, Result};
 use aya::{
@@ -32,7 +32,7 @@ use crate::{
     collect::{
         cross_check::{self, Namespaces},
         drain::{stacks::Stacks, totals},
-        targets::{Targets, io_record, thread_io},
+        targets::{Targets, in_proc, io_record, thread_io},
     },
 };
 use capture::{Losses, ProcessSerial, Record, ThreadTotals, Waits, Writer, comm_text, cross_check::Moment};
@@ -52,7 +52,15 @@ pub struct Sweep {
     namespaces: Namespaces,
     losses: PerCpuArray<MapData, u64>,
     written_processes: HashMap<u64, (u64, u64)>,
+    /// How many processes had been followed at the last sweep.
+    swept_processes: u64,
+    /// Processes that the daemon found no place for.
+    unfit_processes: u64,
 }
+
+/// What has ended is swept out of a table as soon as this part of it was handed out since the last time: in 20 ms, between
+/// two looks, the rest is not used up.
+const FULL_PARTS: u32 = 4;
 
 impl Sweep {
     /// Takes the maps out of the object; the probes keep theirs.
@@ -66,11 +74,31 @@ impl Sweep {
             namespaces: Namespaces::with_own(),
             losses: take_counter(ebpf, "LOSSES")?,
             written_processes: HashMap::new(),
+            swept_processes: 0,
+            unfit_processes: 0,
         })
     }
 
     /// Writes what changed, and forgets what has ended.
     pub fn write(&mut self, targets: &mut Targets, out: &mut Writer) -> Result<()> {
+        self.write_tasks(targets, out)?;
+        self.write_disks(out)?;
+        self.inodes.write_if_due(out)
+    }
+
+    /// The same of processes, threads and sockets, if so many came since the last time that their tables could be full
+    /// before the next.
+    pub fn make_room(&mut self, targets: &mut Targets, out: &mut Writer) -> Result<()> {
+        let processes = targets.followed() - self.swept_processes;
+        if processes >= u64::from(PROCESS_SLOTS / FULL_PARTS) || self.threads.need_room()? {
+            return self.write_tasks(targets, out);
+        }
+        self.sockets.make_room(out)
+    }
+
+    fn write_tasks(&mut self, targets: &mut Targets, out: &mut Writer) -> Result<()> {
+        self.swept_processes = targets.followed();
+        self.unfit_processes = targets.unfit;
         let exiting: Vec<(u32, Process)> = targets.processes().filter(|(_, p)| p.exited_ns != 0).collect();
         self.namespaces.hold(targets.processes().map(|(_, process)| process));
         self.write_processes(targets, out)?;
@@ -80,8 +108,6 @@ impl Sweep {
         let ended: Vec<_> =
             exiting.into_iter().filter(|(_, p)| !alive.contains(&p.serial) || !exists(p.tgid)).collect();
         self.sockets.write(out, &ended)?;
-        self.write_disks(out)?;
-        self.inodes.write_if_due(out)?;
         for (slot, process) in &ended {
             if let Some(last) = cross_check::ended(process) {
                 out.push(&last)?;
@@ -140,7 +166,7 @@ impl Sweep {
                     (Some(ThreadState::Raced), 'S' | 'D' | 'T') => capture::ThreadState::Blocked,
                     _ => totals.state,
                 };
-                totals.comm = stat.comm;
+                totals.comm = in_proc::comm(task.tid as u32).map_or(totals.comm, |comm| comm_text(&comm));
                 if let Some(thread) = seen.get(&(task.tid as u32))
                     && totals.state != capture::ThreadState::Cpu
                     && let Some(span) = capture::events::spans::open(thread)
@@ -151,22 +177,43 @@ impl Sweep {
                 out.push(&Record::ThreadTotals(totals))?;
             }
         }
-        self.write_thread_io(targets, out)
+        self.write_thread_io(targets, out, &mut |_| Ok(()))
     }
 
-    /// The I/O accounting of the threads that live.
-    pub fn write_thread_io(&self, targets: &Targets, out: &mut Writer) -> Result<()> {
+    /// The I/O accounting of the threads that live. `meanwhile` is done after each.
+    pub fn write_thread_io(
+        &self,
+        targets: &Targets,
+        out: &mut Writer,
+        meanwhile: &mut impl FnMut(&mut Writer) -> Result<()>,
+    ) -> Result<()> {
+        let taken_over = self.threads.taken_over();
         for (_, process) in targets.processes().filter(|(_, p)| p.exited_ns == 0) {
             for (tid, io) in thread_io(process.tgid) {
-                let record = io_record(now_ns(), ProcessSerial(process.serial), tid, &io, false);
+                let mut record = io_record(now_ns(), ProcessSerial(process.serial), tid, &io, false);
+                if let Some(earlier) = taken_over.get(&process.serial).filter(|thread| thread.key.tid == tid)
+                {
+                    record.read_chars += earlier.rchar;
+                    record.write_chars += earlier.wchar;
+                    record.read_bytes += earlier.read_bytes;
+                    record.write_bytes += earlier.write_bytes;
+                }
                 out.push(&Record::ThreadIo(record))?;
+                meanwhile(out)?;
             }
         }
         Ok(())
     }
 
-    /// What the kernel itself says of the targets that live, and of their network namespaces.
-    pub fn write_cross_checks(&mut self, targets: &Targets, moment: Moment, out: &mut Writer) -> Result<()> {
+    /// What the kernel itself says of the targets that live, and of their network namespaces. `meanwhile` is done after
+    /// each target.
+    pub fn write_cross_checks(
+        &mut self,
+        targets: &Targets,
+        moment: Moment,
+        out: &mut Writer,
+        meanwhile: &mut impl FnMut(&mut Writer) -> Result<()>,
+    ) -> Result<()> {
         let alive: Vec<_> =
             targets.processes().map(|(_, process)| process).filter(|p| p.exited_ns == 0).collect();
         for process in &alive {
@@ -174,6 +221,7 @@ impl Sweep {
             if let Some(totals) = cross_check::process(process.tgid, serial, moment) {
                 out.push(&totals)?;
             }
+            meanwhile(out)?;
         }
         let carried = self.namespaces.read(&alive, moment);
         carried.iter().try_for_each(|interface| out.push(interface))
@@ -185,12 +233,8 @@ impl Sweep {
             counts.insert(class.name().to_owned(), self.lost(class)?);
         }
         *counts.entry(Loss::SwitchUnseen.name().to_owned()).or_default() += self.threads.switches_unseen;
+        *counts.entry(Loss::ProcessTableFull.name().to_owned()).or_default() += self.unfit_processes;
         Ok(Losses { at_ns: now_ns(), counts })
-    }
-
-    /// Sweeps the sockets, if so many came since the last time that their tables could be full before the next.
-    pub fn make_room(&mut self, out: &mut Writer) -> Result<()> {
-        self.sockets.make_room(out)
     }
 
     /// Writes what connections that are open have received past the calls that are counted.

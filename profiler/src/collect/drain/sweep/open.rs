@@ -7,7 +7,6 @@ use std::{
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
-use abi::target::Process;
 use anyhow::Result;
 use procfs::process::{FDTarget, Process as ProcProcess};
 use rustix::{
@@ -16,7 +15,7 @@ use rustix::{
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
 };
 
-use crate::collect::targets::Targets;
+use crate::collect::targets::{Targets, in_proc};
 
 /// A connection of a living target.
 pub struct Open {
@@ -31,20 +30,31 @@ pub struct Open {
 }
 
 /// Looks at every connection of the targets. What is closed or ends meanwhile is left out: its numbers are final
-/// elsewhere.
-pub fn look(targets: &Targets) -> Vec<Open> {
-    targets.processes().filter(|(_, process)| process.exited_ns == 0).flat_map(|(_, one)| of(&one)).collect()
+/// elsewhere. `meanwhile` is done after each.
+pub fn look(targets: &Targets, mut meanwhile: impl FnMut() -> Result<()>) -> Result<Vec<Open>> {
+    let mut open = Vec::new();
+    for (_, process) in targets.processes().filter(|(_, process)| process.exited_ns == 0) {
+        for socket in sockets(process.tgid) {
+            open.extend(connection(process.serial, &socket).ok().flatten());
+            meanwhile()?;
+        }
+    }
+    Ok(open)
 }
 
-fn of(process: &Process) -> Vec<Open> {
-    let pid = process.tgid as i32;
-    let Ok(fds) = ProcProcess::new(pid).and_then(|one| one.fd()) else { return Vec::new() };
-    let Some(Ok(pidfd)) = Pid::from_raw(pid).map(|pid| pidfd_open(pid, PidfdFlags::empty())) else {
-        return Vec::new();
-    };
-    let sockets = fds.flatten().filter(|fd| matches!(fd.target, FDTarget::Socket(_)));
-    let borrowed = sockets.filter_map(|fd| pidfd_getfd(&pidfd, fd.fd, PidfdGetfdFlags::empty()).ok());
-    borrowed.filter_map(|socket| connection(process.serial, &socket).ok().flatten()).collect()
+/// Borrows each socket of a process, one after the other.
+fn sockets(pid: u32) -> impl Iterator<Item = OwnedFd> {
+    /// `PIDFD_THREAD`: of a thread that is not the first one of its process (6.9).
+    const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL as u32);
+    // The first thread has no descriptors any more, where it has ended before others.
+    let borrowed = in_proc::living_thread(pid).and_then(|thread| {
+        let flags = if thread == pid { PidfdFlags::empty() } else { THREAD };
+        let pidfd = pidfd_open(Pid::from_raw(thread as i32)?, flags).ok()?;
+        let fds = ProcProcess::new(thread as i32).and_then(|one| one.fd()).ok()?;
+        let sockets = fds.flatten().filter(|fd| matches!(fd.target, FDTarget::Socket(_)));
+        Some(sockets.filter_map(move |fd| pidfd_getfd(&pidfd, fd.fd, PidfdGetfdFlags::empty()).ok()))
+    });
+    borrowed.into_iter().flatten()
 }
 
 /// None for what is no connection.

@@ -18,7 +18,7 @@ use crate::{
 };
 use capture::{Record, Writer};
 
-use super::{bypass, open::Open, take_counter};
+use super::{FULL_PARTS, bypass, open::Open, take_counter};
 use crate::collect::maps::Table;
 
 /// The maps of sockets, and what of them is in the capture already.
@@ -101,8 +101,7 @@ impl Sockets {
 
     /// Sweeps, if so many sockets came since the last time that the tables could be full before the next.
     pub fn make_room(&mut self, out: &mut Writer) -> Result<()> {
-        /// A quarter of the tables.
-        const NEW_SOCKETS: u64 = SOCKET_USE_SLOTS as u64 / 4;
+        const NEW_SOCKETS: u64 = (SOCKET_USE_SLOTS / FULL_PARTS) as u64;
         let described: u64 = self.described.get(&0, 0).context("read NEW_SOCKETS")?.iter().sum();
         if described - self.swept < NEW_SOCKETS {
             return Ok(());

@@ -13,7 +13,7 @@ use abi::{
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
-    maps::{MapData, Queue},
+    maps::{MapData, PerCpuArray, Queue},
 };
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
 };
 use capture::{ProcessSerial, Record, ThreadIo, Writer};
 
+use super::{FULL_PARTS, take_counter};
 use crate::collect::maps::Table;
 
 /// The maps of threads, and what of them is in the capture already.
@@ -29,6 +30,9 @@ pub struct Threads {
     times: MappedArray,
     places: Table<ThreadKey, u32>,
     free: Queue<MapData, u32>,
+    new: PerCpuArray<MapData, u64>,
+    /// Of `new`, at the last sweep.
+    swept: u64,
     /// The state and the exit that were written last.
     written: HashMap<ThreadKey, (u64, u64)>,
     /// Switches that the probes have not seen and could not count.
@@ -42,14 +46,27 @@ impl Threads {
             times: MappedArray::new(ebpf, "THREADS", size_of::<Thread>())?,
             places: Table::take(ebpf, "THREAD_PLACES")?,
             free: ebpf.take_map("FREE_THREADS").context("the object has no FREE_THREADS")?.try_into()?,
+            new: take_counter(ebpf, "NEW_THREADS")?,
+            swept: 0,
             written: HashMap::new(),
             switches_unseen: 0,
         })
     }
 
+    /// Whether so many came since the last sweep that their table could be full before the next.
+    pub fn need_room(&self) -> Result<bool> {
+        Ok(self.came()? - self.swept >= u64::from(THREAD_SLOTS / FULL_PARTS))
+    }
+
+    /// How many threads were given a place so far.
+    fn came(&self) -> Result<u64> {
+        Ok(self.new.get(&0, 0).context("read NEW_THREADS")?.iter().sum())
+    }
+
     /// Writes the threads that changed, and gives back the places of those that have ended; gives the serials of
     /// processes that have a thread left.
     pub fn write(&mut self, targets: &Targets, out: &mut Writer) -> Result<HashSet<u64>> {
+        self.swept = self.came()?;
         // Before the threads: whose process has ended or lost its id by then has its last times below.
         let before: HashMap<u64, (u64, u64)> =
             targets.processes().map(|(_, p)| (p.serial, (p.exited_ns, p.thread_exec_ns))).collect();
@@ -90,6 +107,17 @@ impl Threads {
             self.all().map(|(_, thread)| thread).filter(|thread| thread.exited_ns == 0).collect();
         alive.sort_unstable_by_key(|thread| thread.key.start_ns);
         alive
+    }
+
+    /// By process, the entries of first threads that had ended and that another thread took over as it executed a program:
+    /// with what the first ones read and wrote, which `/proc` no longer has under their ids.
+    pub fn taken_over(&self) -> HashMap<u64, Thread> {
+        let has_earlier = |thread: &Thread| {
+            thread.exited_ns == 0
+                && (thread.rchar, thread.wchar, thread.read_bytes, thread.write_bytes) != (0, 0, 0, 0)
+        };
+        let found = self.all().map(|(_, thread)| thread).filter(has_earlier);
+        found.map(|thread| (thread.process, thread)).collect()
     }
 
     /// Every element that is somebody's.
