@@ -18,7 +18,7 @@ use crate::{values, verify};
 pub struct Arguments {
     #[arg(value_name = "CAPTURE")]
     pub capture: PathBuf,
-    /// Packet capture of the same run; several are taken together
+    /// Packet capture of the same run; several are taken together: rotated files as one, those of several hosts beside each other
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub pcap: Vec<PathBuf>,
     /// Difference that is no failure, in either direction of a socket

@@ -66,7 +66,7 @@ pub enum Verdict {
 
 /// Puts sockets beside packets. They agree if at least one row could be compared and none differs by more than
 /// `tolerance_bytes` in either direction.
-pub fn compare(sockets: &Sockets, flows: &Flows, tolerance_bytes: u64) -> Comparison {
+pub fn compare(sockets: &Sockets, flows: &mut Flows, tolerance_bytes: u64) -> Comparison {
     let span = Span { recorded_ns: sockets.recorded_ns, packets_ns: flows.first_ns.zip(flows.last_ns) };
     let totals = flows.totals();
     let pairs = matching::pairs(sockets, &totals);

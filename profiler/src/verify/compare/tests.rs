@@ -56,8 +56,7 @@ fn check_file(what: &str, sockets: Vec<Socket>, pcap: &[u8], tolerance_bytes: u6
         sockets: (1..).zip(sockets).collect(),
         recorded_ns: Some((2 * SECOND_NS, 100 * SECOND_NS)),
     };
-    let flows = made::flows(pcap);
-    let comparison = compare(&sockets, &flows, tolerance_bytes);
+    let comparison = compare(&sockets, &mut made::flows(pcap), tolerance_bytes);
     let rows: Vec<_> = comparison
         .rows
         .iter()

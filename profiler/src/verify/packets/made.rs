@@ -165,8 +165,16 @@ impl Section {
 
 /// The flows of one file.
 pub fn flows(file: &[u8]) -> Flows {
+    flows_of(&[file])
+}
+
+/// The flows of files, in the order of their first packets.
+pub fn flows_of(files: &[&[u8]]) -> Flows {
     let mut flows = Flows::default();
-    for_each_frame(file, "made", |frame| flows.add(frame)).unwrap();
+    for file in files {
+        flows.next_file();
+        for_each_frame(*file, "made", |frame| flows.add(frame)).unwrap();
+    }
     flows
 }
 

@@ -29,7 +29,9 @@ const NS_PER_S: u64 = 1_000_000_000;
 pub struct Frame<'a> {
     /// Wall clock, ns since 1970; `None` in pcapng's simple packets.
     pub at_ns: Option<u64>,
-    /// Counts up over the file's interfaces; 0 in pcap.
+    /// Counts up over the file's sections; 0 in pcap.
+    pub section: u32,
+    /// Counts up over the section's interfaces; 0 in pcap.
     pub interface: u32,
     pub link: Linktype,
     /// As much of it as the snap length left.
@@ -104,10 +106,11 @@ struct Packet<'a> {
     outbound: bool,
 }
 
-/// The interfaces of the current section, and how many those before it had.
+/// The interfaces of the current section, how many sections there were before it, and how many interfaces those had.
 #[derive(Default)]
 struct Interfaces {
-    before: u32,
+    section: u32,
+    before: usize,
     current: Vec<Interface>,
     /// `None` where frames are not plain.
     layout: Option<Layout>,
@@ -141,7 +144,8 @@ impl Interfaces {
                 }
             }
             PcapBlockOwned::NG(Block::SectionHeader(section)) => {
-                self.before = self.before.saturating_add(self.current.len() as u32);
+                self.section += u32::from(self.layout.is_some());
+                self.before += self.current.len();
                 self.current.clear();
                 self.layout = Some(Layout::Pcapng { is_big_endian: section.big_endian() });
                 return Ok(());
@@ -189,7 +193,8 @@ impl Interfaces {
             self.current.get(interface as usize).ok_or("a packet of an interface that is not described")?;
         Ok(Frame {
             at_ns: ticks.and_then(|ticks| described.wall_ns(ticks)),
-            interface: self.before.saturating_add(interface),
+            section: self.section,
+            interface,
             link: described.link,
             data,
             wire_bytes,
@@ -198,7 +203,7 @@ impl Interfaces {
     }
 
     fn describe(&mut self, described: &InterfaceDescriptionBlock<'_>) -> Result<(), &'static str> {
-        if self.before as usize + self.current.len() >= INTERFACE_LIMIT {
+        if self.before + self.current.len() >= INTERFACE_LIMIT {
             return Err("more interfaces than any host has");
         }
         let resolution = pcapng::resolution(described).ok_or("an impossible resolution of time")?;

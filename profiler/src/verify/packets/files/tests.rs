@@ -179,7 +179,7 @@ fn obsolete_packet_blocks_are_packets() {
         section.obsolete_packet(1, 1_500_000, &made::udp(A, B, 10), &[]);
         section.packet(1, 2_500_000, &made::udp(A, B, 20), &[]);
         check_both_ways(&section.file);
-        let flows = read(&section.file).unwrap();
+        let mut flows = read(&section.file).unwrap();
         assert_eq!((flows.packets, flows.first_ns), (2, Some(1_500_000_000)));
         assert_eq!(flows.totals().into_values().next().unwrap()[0].bytes, 30);
         // Its captured length, after the section's header, two interfaces and five words.
@@ -238,7 +238,7 @@ fn look(file: &[u8]) {
     check_both_ways(file);
     match read(file) {
         Err(error) => assert!(error.contains("byte") || error.contains("empty"), "{error}"),
-        Ok(flows) => {
+        Ok(mut flows) => {
             let totals = flows.totals();
             assert!(totals.values().flatten().all(|total| total.packets <= flows.packets));
         }

@@ -1,23 +1,29 @@
 //! Payload of a packet capture by flow, from all of its files.
 //!
-//! A packet may be seen at several places: on several interfaces, leaving and arriving on a loopback interface, in
-//! the files of both hosts. Each place is counted for itself; a flow's count is the place's that saw most.
+//! A packet may be seen at several places: on several interfaces, leaving and arriving on a loopback interface, from
+//! the viewpoints of both hosts. Each place is counted for itself; a flow's count is the place's that saw most.
 //! Memory is bounded: flows beyond [`FLOW_LIMIT`] are counted only in [`Unread::flows_full`].
 
 mod sightings;
+mod unread;
+mod viewpoints;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+};
 
 use foldhash::fast::RandomState;
 
 use super::{
     files::Frame,
     headers::{self, Flow, Read, Segment, Transport},
-    kinds::Kind,
     link::{self, NotIp},
     stream::{RANGE_LIMIT, Stream},
 };
 use sightings::{Sightings, Times};
+pub use unread::Unread;
+use viewpoints::{Evidence, HELD_LIMIT, Viewpoint};
 
 /// Connections and places that are told apart. With their ranges they stay below 64 MiB.
 pub const FLOW_LIMIT: usize = 1 << 16;
@@ -26,24 +32,8 @@ pub const FLOW_LIMIT: usize = 1 << 16;
 const RANGES_IN_ALL: usize = 1 << 18;
 const RANGES_IF_MANY: usize = 2;
 
-/// Kinds that are told apart; a file with more is made to have them.
-const KIND_LIMIT: usize = 64;
-
-/// Packets whose payload is in no flow, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Unread {
-    /// Neither TCP nor UDP over IP, or a link of an unknown kind.
-    pub other: u64,
-    /// The same by what they are; beyond [`KIND_LIMIT`] kinds, packets are in `other` alone.
-    pub kinds: BTreeMap<Kind, u64>,
-    /// Later parts of fragmented packets. The first part of a datagram has the length of the whole; that of a TCP
-    /// segment has not.
-    pub later_fragments: u64,
-    /// Less was captured than the headers.
-    pub headless: u64,
-    /// There were too many flows.
-    pub flows_full: u64,
-}
+/// Of a datagram, from its header on: as much as is left at any snap length that leaves headers.
+const CONTENT_BYTES: usize = 64;
 
 /// One direction of a connection, as the place that saw most of it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +65,12 @@ pub struct Flows {
     counts: Vec<Count>,
     /// The key of the packet before, which is often the next one's too.
     latest: Option<(Key, Place)>,
-    files: u32,
+    /// The section of the current file, and the viewpoint that they are a slice of, once it is known.
+    section: u32,
+    viewpoint: Option<u32>,
+    viewpoints: Vec<Viewpoint>,
+    /// What the slice begins with, until its viewpoint is known.
+    held: Vec<Packet>,
     ranges: usize,
     sightings: Sightings,
     /// Of datagrams, by the number of the count.
@@ -90,10 +85,21 @@ pub struct Flows {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     flow: Flow,
-    file: u32,
+    viewpoint: u32,
     interface: u32,
     interface_index: u32,
     outgoing: bool,
+}
+
+/// A packet with all that is needed to count it. The viewpoint in its key is not known yet.
+struct Packet {
+    key: Key,
+    segment: Segment,
+    /// If it is told by its content from the same one on another interface.
+    mixed: Option<u64>,
+    /// Of a datagram, for its viewpoint.
+    content: Option<u64>,
+    at_ns: Option<u64>,
 }
 
 /// How many connections of these addresses came before, and which count is the current one.
@@ -114,10 +120,10 @@ struct Count {
 }
 
 impl Flows {
-    /// What comes now is from another file.
+    /// What comes now is from another file. Files are to be given in the order of their first packets.
     pub fn next_file(&mut self) {
-        self.files += 1;
-        self.latest = None;
+        self.next_slice();
+        self.section = 0;
     }
 
     pub fn add(&mut self, frame: &Frame<'_>) {
@@ -133,15 +139,25 @@ impl Flows {
         };
         match headers::read(&carried) {
             Read::Segment(segment, mark) => {
+                if frame.section != self.section {
+                    self.next_slice();
+                    self.section = frame.section;
+                }
                 let key = Key {
                     flow: segment.flow,
-                    file: self.files,
+                    viewpoint: self.viewpoint.unwrap_or_default(),
                     interface: frame.interface,
                     interface_index: carried.interface_index,
                     outgoing: carried.outgoing,
                 };
-                let content = carried.is_mixed.then(|| mark.content(&segment, usize::MAX));
-                self.count(key, &segment, content, frame.at_ns);
+                let mixed = carried.is_mixed.then(|| mark.content(&segment, usize::MAX));
+                let content = self
+                    .is_remembered(&segment)
+                    .then(|| viewpoints::content_of(segment.flow, mark.content(&segment, CONTENT_BYTES)));
+                match self.viewpoint {
+                    Some(_) => self.count(key, &segment, mixed, content, frame.at_ns),
+                    None => self.hold(Packet { key, segment, mixed, content, at_ns: frame.at_ns }),
+                }
             }
             Read::LaterFragment => self.unread.later_fragments += 1,
             Read::Other(kind) => self.unread.other(kind),
@@ -149,8 +165,15 @@ impl Flows {
         }
     }
 
+    /// Whether slices of one viewpoint may have been taken for several, because they are not in the order of time.
+    pub fn is_out_of_order(&mut self) -> bool {
+        self.settle();
+        viewpoints::are_out_of_order(&self.viewpoints)
+    }
+
     /// Each flow's connections, in the order in which they were seen.
-    pub fn totals(&self) -> BTreeMap<Flow, Vec<Total>> {
+    pub fn totals(&mut self) -> BTreeMap<Flow, Vec<Total>> {
+        self.settle();
         let mut best = BTreeMap::<(Flow, u32), Total>::new();
         let mixed = self.mixed();
         for (number, count) in self.counts.iter().enumerate() {
@@ -176,7 +199,7 @@ impl Flows {
     fn mixed(&self) -> BTreeMap<usize, (u64, u64)> {
         let mut times = self.times.clone();
         self.sightings.open().for_each(|(number, seen)| add(&mut times, &self.counts, number, &seen));
-        let way = |number: usize| (self.counts[number].key.file, self.counts[number].key.flow.between());
+        let way = |number: usize| (self.counts[number].key.viewpoint, self.counts[number].key.flow.between());
         let mut ways = BTreeMap::<_, Times>::new();
         for (number, times) in &times {
             ways.entry(way(*number)).or_default().extend(times);
@@ -188,13 +211,82 @@ impl Flows {
         times.into_iter().map(bytes).collect()
     }
 
-    /// `content` if packets are told by it.
-    fn count(&mut self, key: Key, segment: &Segment, content: Option<u64>, at_ns: Option<u64>) {
+    fn next_slice(&mut self) {
+        self.settle();
+        self.viewpoint = None;
+    }
+
+    /// For the beginning of a slice, whose viewpoint is not known yet.
+    #[cold]
+    fn hold(&mut self, packet: Packet) {
+        self.held.push(packet);
+        if self.viewpoints.is_empty() || self.held.len() == HELD_LIMIT {
+            self.settle();
+        }
+    }
+
+    /// Decides which viewpoint a slice is of, by what is held of it, and counts that.
+    fn settle(&mut self) {
+        let held = mem::take(&mut self.held);
+        if held.is_empty() {
+            return;
+        }
+        let begin_ns = held.iter().find_map(|packet| packet.at_ns);
+        let continued = begin_ns.and_then(|begin_ns| {
+            viewpoints::continued(&self.viewpoints, begin_ns, |number| self.evidence(number, &held))
+        });
+        let number = continued.unwrap_or_else(|| {
+            self.viewpoints.push(Viewpoint::default());
+            self.viewpoints.len() - 1
+        });
+        self.viewpoint = Some(number as u32);
+        for Packet { key, segment, mixed, content, at_ns } in held {
+            self.count(Key { viewpoint: number as u32, ..key }, &segment, mixed, content, at_ns);
+        }
+    }
+
+    fn evidence(&self, number: usize, packets: &[Packet]) -> Evidence {
+        let mut evidence = Evidence::default();
+        for packet in packets {
+            let place = self.numbers.get(&Key { viewpoint: number as u32, ..packet.key });
+            evidence.known += usize::from(place.is_some());
+            let saw = match &packet.segment.tcp {
+                None => packet.content.and_then(|content| self.viewpoints[number].saw(content)),
+                Some(tcp) => place
+                    .map_or(Some(false), |place| self.counts[place.count].stream.saw(&packet.segment, tcp)),
+            };
+            match saw {
+                Some(true) => evidence.again += 1,
+                Some(false) => evidence.new += 1,
+                None => {}
+            }
+        }
+        evidence
+    }
+
+    /// Whether a packet's content may tell of its viewpoint.
+    fn is_remembered(&self, segment: &Segment) -> bool {
+        segment.tcp.is_none()
+            && self.viewpoint.is_none_or(|number| self.viewpoints[number as usize].remembers())
+    }
+
+    /// What `mixed` and `content` are, [`Packet`] says.
+    #[inline]
+    fn count(
+        &mut self,
+        key: Key,
+        segment: &Segment,
+        mixed: Option<u64>,
+        content: Option<u64>,
+        at_ns: Option<u64>,
+    ) {
+        let place = (key.interface, key.interface_index, key.outgoing);
+        self.viewpoints[key.viewpoint as usize].see(content, place, at_ns);
         let Some(number) = self.place(key, segment) else {
             self.unread.flows_full += 1;
             return;
         };
-        let was_seen = content.is_some_and(|content| {
+        let was_seen = mixed.is_some_and(|content| {
             let (times, closed) = self.sightings.see(number, content, segment.payload_bytes, at_ns);
             if let Some((number, seen)) = closed {
                 add(&mut self.times, &self.counts, number, &seen);
@@ -206,7 +298,7 @@ impl Flows {
         count.first_ns = count.first_ns.or(at_ns);
         count.last_ns = at_ns.or(count.last_ns);
         match &segment.tcp {
-            None if content.is_some() => {}
+            None if mixed.is_some() => {}
             None => count.datagram_bytes += u64::from(segment.payload_bytes),
             Some(_) if was_seen => {}
             Some(tcp) => {
@@ -219,6 +311,7 @@ impl Flows {
     }
 
     /// Where a segment is counted; `None` if there is no place left.
+    #[inline]
     fn place(&mut self, key: Key, segment: &Segment) -> Option<usize> {
         let is_another =
             |place: Place| segment.tcp.is_some_and(|tcp| self.counts[place.count].stream.is_another(&tcp));
@@ -249,15 +342,6 @@ impl Flows {
 fn add(times: &mut BTreeMap<usize, Times>, counts: &[Count], number: usize, seen: &sightings::Seen) {
     if counts[number].key.flow.transport == Transport::Udp {
         times.entry(number).or_default().add(seen);
-    }
-}
-
-impl Unread {
-    fn other(&mut self, kind: Kind) {
-        self.other += 1;
-        if self.kinds.len() < KIND_LIMIT || self.kinds.contains_key(&kind) {
-            *self.kinds.entry(kind).or_default() += 1;
-        }
     }
 }
 

@@ -15,8 +15,15 @@ const B6: &str = "[2001:db8::2]:80";
 /// How a frame reads, after `snap_bytes`.
 fn read_frame(link: Linktype, frame: &[u8], snap_bytes: usize) -> String {
     let data = &frame[..snap_bytes.min(frame.len())];
-    let frame =
-        Frame { at_ns: None, interface: 0, link, data, wire_bytes: frame.len() as u32, outbound: false };
+    let frame = Frame {
+        at_ns: None,
+        section: 0,
+        interface: 0,
+        link,
+        data,
+        wire_bytes: frame.len() as u32,
+        outbound: false,
+    };
     let carried = match ip_packet(&frame) {
         Ok(carried) => carried,
         Err(NotIp::Cut) => return "Headless".to_owned(),

@@ -19,10 +19,19 @@ const SNAP: [u8; 3] = [0xaa, 0xaa, 0x03];
 const ETHER_TYPES: [[u8; 3]; 2] = [[0, 0, 0], [0, 0, 0xf8]];
 
 /// Where the IP header begins, of what `number` announces at `at`.
-pub fn after(mut number: u16, data: &[u8], mut at: usize) -> Result<usize, NotIp> {
+#[inline]
+pub fn after(number: u16, data: &[u8], at: usize) -> Result<usize, NotIp> {
+    if is_ip(number) { Ok(at) } else { after_others(number, data, at) }
+}
+
+fn is_ip(number: u16) -> bool {
+    matches!(number, 0x0800 | 0x86dd)
+}
+
+fn after_others(mut number: u16, data: &[u8], mut at: usize) -> Result<usize, NotIp> {
     for _ in 0..HEADER_LIMIT {
         (number, at) = match number {
-            0x0800 | 0x86dd => return Ok(at),
+            _ if is_ip(number) => return Ok(at),
             // 802.1Q, 802.1ad (QinQ), and what preceded it.
             0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => (half(data, at + 2)?, at + 4),
             0x8847 | 0x8848 => return after_labels(number, data, at),

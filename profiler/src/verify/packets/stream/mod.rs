@@ -50,12 +50,23 @@ impl Stream {
         tcp.syn && self.origin.is_some_and(|origin| !(self.syn && origin == first))
     }
 
+    /// Whether all of a segment was seen; `None` if it has neither SYN nor payload.
+    pub fn saw(&self, segment: &Segment, tcp: &Tcp) -> Option<bool> {
+        let first = tcp.sequence.wrapping_add(u32::from(tcp.syn));
+        if tcp.syn {
+            return Some(self.syn && self.origin == Some(first));
+        }
+        let (from, to) = self.offsets(first, segment.payload_bytes, self.origin?);
+        (to > from).then(|| self.seen.iter().any(|seen| seen.0 <= from && to <= seen.1))
+    }
+
     /// How many ranges are kept.
     pub fn ranges(&self) -> usize {
         self.seen.len()
     }
 
     /// Adds a segment; keeps no more than `range_limit` ranges (at least 1).
+    #[inline]
     pub fn add(&mut self, segment: &Segment, tcp: &Tcp, range_limit: usize) {
         // RST may carry a text that is no payload (RFC 9293, 3.5.3).
         if tcp.rst {
@@ -68,10 +79,7 @@ impl Stream {
             self.begin = Some(0);
         }
         let origin = *self.origin.get_or_insert(first);
-        // Sequence numbers wrap; what is meant is never further than half the numbers from the newest.
-        let newest = origin.wrapping_add(self.newest as u32);
-        let from = self.newest + i64::from(first.wrapping_sub(newest) as i32);
-        let to = from + i64::from(segment.payload_bytes);
+        let (from, to) = self.offsets(first, segment.payload_bytes, origin);
         if tcp.fin {
             self.end = Some(to);
         }
@@ -86,6 +94,13 @@ impl Stream {
                 self.seen[0].0 = from;
             }
         }
+    }
+
+    /// Sequence numbers wrap; what is meant is never further than half the numbers from the newest.
+    fn offsets(&self, first: u32, bytes: u32, origin: u32) -> (i64, i64) {
+        let newest = origin.wrapping_add(self.newest as u32);
+        let from = self.newest + i64::from(first.wrapping_sub(newest) as i32);
+        (from, from + i64::from(bytes))
     }
 
     fn cover(&mut self, from: i64, to: i64) {
