@@ -50,6 +50,8 @@ mod pcap;
 mod processes;
 #[path = "kernel/readers.rs"]
 mod readers;
+#[path = "kernel/reconnects.rs"]
+mod reconnects;
 #[path = "kernel/recorded.rs"]
 mod recorded;
 #[path = "kernel/runs.rs"]

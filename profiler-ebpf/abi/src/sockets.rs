@@ -7,7 +7,8 @@ use crate::Plain;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SocketKey {
-    /// `sock_gen_cookie`: unique for the life of the host, while `struct sock` pointers are reused.
+    /// `sock_gen_cookie`: unique for the life of the host, while `struct sock` pointers are reused. Above its bits, how often
+    /// the socket was connected to another peer before: see [`with_turn`].
     pub cookie: u64,
     /// [`Process::serial`](super::target::Process::serial)
     pub process: u64,
@@ -15,6 +16,21 @@ pub struct SocketKey {
 
 // SAFETY: plain integers, padding is explicit.
 unsafe impl Plain for SocketKey {}
+
+/// Bits of a kernel's cookie: it hands them out one after the other.
+const COOKIE_BITS: u32 = 44;
+
+/// What a socket is known by that is connected for the turn-th time, from 0: with each peer it is another one.
+#[inline(always)]
+pub const fn with_turn(cookie: u64, turn: u32) -> u64 {
+    cookie | (turn as u64) << COOKIE_BITS
+}
+
+/// The kernel's own cookie.
+#[inline(always)]
+pub const fn without_turn(cookie: u64) -> u64 {
+    cookie & ((1 << COOKIE_BITS) - 1)
+}
 
 /// Payload that one process moved over one socket.
 #[repr(C)]
@@ -62,8 +78,10 @@ pub struct SocketUse {
     /// Without a cookie it is free.
     pub key: SocketKey,
     pub bytes: SocketBytes,
+    /// Whom the socket is connected to: see `probes/connections.rs`.
+    pub peer: u64,
     /// Two cache lines: the two ends of a loopback connection must not write to the same one.
-    pub _pad: [u64; 7],
+    pub _pad: [u64; 6],
 }
 
 const _: () = assert!(size_of::<SocketUse>() == 128);
@@ -81,8 +99,8 @@ pub const LAST_USES: u32 = 4 * SOCKET_USE_SLOTS;
 pub struct Socket {
     /// Monotonic ns of ESTABLISHED; 0 if that was before the recording, or for UDP.
     pub established_ns: u64,
-    /// Monotonic ns of the kernel's release of the socket; 0 while it lives, and always for UDP, which has
-    /// no such tracepoint.
+    /// Monotonic ns of the kernel's release of the socket, or of its next connection; 0 while it lives. UDP has no tracepoint
+    /// of its release.
     pub closed_ns: u64,
     pub retransmits: u64,
     /// The kernel's own `tcp_sock` totals, read when the socket is released.
@@ -119,6 +137,12 @@ pub const IPPROTO_UDP: u16 = 17;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_turn_stands_above_the_cookie() {
+        assert_eq!((with_turn(5, 0), without_turn(5)), (5, 5));
+        assert_eq!((with_turn(5, 3), without_turn(with_turn(5, 3))), (3 << 44 | 5, 5));
+    }
 
     #[test]
     fn a_first_call_is_counted_when_all_of_it_is_there() {

@@ -15,7 +15,11 @@ pub struct Traffic {
     pub send_queue: u32,
     /// 1: it carries control traffic, which is not followed.
     pub control: u32,
-    pub _pad: u32,
+    /// How often it was connected to another peer: see [`with_turn`](super::sockets::with_turn).
+    pub turn: u32,
+    /// Whom it was connected to when it was described, with each bit inverted: a mix of port, IPv4 address and the last 4 bytes of
+    /// an IPv6 one. 0 before.
+    pub peer: u64,
 }
 
-const _: () = assert!(size_of::<Traffic>() == 32);
+const _: () = assert!(size_of::<Traffic>() == 40);

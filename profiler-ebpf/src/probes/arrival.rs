@@ -14,7 +14,7 @@ use abi::{
     arrival::{ARRIVAL_INTERVAL_NS, Arrival},
     event::Event as _,
     fields::Field,
-    sockets::IPPROTO_TCP,
+    sockets::{IPPROTO_TCP, with_turn},
     traffic::Traffic,
 };
 use aya_ebpf::{
@@ -69,7 +69,12 @@ unsafe fn tcp(sk: *const u8, traffic: *mut Traffic, now: u64) {
         (*traffic).arrived = arrived;
         if drained || now.saturating_sub((*traffic).arrival_ns) >= ARRIVAL_INTERVAL_NS {
             (*traffic).arrival_ns = now;
-            emit(Arrival { kind: Arrival::KIND as u32, sequence: arrived, cookie: cookie(sk), at_ns: now });
+            emit(Arrival {
+                kind: Arrival::KIND as u32,
+                sequence: arrived,
+                cookie: with_turn(cookie(sk), (*traffic).turn),
+                at_ns: now,
+            });
         }
     }
 }

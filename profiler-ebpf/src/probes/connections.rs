@@ -3,21 +3,20 @@
 use abi::{
     fields::Field,
     loss::Loss,
-    sockets::{AF_INET, IPPROTO_TCP, Socket},
+    sockets::{AF_INET, IPPROTO_TCP, Socket, SocketKey, with_turn},
     target::CONTROL_PORTS as CONTROL_PORT_COUNT,
+    traffic::Traffic,
 };
 use aya_ebpf::{
-    helpers::generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
+    helpers::generated::bpf_skc_to_tcp_sock, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 
 use crate::{
     atomic,
     emit::{lose, now_ns},
-    kernel::{load, read_bytes},
+    kernel::{cookie, load, read_bytes},
     maps::{ESTABLISHED, NEW_SOCKET, NEW_SOCKETS, NO_EXIST, SOCKETS},
-    probes::{bytes_read::bytes_read, context, traffic},
+    probes::{bytes_read::bytes_read, context, socket_uses, traffic},
     target,
 };
 
@@ -43,7 +42,7 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
     if state == TCP_CLOSE {
         // SAFETY: argument 0 is a struct sock; a live map value.
         unsafe {
-            if let Some(socket) = SOCKETS.get_ptr_mut(bpf_get_socket_cookie(sk.cast_mut().cast())) {
+            if let Some(socket) = SOCKETS.get_ptr_mut(identity(sk, cookie(sk))) {
                 note_totals(sk, socket);
             }
         }
@@ -51,7 +50,7 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
     match state {
         TCP_ESTABLISHED => {
             // SAFETY: argument 0 is a struct sock.
-            let cookie = unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) };
+            let cookie = unsafe { identity(sk, cookie(sk)) };
             let now = now_ns();
             match SOCKETS.get_ptr_mut(cookie) {
                 // The port of a connecting socket is chosen after SYN_SENT.
@@ -69,8 +68,9 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
             if let Some(process) = target::current() {
                 // SAFETY: argument 0 is a struct sock; a live slot.
                 unsafe {
-                    let cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
-                    describe(sk, cookie, IPPROTO_TCP, (*process).serial, 0);
+                    let cookie = cookie(sk);
+                    connect_again(sk, cookie, (*process).serial);
+                    describe(sk, identity(sk, cookie), IPPROTO_TCP, (*process).serial, 0);
                 }
             }
         }
@@ -82,7 +82,7 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
                 if load::<i32>(sk, Field::SockOwned) != 0
                     && let Some(process) = target::current()
                 {
-                    let cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
+                    let cookie = cookie(sk);
                     if ESTABLISHED.get(cookie).is_some() {
                         describe(sk, cookie, IPPROTO_TCP, (*process).serial, 0);
                     }
@@ -100,7 +100,7 @@ pub fn tcp_retransmit(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     // SAFETY: argument 0 is a struct sock; a live map value.
     unsafe {
-        if let Some(socket) = SOCKETS.get_ptr_mut(bpf_get_socket_cookie(sk.cast_mut().cast())) {
+        if let Some(socket) = SOCKETS.get_ptr_mut(identity(sk, cookie(sk))) {
             atomic::add(&raw mut (*socket).retransmits, 1);
         }
     }
@@ -113,7 +113,7 @@ pub fn tcp_destroy(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     // SAFETY: argument 0 is a struct sock; a live map value; the helper checks the kind of socket.
     unsafe {
-        let Some(socket) = SOCKETS.get_ptr_mut(bpf_get_socket_cookie(sk.cast_mut().cast())) else { return 0 };
+        let Some(socket) = SOCKETS.get_ptr_mut(identity(sk, cookie(sk))) else { return 0 };
         note_totals(sk, socket);
         // Last: the daemon takes what is closed for final.
         (&raw mut (*socket).closed_ns).write_volatile(now_ns());
@@ -176,10 +176,76 @@ pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64, 
         }
         match traffic::begin(sk) {
             // Where its own port decides: a connecting socket has none yet when it is described first.
-            Some(traffic) => (*traffic).control = u32::from(control),
+            Some(traffic) => {
+                (*traffic).control = u32::from(control);
+                (&raw mut (*traffic).peer).write_volatile(!peer(sk));
+            }
             None => lose(Loss::TrafficTableFull),
         }
         control
+    }
+}
+
+/// Whom a socket is connected to, in short: see [`Traffic::peer`](abi::traffic::Traffic::peer).
+#[inline(always)]
+pub unsafe fn peer(sk: *const u8) -> u64 {
+    /// Of an IPv6 address, to its last 4 bytes.
+    const LAST: usize = 12;
+    // A choice by the family takes longer than both, and could not be followed in the object.
+    // SAFETY: the caller's sk is a struct sock.
+    unsafe {
+        let port: u16 = load(sk, Field::SockPeerPort);
+        let (v4, v6): (u32, u32) = (load(sk, Field::SockPeerV4), load(sk.add(LAST), Field::SockPeerV6));
+        u64::from(port) ^ u64::from(v4) << 16 ^ u64::from(v6) << 32
+    }
+}
+
+/// What a socket of this cookie is known by.
+#[inline(always)]
+pub unsafe fn identity(sk: *const u8, cookie: u64) -> u64 {
+    // SAFETY: the caller's sk is a struct sock; its storage is live.
+    unsafe { traffic::of(sk).map_or(cookie, |traffic| with_turn(cookie, (*traffic).turn)) }
+}
+
+/// Makes a socket another one that was connected to another peer since it was described.
+#[inline(always)]
+pub unsafe fn turn_to(sk: *const u8, cookie: u64, peer: u64) {
+    // SAFETY: the caller's sk is a struct sock; its storage is live.
+    unsafe {
+        let Some(traffic) = traffic::of(sk) else { return };
+        // 0: another CPU is just about to describe it.
+        let described = (&raw const (*traffic).peer).read_volatile();
+        if described != 0 && described != !peer {
+            // First the turn: who sees the new peer must not go on with the former one's.
+            turn(traffic, cookie);
+            (&raw mut (*traffic).peer).write_volatile(!peer);
+        }
+    }
+}
+
+/// Makes a TCP socket another one that was connected before, and whose process has disconnected it (`AF_UNSPEC`).
+#[inline(always)]
+unsafe fn connect_again(sk: *const u8, cookie: u64, process: u64) {
+    // SAFETY: the caller's sk is a struct sock; its storage and a map value are live.
+    unsafe {
+        if let Some(traffic) = traffic::of(sk)
+            && let Some(socket) = SOCKETS.get_ptr_mut(with_turn(cookie, (*traffic).turn))
+            && (*socket).established_ns != 0
+        {
+            socket_uses::forget(&SocketKey { cookie, process });
+            turn(traffic, cookie);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn turn(traffic: *mut Traffic, cookie: u64) {
+    // SAFETY: the caller's storage is live, and so is a map value.
+    unsafe {
+        if let Some(socket) = SOCKETS.get_ptr_mut(with_turn(cookie, (*traffic).turn)) {
+            (&raw mut (*socket).closed_ns).write_volatile(now_ns());
+        }
+        (*traffic).turn += 1;
     }
 }
 

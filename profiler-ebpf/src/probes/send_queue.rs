@@ -8,6 +8,7 @@ use abi::{
     event::Event as _,
     fields::Field,
     send_queue::{SEND_QUEUE_INTERVAL_NS, SendQueue},
+    sockets::with_turn,
     traffic::Traffic,
 };
 use aya_ebpf::{
@@ -96,7 +97,7 @@ unsafe fn note(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, at_ns: Opti
         if summary != known || passed_ns >= SEND_QUEUE_INTERVAL_NS {
             (*traffic).send_queue = summary;
             (*traffic).send_queue_ns = send_queue.at_ns;
-            emit(SendQueue { cookie: cookie(sk), ..send_queue });
+            emit(SendQueue { cookie: with_turn(cookie(sk), (*traffic).turn), ..send_queue });
         }
     }
 }

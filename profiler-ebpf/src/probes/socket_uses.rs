@@ -5,7 +5,7 @@
 
 use abi::{
     loss::Loss,
-    sockets::{LAST_USES, SOCKET_USE_SLOTS, SocketBytes, SocketKey, SocketUse},
+    sockets::{IPPROTO_UDP, LAST_USES, SOCKET_USE_SLOTS, SocketBytes, SocketKey, SocketUse, without_turn},
 };
 
 use crate::{
@@ -15,11 +15,18 @@ use crate::{
     probes::connections,
 };
 
-/// The element that the array knows, if it is this use's.
+/// The element that the array knows, if it is this use's: of a socket by its kernel's cookie and its peer, see
+/// [`connections::peer`].
 #[inline(always)]
-pub fn known(key: &SocketKey) -> Option<*mut SocketUse> {
+pub fn known(key: &SocketKey, peer: u64) -> Option<*mut SocketUse> {
     // SAFETY: an array's slot.
-    unsafe { at(ids::slot(&LAST_USE, id(key)), key) }
+    unsafe { at(ids::slot(&LAST_USE, id(key)), key, peer) }
+}
+
+/// Forgets the element that the array knows: the socket is connected again.
+#[inline(always)]
+pub fn forget(key: &SocketKey) {
+    ids::set_slot(&LAST_USE, id(key), 0);
 }
 
 /// Cookies are handed out one after the other.
@@ -34,13 +41,14 @@ fn id(key: &SocketKey) -> u32 {
 pub unsafe fn find(
     sk: *const u8,
     key: &SocketKey,
+    peer: u64,
     protocol: u16,
     received: u64,
 ) -> Result<*mut SocketUse, bool> {
     // SAFETY: the caller's sk is a struct sock.
     let found = unsafe { slot_of(sk, key.cookie, key.process, protocol, received) };
     // SAFETY: a slot that was just found, or none.
-    unsafe { at(found, key) }.ok_or(found == CONTROL)
+    unsafe { at(found, key, peer) }.ok_or(found == CONTROL)
 }
 
 /// What [`slot_of`] answers instead of [`NO_PLACE`] where the socket carries control traffic.
@@ -48,14 +56,19 @@ const CONTROL: u32 = u32::MAX;
 
 #[inline(never)]
 unsafe fn slot_of(sk: *const u8, cookie: u64, process: u64, protocol: u16, received: u64) -> u32 {
-    let key = SocketKey { cookie, process };
     // SAFETY: the caller's sk is a struct sock; map values are live.
     unsafe {
+        let peer = connections::peer(sk);
+        if protocol == IPPROTO_UDP {
+            // A connection of TCP's tells when it begins.
+            connections::turn_to(sk, cookie, peer);
+        }
+        let key = SocketKey { cookie: connections::identity(sk, cookie), process };
         let slot = match USE_OF.get(key) {
             Some(slot) => *slot,
             None => {
-                let control = connections::describe(sk, cookie, protocol, process, received);
-                match first_use(key, control) {
+                let control = connections::describe(sk, key.cookie, protocol, process, received);
+                match first_use(key, peer, control) {
                     NO_PLACE => return if control { CONTROL } else { NO_PLACE },
                     slot => slot,
                 }
@@ -67,7 +80,7 @@ unsafe fn slot_of(sk: *const u8, cookie: u64, process: u64, protocol: u16, recei
 }
 
 #[inline(always)]
-unsafe fn first_use(key: SocketKey, control: bool) -> u32 {
+unsafe fn first_use(key: SocketKey, peer: u64, control: bool) -> u32 {
     let Some(slot) = places::take(&FREE_USES, SOCKET_USE_SLOTS, Loss::SocketTableFull) else {
         return NO_PLACE;
     };
@@ -75,6 +88,7 @@ unsafe fn first_use(key: SocketKey, control: bool) -> u32 {
     // SAFETY: a live element, which nobody else knows yet.
     unsafe {
         (*element).bytes = SocketBytes::new(control);
+        (*element).peer = peer;
         (*element).key = key;
         if USE_OF.insert(key, slot, NO_EXIST).is_ok() {
             if let Some(count) = NEW_SOCKETS.get_ptr_mut(0) {
@@ -88,8 +102,13 @@ unsafe fn first_use(key: SocketKey, control: bool) -> u32 {
 }
 
 #[inline(always)]
-unsafe fn at(slot: u32, key: &SocketKey) -> Option<*mut SocketUse> {
+unsafe fn at(slot: u32, key: &SocketKey, peer: u64) -> Option<*mut SocketUse> {
     let element = SOCKET_USES.get_ptr_mut(slot)?;
     // SAFETY: a live element; 0 is never a key's.
-    unsafe { ((*element).key == *key).then_some(element) }
+    let is_it = unsafe {
+        without_turn((*element).key.cookie) == key.cookie
+            && (*element).key.process == key.process
+            && (*element).peer == peer
+    };
+    is_it.then_some(element)
 }

@@ -25,7 +25,7 @@ use crate::{
     emit::{emit, now_ns},
     kernel::{cookie, load},
     probes::{
-        arrival,
+        arrival, connections,
         payload::{self, Call},
         send_queue, socket_uses, traffic,
     },
@@ -116,10 +116,12 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
             payload::received();
         }
         let key = SocketKey { cookie, process: serial };
-        let used = socket_uses::known(&key).ok_or(false).or_else(|_| {
+        let peer = connections::peer(sk);
+        let used = socket_uses::known(&key, peer).ok_or(false).or_else(|_| {
             let received = if direction == Direction::Rx { bytes } else { 0 };
-            socket_uses::find(sk, &key, protocol, received)
+            socket_uses::find(sk, &key, peer, protocol, received)
         });
+        let cookie = used.map_or(cookie, |used| (*used).key.cookie);
         let control = match used {
             Ok(used) => add(used, direction, bytes, now),
             Err(control) => control,

@@ -163,7 +163,9 @@ fn inode(key: &InodeKey) -> Inode {
 }
 
 fn socket_ends(raw: &Socket) -> SocketEnds {
-    let closed = nonzero(raw.closed_ns).map(|at_ns| SocketClosed {
+    // UDP is connected to another peer, and the kernel has no totals of it.
+    let closed_ns = nonzero(raw.closed_ns).filter(|_| raw.protocol == IPPROTO_TCP);
+    let closed = closed_ns.map(|at_ns| SocketClosed {
         at_ns,
         bytes_received: raw.tcp_bytes_received,
         bytes_sent: raw.tcp_bytes_sent,

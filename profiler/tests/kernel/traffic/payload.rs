@@ -82,9 +82,9 @@ fn traffic_of_datagrams_has_a_destination() {
         let wide = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
         ports = (port(&near), port(&far), port(&wide));
         let to = far.local_addr().unwrap();
+        near.connect(to).unwrap();
         near.send_to(&[1; 1], to).unwrap();
         send_message(&near, to, &[2; 2]);
-        near.connect(to).unwrap();
         near.send(&[3; 3]).unwrap();
         // The IPv4 address as an IPv6 socket writes it.
         wide.send_to(&[4; 4], (Ipv4Addr::LOCALHOST.to_ipv6_mapped(), to.port())).unwrap();

@@ -2,6 +2,8 @@
 //!
 //! Bytes ended a wait only if they were still missing as it began. Which of a receive's bytes those were, the arrivals tell.
 
+use abi::sockets::without_turn;
+
 use super::Goal;
 use crate::attribution::{
     Evidence, calls,
@@ -83,7 +85,10 @@ pub fn missing_elsewhere(
         .filter_map(|receive| missing_at(evidence, receive, off.off_ns))
         .filter(|missing| missing.arrived_ns <= off.runnable_ns.saturating_add(WAKE_UP_NS));
     match all.spans[wait].socket {
-        Some(socket) => woke.into_iter().find(|missing| missing.receive.cookie == socket),
+        // An interrupt knows the kernel's cookie only.
+        Some(socket) => {
+            woke.into_iter().find(|missing| without_turn(missing.receive.cookie) == without_turn(socket))
+        }
         None => woke.min_by_key(|missing| missing.arrived_ns),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use abi::{
-    sockets::{IPPROTO_UDP, SOCKET_USE_SLOTS, Socket, SocketBytes, SocketKey, SocketUse},
+    sockets::{IPPROTO_UDP, SOCKET_USE_SLOTS, Socket, SocketBytes, SocketKey, SocketUse, without_turn},
     target::Process,
 };
 use anyhow::{Context as _, Result};
@@ -111,10 +111,17 @@ impl Sockets {
     }
 
     /// Writes what connections that were open at the end have received past the calls that are counted.
-    pub fn write_open(&self, open: Vec<Open>, out: &mut Writer) -> Result<()> {
+    pub fn write_open(&self, mut open: Vec<Open>, out: &mut Writer) -> Result<()> {
         let mut counted = HashMap::<u64, u64>::new();
+        // Of a socket that was connected again, the last time.
+        let mut last = HashMap::<u64, u64>::new();
         for (_, SocketUse { key, bytes, .. }) in uses(&self.uses) {
             *counted.entry(key.cookie).or_default() += bytes.rx_bytes;
+            let last = last.entry(without_turn(key.cookie)).or_default();
+            *last = key.cookie.max(*last);
+        }
+        for one in &mut open {
+            one.cookie = last.get(&one.cookie).copied().unwrap_or(one.cookie);
         }
         bypass::write_open(open, &self.ends, &self.established, &counted, out)
     }

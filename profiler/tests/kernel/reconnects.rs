@@ -1,0 +1,121 @@
+//! A socket that is connected to one peer after the other is another one with each.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::fd::AsRawFd as _,
+};
+
+use capture::{Protocol, SocketTotals, traffic::Direction};
+
+use crate::recorded::{Recorded, record};
+
+const QUERY: usize = 100;
+const ANSWER: usize = 1000;
+
+#[test]
+fn datagrams_are_those_of_the_peer_that_the_socket_was_connected_to() {
+    check_datagrams([11, 12, 13].map(|last| Ipv4Addr::new(127, 0, 0, last).into()));
+    // Told apart by their ports.
+    check_datagrams([Ipv6Addr::LOCALHOST.into(); 2]);
+}
+
+fn check_datagrams<const PEERS: usize>(peers: [IpAddr; PEERS]) {
+    let servers = peers.map(|ip| UdpSocket::bind((ip, 0)).unwrap());
+    let addresses = servers.each_ref().map(|server| server.local_addr().unwrap());
+    let client = UdpSocket::bind((unspecified(peers[0]), 0)).unwrap();
+    let mut port = 0;
+    let recorded = record(|| {
+        for (i, server) in servers.iter().enumerate() {
+            client.connect(addresses[i]).unwrap();
+            port = client.local_addr().unwrap().port();
+            for _ in 0..=i {
+                client.send(&[7; QUERY]).unwrap();
+                let (_, from) = server.recv_from(&mut [0; QUERY]).unwrap();
+                server.send_to(&[7; ANSWER], from).unwrap();
+                client.recv(&mut [0; ANSWER]).unwrap();
+            }
+        }
+    });
+    for (i, address) in addresses.into_iter().enumerate() {
+        let totals = find(&recorded, Protocol::Udp, port, address);
+        assert_eq!((totals.rx_bytes, totals.tx_bytes), (((i + 1) * ANSWER) as u64, ((i + 1) * QUERY) as u64));
+        check_payload(&recorded, totals);
+    }
+}
+
+#[test]
+fn a_connection_after_a_disconnection_is_one_of_its_own() {
+    let listeners = [11, 12].map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), 0)).unwrap());
+    let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+    let mut ports = [0; 2];
+    let recorded = record(|| {
+        let mut client = TcpStream::connect(addresses[0]).unwrap();
+        for (i, listener) in listeners.iter().enumerate() {
+            if i > 0 {
+                disconnect(&client);
+                connect(&client, addresses[i]);
+            }
+            ports[i] = client.local_addr().unwrap().port();
+            let mut server = listener.accept().unwrap().0;
+            client.write_all(&vec![7; (i + 1) * QUERY]).unwrap();
+            server.read_exact(&mut vec![0; (i + 1) * QUERY]).unwrap();
+            server.write_all(&vec![7; (i + 1) * ANSWER]).unwrap();
+            client.read_exact(&mut vec![0; (i + 1) * ANSWER]).unwrap();
+        }
+    });
+    for i in 0..addresses.len() {
+        let totals = find(&recorded, Protocol::Tcp, ports[i], addresses[i]);
+        assert_eq!((totals.rx_bytes, totals.tx_bytes), (((i + 1) * ANSWER) as u64, ((i + 1) * QUERY) as u64));
+        check_payload(&recorded, totals);
+    }
+    let bypassed = &recorded.own().bypassed;
+    assert!(bypassed.is_empty(), "{bypassed:?}");
+}
+
+#[track_caller]
+fn find(recorded: &Recorded, protocol: Protocol, port: u16, peer: SocketAddr) -> &SocketTotals {
+    let is_it = |socket: &&SocketTotals| {
+        let ends = socket.ends.as_ref();
+        ends.is_some_and(|e| e.protocol == protocol && e.local.port() == port && e.peer == peer)
+    };
+    let sockets = &recorded.own().sockets;
+    sockets.values().find(is_it).unwrap_or_else(|| panic!("nothing with {peer}: {sockets:#?}"))
+}
+
+/// The records of its calls bear what its totals do.
+#[track_caller]
+fn check_payload(recorded: &Recorded, totals: &SocketTotals) {
+    let own = recorded.timeline.events.payloads.iter().filter(|payload| payload.cookie == totals.cookie);
+    let sum = |direction| -> u64 {
+        own.clone().filter(|payload| payload.direction == direction).map(|payload| payload.bytes).sum()
+    };
+    let recorded = (sum(Direction::Received), sum(Direction::Sent));
+    assert_eq!(recorded, (totals.rx_bytes, totals.tx_bytes));
+}
+
+fn unspecified(like: IpAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}
+
+fn disconnect(socket: &TcpStream) {
+    let nobody = libc::sockaddr { sa_family: libc::AF_UNSPEC as u16, sa_data: [0; 14] };
+    // SAFETY: an open socket, and an address of that size.
+    let done = unsafe { libc::connect(socket.as_raw_fd(), &raw const nobody, size_of_val(&nobody) as u32) };
+    assert_eq!(done, 0);
+}
+
+fn connect(socket: &TcpStream, to: SocketAddr) {
+    let SocketAddr::V4(to) = to else { panic!("{to} is no IPv4 address") };
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as u16,
+        sin_port: to.port().to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from(*to.ip()).to_be() },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: an open socket, and an address of that size.
+    let done = unsafe {
+        libc::connect(socket.as_raw_fd(), (&raw const address).cast(), size_of_val(&address) as u32)
+    };
+    assert_eq!(done, 0);
+}
