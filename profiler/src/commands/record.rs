@@ -46,7 +46,7 @@ pub struct Arguments {
     /// Process to profile, with its children and threads; may be repeated
     #[arg(long, value_name = "PID")]
     pub pid: Vec<u32>,
-    /// Command name to profile, running or started later; may be repeated. The kernel keeps 15 characters
+    /// Command name to profile, running or started later; may be repeated. The kernel keeps 15 bytes
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub comm: Vec<String>,
     /// Control group to profile, with the groups below it: its folder, or its path as in /proc/PID/cgroup; may be
