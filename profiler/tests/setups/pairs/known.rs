@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use super::{
     judge::TOLERANCE,
-    list::{Base, Nodes},
+    list::{Base, LINK_BITS_PER_S, Nodes},
     programs::Ask,
     run::{LEECHER, RELAY, SECOND, SECOND_FIRST, SEEDER, STORER, UPLOADER},
 };
@@ -56,15 +56,25 @@ pub fn off_plan(base: &Base, programs: &BTreeMap<String, Truth>) -> Option<Strin
         (mean_ms > planned_ms * MOST_OF_PLAN)
             .then(|| format!("{name} took {mean_ms:.2} ms for what should take {planned_ms:.2}"))
     });
+    let idle = || {
+        let leecher = programs.get(LEECHER).filter(|_| base.nodes == Nodes::Linked)?;
+        let mut received = leecher.intervals.iter().filter(|did| did.state == State::Receive);
+        let (first, last) = (received.next()?, received.next_back()?);
+        let bytes = base.block_bytes as u64 * u64::from(base.blocks - 1);
+        let took = bytes as f64 * 8e9 / f64::from(LINK_BITS_PER_S) / (last.to_ns - first.to_ns) as f64;
+        (took < LEAST_OF_LINK).then(|| format!("the link was used for {:.1} % of the time", took * 100.0))
+    };
     let left_open = shares(base, programs).get(LEFT_OPEN).copied().unwrap_or(0.0);
     let unknown = || {
         (left_open > MOST_LEFT_OPEN).then(|| format!("{:.1} % of the time is left open", left_open * 100.0))
     };
-    late.or_else(unknown)
+    late.or_else(idle).or_else(unknown)
 }
 
 /// By how much more than its plan a work may take, on average.
 const MOST_OF_PLAN: f64 = 1.3;
+/// Of its rate, by payload: headers take 4 %.
+const LEAST_OF_LINK: f64 = 0.93;
 /// As much as a share may be off by.
 const MOST_LEFT_OPEN: f64 = TOLERANCE;
 
@@ -116,7 +126,9 @@ fn downloaded(base: &Base, first: u32, own: &Node, peer: &Node, between: Option<
             own.tell(from_ns, asked_ns, idle, &mut parts);
             peer.tell(asked_ns, handed_over_ns, LEFT_OPEN, &mut parts);
             let mut left_ns = (to_ns - handed_over_ns) as f64;
-            for node in [Some(peer), between, Some(own)].into_iter().flatten() {
+            // On a link that is never idle the next bytes are under way while the ends work.
+            let ends = [Some(peer), between, Some(own)].into_iter().flatten();
+            for node in ends.filter(|_| base.nodes != Nodes::Linked) {
                 let cpu_ns = node.cpu_ns(handed_over_ns, to_ns).min(left_ns);
                 parts.push((node.names.cpu, cpu_ns));
                 left_ns -= cpu_ns;
