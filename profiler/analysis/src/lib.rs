@@ -6,4 +6,5 @@
 pub mod attribution;
 pub mod milestones;
 pub mod report;
+pub mod rows;
 pub mod timeline;

@@ -88,7 +88,7 @@ fn a_wait_that_a_request_ended_names_who_submitted_it_and_when() {
     });
     let submitter = *submitter.lock().unwrap();
     let spans = recorded.timeline.events.spans.iter();
-    let waits: Vec<&Span> = spans
+    let waits: Vec<Span> = spans
         .filter(|span| span.doing.syscall == Some(libc::SYS_io_getevents as i32))
         .filter(|span| matches!(span.wake, Wake::Softirq(Softirq::Block) | Wake::HardIrq { disk: true }))
         .collect();

@@ -167,7 +167,7 @@ fn spans(recorded: &Recorded, name: &str) -> Vec<Span> {
     let own = recorded.own();
     let thread = own.threads.values().find(|thread| thread.comm == name).expect("the thread is there");
     let spans = recorded.timeline.events.spans.iter().filter(|span| span.tid == thread.tid);
-    spans.copied().collect()
+    spans.collect()
 }
 
 fn futex(word: &AtomicU32, operation: i32, value: u32) {

@@ -171,7 +171,7 @@ fn a_timerfd_is_set_by_a_thread_once_and_again_at_each_read() {
     });
     let set_ns = set_ns.lock().unwrap()[0];
     let (waiting, setting) = (tid(&recorded, "waiting"), tid(&recorded, "setting"));
-    let mut sets: Vec<&TimerSet> = recorded.timeline.events.timers.iter().collect();
+    let mut sets: Vec<TimerSet> = recorded.timeline.events.timers.iter().collect();
     sets.sort_by_key(|set| set.at_ns);
     assert!(sets.iter().all(|set| set.kind == TimerKind::Timerfd), "{sets:?}");
     assert_eq!(sets[0].tid, setting, "{sets:?}");
@@ -215,7 +215,7 @@ fn a_timer_that_signals_is_set_by_its_thread() {
         .unwrap();
     });
     let timers = &recorded.timeline.events.timers;
-    let [set] = timers.as_slice() else { panic!("{timers:?}") };
+    let [set] = timers.iter().collect::<Vec<_>>()[..] else { panic!("{timers:?}") };
     assert_eq!((set.kind, set.tid), (TimerKind::Posix, tid(&recorded, "alarmed")));
     // The deadline is reckoned first.
     assert!(set.at_ns + TIMEOUT_NS - set.deadline_ns < SOON_NS, "{set:?}");
@@ -306,7 +306,7 @@ fn a_thread_names_who_created_it() {
 fn spans(recorded: &Recorded, name: &str) -> Vec<Span> {
     let tid = tid(recorded, name);
     let spans = recorded.timeline.events.spans.iter().filter(|span| span.tid == tid && span.blocks());
-    spans.copied().collect()
+    spans.collect()
 }
 
 fn tid(recorded: &Recorded, name: &str) -> u32 {

@@ -30,7 +30,7 @@ impl<'r> Socket<'r> {
     }
 
     /// Its payload of one way, in order of time.
-    fn payloads(&self, way: Direction) -> Vec<&'r Payload> {
+    fn payloads(&self, way: Direction) -> Vec<Payload> {
         let payloads = self.recorded.timeline.events.payloads.iter();
         let mut own: Vec<_> =
             payloads.filter(|p| p.cookie == self.totals.cookie && p.direction == way).collect();
@@ -39,7 +39,7 @@ impl<'r> Socket<'r> {
     }
 
     /// In order of time.
-    fn arrivals(&self) -> Vec<&'r Arrival> {
+    fn arrivals(&self) -> Vec<Arrival> {
         let arrivals = self.recorded.timeline.events.arrivals.iter();
         let mut own: Vec<_> = arrivals.filter(|arrival| arrival.cookie == self.totals.cookie).collect();
         own.sort_by_key(|arrival| arrival.at_ns);
@@ -47,7 +47,7 @@ impl<'r> Socket<'r> {
     }
 
     /// In order of time.
-    fn send_queues(&self) -> Vec<&'r SendQueue> {
+    fn send_queues(&self) -> Vec<SendQueue> {
         let send_queues = self.recorded.timeline.events.send_queues.iter();
         let mut own: Vec<_> =
             send_queues.filter(|send_queue| send_queue.cookie == self.totals.cookie).collect();

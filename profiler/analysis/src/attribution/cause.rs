@@ -214,10 +214,10 @@ mod tests {
     #[test]
     fn a_futex_is_a_lock_only_where_its_waker_waits_on_it_too() {
         let (mine, theirs) = (on_futex(128, 2), Span { tid: 2, ..on_futex(128, 1) });
-        assert_eq!(of(&mine, &futex::waits([&mine])), Some(Cause::Thread { waker: 2 }));
-        assert_eq!(of(&mine, &futex::waits([&mine, &theirs])), Some(Cause::Lock { holder: 2 }));
+        assert_eq!(of(&mine, &futex::waits([mine])), Some(Cause::Thread { waker: 2 }));
+        assert_eq!(of(&mine, &futex::waits([mine, theirs])), Some(Cause::Lock { holder: 2 }));
         let elsewhere = Span { process: ProcessSerial(2), ..theirs };
-        assert_eq!(of(&mine, &futex::waits([&mine, &elsewhere])), Some(Cause::Thread { waker: 2 }));
+        assert_eq!(of(&mine, &futex::waits([mine, elsewhere])), Some(Cause::Thread { waker: 2 }));
     }
 
     #[test]

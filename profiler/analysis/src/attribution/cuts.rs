@@ -1,7 +1,5 @@
 //! Where a transfer is cut: each connection by itself, by its bytes only. Time never cuts, nor does another connection.
 
-use std::collections::BTreeMap;
-
 use crate::attribution::observed::{payload::Movement, traffic::Traffic};
 use capture::{Direction, ProcessSerial, traffic::Direction as Moved};
 
@@ -22,9 +20,9 @@ pub struct Transferred {
 
 /// Some bytes of a connection, in their order.
 #[derive(Clone, Copy, Debug)]
-pub struct Cut<'t> {
+pub struct Cut {
     /// The movement that completed it; its thread is where the walk begins.
-    pub end: &'t Movement,
+    pub end: Movement,
     /// From the end of the connection's cut before.
     pub from_ns: u64,
     pub to_ns: u64,
@@ -32,42 +30,41 @@ pub struct Cut<'t> {
 }
 
 /// The cuts of each connection, in order of time. The last one of a connection may be small.
-pub fn cut<'t>(
-    traffic: &'t Traffic,
+pub fn cut(
+    traffic: &Traffic,
     of_process: impl Fn(&Movement) -> ProcessSerial,
     transferred: Transferred,
-) -> Vec<Vec<Cut<'t>>> {
+) -> Vec<Vec<Cut>> {
     let Transferred { process, direction, requested_ns, until_ns, size_bytes } = transferred;
     let moved = match direction {
         Direction::Download | Direction::Intake => Moved::Received,
         Direction::Upload => Moved::Sent,
     };
-    let is_its = |movement: &&Movement| {
-        movement.direction == moved
-            && movement.at_ns >= requested_ns
-            && movement.since_ns <= until_ns
-            && of_process(movement) == process
+    let of_connections = || {
+        let of_sockets = traffic.of_sockets_between(moved, requested_ns, until_ns);
+        of_sockets.map(|movements| movements.filter(|movement| of_process(movement) == process))
     };
-    let mut connections: BTreeMap<u64, Vec<&Movement>> = BTreeMap::new();
-    let mut all_bytes = 0;
-    for movement in traffic.all.iter().filter(is_its) {
-        connections.entry(movement.cookie).or_default().push(movement);
-        all_bytes = u64::saturating_add(all_bytes, movement.bytes);
-    }
-    let stride_bytes = (if size_bytes > 0 { size_bytes } else { all_bytes } / 1000).max(LEAST_BYTES);
-    connections.into_values().map(|movements| cut_connection(&movements, transferred, stride_bytes)).collect()
+    let moved_bytes = || {
+        let bytes = of_connections().flatten().map(|movement| movement.bytes);
+        bytes.fold(0, u64::saturating_add)
+    };
+    let all_bytes = if size_bytes > 0 { size_bytes } else { moved_bytes() };
+    let stride_bytes = (all_bytes / 1000).max(LEAST_BYTES);
+    let cuts = of_connections().map(|movements| cut_connection(movements, transferred, stride_bytes));
+    cuts.filter(|cuts| !cuts.is_empty()).collect()
 }
 
-fn cut_connection<'t>(
-    movements: &[&'t Movement],
+fn cut_connection(
+    movements: impl Iterator<Item = Movement>,
     Transferred { requested_ns, until_ns, .. }: Transferred,
     stride_bytes: u64,
-) -> Vec<Cut<'t>> {
+) -> Vec<Cut> {
     let mut cuts = Vec::new();
     let (mut from_ns, mut bytes) = (requested_ns, 0);
-    for (place, &end) in movements.iter().enumerate() {
+    let mut movements = movements.peekable();
+    while let Some(end) = movements.next() {
         bytes = u64::saturating_add(bytes, end.bytes);
-        if bytes >= stride_bytes || place + 1 == movements.len() {
+        if bytes >= stride_bytes || movements.peek().is_none() {
             let to_ns = end.at_ns.min(until_ns).max(from_ns);
             cuts.push(Cut { end, from_ns, to_ns, bytes });
             (from_ns, bytes) = (to_ns, 0);
@@ -79,10 +76,13 @@ fn cut_connection<'t>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attribution::observed::{
-        payload::TrafficRecords,
-        threads::{self, Life},
-        traffic,
+    use crate::{
+        attribution::observed::{
+            payload::TrafficRecords,
+            threads::{self, Life},
+            traffic,
+        },
+        rows::Rows,
     };
     use capture::traffic::Payload;
 
@@ -113,7 +113,7 @@ mod tests {
         };
         let payloads = received.iter().map(payload).collect();
         let records = TrafficRecords { payloads, ..TrafficRecords::default() };
-        let traffic = traffic::index(&threads::order(&[life], []), records);
+        let traffic = traffic::index(&threads::order(&[life], Rows::default()), records);
         let connections = cut(&traffic, |_| process, transferred);
         let cuts = connections.iter().flatten().map(|cut| (cut.from_ns, cut.to_ns, cut.bytes));
         assert_eq!(cuts.collect::<Vec<_>>(), expected);

@@ -20,8 +20,8 @@ const COMMAND: i32 = !(128 | 256);
 #[derive(Debug, Default)]
 pub struct FutexWaits(HashSet<(ProcessSerial, u64, u32)>);
 
-pub fn waits<'a>(spans: impl IntoIterator<Item = &'a Span>) -> FutexWaits {
-    let blocked = spans.into_iter().filter(|span| span.blocks());
+pub fn waits(spans: impl IntoIterator<Item = Span>) -> FutexWaits {
+    let blocked = spans.into_iter().filter(Span::blocks);
     FutexWaits(blocked.filter_map(|span| Some((span.process, span.doing.futex?.address, span.tid))).collect())
 }
 

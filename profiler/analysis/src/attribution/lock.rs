@@ -7,7 +7,7 @@ use crate::attribution::{
 /// Reports what the holder did, the latest first; nothing if the segment is no lock wait.
 pub fn holder_did(evidence: &Evidence, wait: Segment, found: &mut dyn FnMut(Segment)) {
     let (Some(thread), Some(span)) = (wait.thread, wait.span) else { return };
-    let Some(Cause::Lock { holder }) = evidence.waits[thread].causes[span] else { return };
+    let Some(Cause::Lock { holder }) = evidence.cause(thread, span) else { return };
     let threads = &evidence.observed.threads;
     let Some(holder) = threads.find(holder, threads.all[thread].off_cpu(span).runnable_ns) else { return };
     let all = &threads.all[holder];
@@ -23,11 +23,7 @@ pub fn holder_did(evidence: &Evidence, wait: Segment, found: &mut dyn FnMut(Segm
         let OffCpu { off_ns, runnable_ns, on_ns } = all.off_cpu(span);
         report(on_ns, None, Share::Cpu);
         report(runnable_ns, Some(span), Share::CpuWait);
-        report(
-            off_ns,
-            Some(span),
-            evidence.waits[holder].causes[span].map_or(Share::CpuWait, Share::of_cause),
-        );
+        report(off_ns, Some(span), evidence.cause(holder, span).map_or(Share::CpuWait, Share::of_cause));
         if off_ns <= wait.from_ns {
             break;
         }

@@ -9,6 +9,7 @@
 pub mod calls;
 pub mod cause;
 pub mod cuts;
+pub mod deadlines;
 pub mod futex;
 pub mod lineage;
 pub mod lock;
@@ -25,7 +26,8 @@ pub mod triggers;
 pub mod waits;
 pub mod weights;
 
-use observed::Observed;
+use cause::Cause;
+use observed::{Observed, threads::ThreadIndex};
 
 /// What was observed, with everything that is worked out once per capture.
 #[derive(Debug)]
@@ -41,6 +43,14 @@ pub struct Evidence<'t> {
 pub fn weigh(observed: &Observed) -> Evidence<'_> {
     let futexes = futex::waits(observed.threads.all.iter().flat_map(|thread| &thread.spans));
     let waits = waits::judge(&observed.threads, &futexes);
-    let triggers = triggers::count(observed, &waits);
+    let triggers = triggers::count(observed, &waits, &futexes);
     Evidence { observed, futexes, waits, triggers, pairs: pairs::pair(&observed.traffic.sockets) }
+}
+
+impl Evidence<'_> {
+    /// What a span of a thread was for; None where it did not block.
+    pub fn cause(&self, thread: ThreadIndex, span: usize) -> Option<Cause> {
+        let spans = &self.observed.threads.all[thread].spans;
+        spans.look_at(span, |span| cause::of(span, &self.futexes))
+    }
 }

@@ -18,7 +18,7 @@ pub fn budgets(evidence: &Evidence, transferred: Transferred, phases: &[(u64, u6
     let mut sums = Sums::new(evidence, clock, phases);
     for cuts in &connections {
         for (cut, rate) in cuts.iter().zip(weights::rates(cuts)) {
-            lineage::of_movement(evidence, cut.end, cut.from_ns, cut.to_ns, sums.weigh(rate));
+            lineage::of_movement(evidence, &cut.end, cut.from_ns, cut.to_ns, sums.weigh(rate));
         }
     }
     sums.close()

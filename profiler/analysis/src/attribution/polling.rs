@@ -17,7 +17,7 @@ pub fn polled_ns(traffic: &Traffic, segment: Segment) -> u64 {
             continue;
         }
         if payload.direction == Direction::Received && payload.empty_calls > 0 {
-            let arrived_ns = traffic.arrived_ns(payload).unwrap_or(payload.since_ns);
+            let arrived_ns = traffic.arrived_ns(&payload).unwrap_or(payload.since_ns);
             polled_ns += arrived_ns.min(payload.since_ns).min(segment.to_ns).saturating_sub(since_ns);
         }
         if payload.since_ns >= segment.to_ns {

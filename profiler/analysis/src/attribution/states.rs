@@ -39,14 +39,14 @@ pub fn of(thread: &Thread, futexes: &FutexWaits, from_ns: u64, to_ns: u64) -> St
     let mut off_cpu_ns = 0;
     // Intervals are disjoint: only the last one that began before may reach into the window.
     for place in thread.spans_before(from_ns).saturating_sub(1)..thread.spans_before(to_ns) {
-        let span = &thread.spans[place];
+        let span = thread.spans.at(place);
         let off = thread.off_cpu(place);
         let blocked_ns = inside(off.off_ns, off.runnable_ns);
         let runnable_ns = inside(off.runnable_ns, off.on_ns);
         off_cpu_ns += blocked_ns + runnable_ns;
         let runnable = if span.throttled { &mut states.throttled_ns } else { &mut states.runqueue_ns };
         *runnable += runnable_ns;
-        if let Some(cause) = cause::of(span, futexes) {
+        if let Some(cause) = cause::of(&span, futexes) {
             let since_before = off.off_ns <= thread.life.since_ns;
             *states.waiting(if since_before { Cause::Never } else { cause }) += blocked_ns;
         }

@@ -22,6 +22,9 @@ use capture::ProcessSerial;
 /// How many of a phase's segments are kept.
 const LONGEST: usize = 10;
 
+/// Of so many waits those that are not among the longest are forgotten.
+const MOST_WAITS: usize = 10_000;
+
 /// Adds up what walks find.
 #[derive(Debug)]
 pub struct Sums<'e> {
@@ -32,7 +35,7 @@ pub struct Sums<'e> {
     rate: f64,
     /// By thread: weight, and how many walks, that begin or end with one of its elements, of which there is one more than
     /// spans: the n-th but for the first one is a span and the run after it.
-    covered: BTreeMap<(ThreadIndex, Side), Vec<(f64, i64)>>,
+    covered: BTreeMap<(ThreadIndex, Side), BTreeMap<usize, (f64, i64)>>,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +47,10 @@ struct Phase {
     of_processes: BTreeMap<(ProcessSerial, Share), f64>,
     polled_ns: f64,
     explained_ns: f64,
+    /// Those that may be among the longest.
     waits: HashMap<(ThreadIndex, usize, Share), Wait>,
+    /// As many waits as this are looked through for those that cannot.
+    waits_looked_through: usize,
     /// The heaviest segments without a span.
     ran: Vec<Weighed>,
 }
@@ -54,6 +60,8 @@ struct Phase {
 struct Wait {
     whole: Segment,
     ns: f64,
+    /// What it can become: walks weigh 1 together. Timers may have been armed long before.
+    most_ns: f64,
 }
 
 /// A segment, and what it weighs.
@@ -97,16 +105,18 @@ impl<'e> Sums<'e> {
     pub fn close(mut self) -> Vec<Budget> {
         for ((thread, side), changes) in std::mem::take(&mut self.covered) {
             let (mut rate, mut walks) = (0.0, 0);
-            for (element, (change, count)) in changes.into_iter().enumerate() {
-                rate += change;
-                walks += count;
+            let mut since = 0;
+            for (element, (change, count)) in changes {
                 if walks > 0 {
                     self.rate = rate;
-                    self.element(thread, side, element, 0, u64::MAX);
+                    (since..element).for_each(|element| self.element(thread, side, element, 0, u64::MAX));
                 } else {
                     // What is left are rounding errors.
                     rate = 0.0;
                 }
+                rate += change;
+                walks += count;
+                since = element;
             }
         }
         self.phases.into_iter().map(Phase::close).collect()
@@ -116,7 +126,8 @@ impl<'e> Sums<'e> {
     fn element(&mut self, thread: ThreadIndex, side: Side, element: usize, from_ns: u64, to_ns: u64) {
         let evidence = self.evidence;
         let all = &evidence.observed.threads.all[thread];
-        let next_off_ns = all.spans.get(element).map_or(all.life.end_ns, |_| all.off_cpu(element).off_ns);
+        let is_last = element >= all.spans.len();
+        let next_off_ns = if is_last { all.life.end_ns } else { all.off_cpu(element).off_ns };
         let mut part = |begin_ns: u64, end_ns: u64, span, share| {
             let (from_ns, to_ns) = (begin_ns.max(from_ns), end_ns.min(to_ns));
             if from_ns < to_ns {
@@ -129,7 +140,7 @@ impl<'e> Sums<'e> {
         let OffCpu { off_ns, runnable_ns, on_ns } = all.off_cpu(span);
         part(on_ns, next_off_ns, None, Share::Cpu);
         part(runnable_ns, on_ns, Some(span), Share::CpuWait);
-        let waited = evidence.waits[thread].causes[span].map_or(Share::CpuWait, Share::of_cause);
+        let waited = evidence.cause(thread, span).map_or(Share::CpuWait, Share::of_cause);
         part(off_ns, runnable_ns, Some(span), waited);
     }
 }
@@ -161,11 +172,11 @@ impl Found for Sums<'_> {
         self.element(thread, side, first, from_ns, to_ns);
         if last > first {
             self.element(thread, side, last, from_ns, to_ns);
-            let elements = all.spans.len() + 1;
-            let changes = self.covered.entry((thread, side)).or_insert_with(|| vec![(0.0, 0); elements]);
+            let changes = self.covered.entry((thread, side)).or_default();
             for (element, rate, count) in [(first + 1, self.rate, 1), (last, -self.rate, -1)] {
-                changes[element].0 += rate;
-                changes[element].1 += count;
+                let change = changes.entry(element).or_default();
+                change.0 += rate;
+                change.1 += count;
             }
         }
     }
@@ -188,14 +199,39 @@ impl Phase {
         self.explained_ns += ns;
         match (segment.thread, segment.span) {
             (Some(thread), Some(span)) => {
-                let wait =
-                    self.waits.entry((thread, span, share)).or_insert(Wait { whole: segment, ns: 0.0 });
+                let most_ns = || match share {
+                    Share::Timer => f64::INFINITY,
+                    _ => {
+                        let OffCpu { off_ns, on_ns, .. } =
+                            evidence.observed.threads.all[thread].off_cpu(span);
+                        on_ns.min(self.to_ns).saturating_sub(off_ns.max(self.from_ns)) as f64
+                    }
+                };
+                let wait = self.waits.entry((thread, span, share)).or_insert_with(|| Wait {
+                    whole: segment,
+                    ns: 0.0,
+                    most_ns: most_ns(),
+                });
                 wait.ns += ns;
                 wait.whole.from_ns = wait.whole.from_ns.min(segment.from_ns);
                 wait.whole.to_ns = wait.whole.to_ns.max(segment.to_ns);
+                self.forget_short_waits();
             }
             _ => keep_longest(&mut self.ran, Weighed { segment, ns }),
         }
+    }
+
+    /// Those that cannot become longer than the longest are now.
+    fn forget_short_waits(&mut self) {
+        if self.waits.len() < self.waits_looked_through.max(MOST_WAITS) {
+            return;
+        }
+        let mut lengths: Vec<f64> = self.waits.values().map(|wait| wait.ns).collect();
+        let (_, least_ns, _) = lengths.select_nth_unstable_by(LONGEST, |one, other| other.total_cmp(one));
+        // Not those that are as long, but for rounding.
+        let least_ns = *least_ns - 1.0;
+        self.waits.retain(|_, wait| wait.most_ns >= least_ns);
+        self.waits_looked_through = 2 * self.waits.len();
     }
 
     fn close(mut self) -> Budget {

@@ -38,7 +38,7 @@ pub fn of_byte(traffic: &Traffic, cookie: u64, byte: Option<u32>, from_ns: u64, 
 /// link, which still has the bytes whose acknowledgement would make room.
 pub fn for_room(traffic: &Traffic, cookie: u64, from_ns: u64, to_ns: u64) -> Vec<Part> {
     let send_queues = traffic.send_queues(cookie, from_ns, to_ns);
-    stretch(send_queues, from_ns, to_ns, |send_queue| match send_queue.held_by {
+    stretch(&send_queues, from_ns, to_ns, |send_queue| match send_queue.held_by {
         Some(HeldBy::PeerWindow) => Network::PeerWindow,
         Some(HeldBy::CongestionWindow) => Network::Cwnd,
         Some(HeldBy::Nagle | HeldBy::Pacing) | None => Network::Link,

@@ -8,15 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::attribution::{
     calls,
-    cause::Cause,
-    observed::{
-        Observed,
-        payload::Movement,
-        threads::{Thread, ThreadIndex},
-    },
+    cause::{self, Cause},
+    deadlines,
+    futex::FutexWaits,
+    observed::{Observed, payload::Movement, threads::ThreadIndex},
     waits::Waits,
 };
-use capture::traffic::Direction;
+use capture::{span::Span, traffic::Direction};
 
 /// Bytes that a thread sent on a connection, by why the round began in which it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +24,8 @@ pub struct Sent {
     /// A timer or another thread did, and the round received nothing here.
     pub for_timers: u64,
     pub for_threads: u64,
+    /// Another thread did, as a deadline came that several waits had counted down to.
+    pub for_deadlines: u64,
 }
 
 impl Sent {
@@ -36,6 +36,11 @@ impl Sent {
             Cause::Thread { .. } => self.for_threads > self.for_messages,
             _ => false,
         }
+    }
+
+    /// Whether deadlines, rather than the threads that woke this one as they came, were what rounds needed.
+    pub fn follows_deadlines(&self) -> bool {
+        u64::saturating_add(self.for_timers, self.for_deadlines) > self.for_threads
     }
 }
 
@@ -65,7 +70,7 @@ impl Triggers {
 }
 
 /// Of all threads and connections; a logarithm above linear time.
-pub fn count(observed: &Observed, waits: &[Waits]) -> Triggers {
+pub fn count(observed: &Observed, waits: &[Waits], futexes: &FutexWaits) -> Triggers {
     let mut triggers = Triggers::default();
     for (thread, waits) in waits.iter().enumerate() {
         let all = &observed.threads.all[thread];
@@ -73,13 +78,17 @@ pub fn count(observed: &Observed, waits: &[Waits]) -> Triggers {
         let mut round = Round::default();
         let mut why = None;
         for wait in waits.asked_from(0) {
-            while let Some(movement) = moved.next_if(|movement| movement.since_ns <= all.spans[wait].off_ns) {
-                round.add(movement);
+            let span = all.spans.at(wait);
+            while let Some(movement) = moved.next_if(|movement| movement.since_ns <= span.off_ns) {
+                round.add(&movement);
             }
             triggers.add_round(thread, why, &mut round);
-            why = reason(all, waits, wait);
+            why = reason(&span, futexes).map(|cause| match cause {
+                Cause::Thread { .. } if deadlines::was_counted_down(all, waits, wait) => Why::Deadline,
+                cause => Why::Cause(cause),
+            });
         }
-        moved.for_each(|movement| round.add(movement));
+        moved.for_each(|movement| round.add(&movement));
         triggers.add_round(thread, why, &mut round);
     }
     triggers
@@ -99,20 +108,29 @@ impl Round {
     }
 }
 
+/// Why a round began.
+#[derive(Clone, Copy)]
+enum Why {
+    Cause(Cause),
+    /// See [`Sent::for_deadlines`].
+    Deadline,
+}
+
 /// None where it waited for one certain thing.
-fn reason(thread: &Thread, waits: &Waits, wait: usize) -> Option<Cause> {
-    waits.causes[wait].filter(|_| calls::is_multiplexer(thread.spans[wait].doing.syscall))
+fn reason(span: &Span, futexes: &FutexWaits) -> Option<Cause> {
+    cause::of(span, futexes).filter(|_| calls::is_multiplexer(span.doing.syscall))
 }
 
 impl Triggers {
-    fn add_round(&mut self, thread: ThreadIndex, why: Option<Cause>, round: &mut Round) {
+    fn add_round(&mut self, thread: ThreadIndex, why: Option<Why>, round: &mut Round) {
         while let Some((cookie, (received, sent_bytes))) = round.0.pop_first() {
             let sent = self.sent.entry((thread, cookie)).or_default();
             let add = |bytes: &mut u64| *bytes = bytes.saturating_add(sent_bytes);
             match (why, received) {
-                (Some(Cause::Network), true) => add(&mut sent.for_messages),
-                (Some(Cause::Timer), false) => add(&mut sent.for_timers),
-                (Some(Cause::Thread { waker }), false) => {
+                (Some(Why::Cause(Cause::Network)), true) => add(&mut sent.for_messages),
+                (Some(Why::Cause(Cause::Timer)), false) => add(&mut sent.for_timers),
+                (Some(Why::Deadline), false) => add(&mut sent.for_deadlines),
+                (Some(Why::Cause(Cause::Thread { waker })), false) => {
                     add(&mut sent.for_threads);
                     let wakers = self.for_wakers.entry((thread, cookie)).or_default();
                     add(wakers.entry(waker).or_default());

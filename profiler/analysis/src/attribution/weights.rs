@@ -123,6 +123,7 @@ mod tests {
 
     fn movement(at_ns: u64) -> Movement {
         Movement {
+            index: 0,
             thread: 0,
             cookie: 1,
             direction: Direction::Received,
@@ -134,9 +135,12 @@ mod tests {
         }
     }
 
-    fn cuts<'m>(ends: &'m [Movement], bytes: u64) -> Vec<Cut<'m>> {
+    fn cuts(ends: &[Movement], bytes: u64) -> Vec<Cut> {
         let from_ns = [0].into_iter().chain(ends.iter().map(|end| end.at_ns));
-        ends.iter().zip(from_ns).map(|(end, from_ns)| Cut { end, from_ns, to_ns: end.at_ns, bytes }).collect()
+        ends.iter()
+            .zip(from_ns)
+            .map(|(&end, from_ns)| Cut { end, from_ns, to_ns: end.at_ns, bytes })
+            .collect()
     }
 
     #[test]

@@ -144,8 +144,8 @@ fn piece(timeline: &Timeline, evidence: &Evidence, segment: Segment, since_ns: u
     let span = segment
         .thread
         .zip(segment.span)
-        .map(|(thread, span)| &evidence.observed.threads.all[thread].spans[span]);
-    let span = span.filter(|span| span.blocks());
+        .map(|(thread, span)| evidence.observed.threads.all[thread].spans.at(span));
+    let span = span.as_ref().filter(|span| span.blocks());
     let at_s = |ns: u64| if ns >= since_ns { seconds(ns - since_ns) } else { -seconds(since_ns - ns) };
     let (share, detail) = segment.seen().names();
     let stack = |id: Option<u32>| {

@@ -1,8 +1,8 @@
 //! What a capture says, folded: the last totals of everything, progress in time order. Reports read nothing
 //! else, and never raw records.
 //!
-//! Memory grows with processes, threads, sockets, files and strides of payload; [`Events`] with off-CPU intervals
-//! and calls.
+//! Memory grows with processes, threads, sockets, files and strides of payload; [`Events`], one for each off-CPU interval
+//! and call, are in a file beyond a limit.
 
 mod cross_checks;
 mod devices;

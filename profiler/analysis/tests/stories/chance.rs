@@ -10,7 +10,6 @@ use analysis::{
         lineage::{self, Found},
         observed::{
             Observed,
-            payload::TrafficRecords,
             threads::{self, Life, ThreadIndex},
             timers, traffic,
         },
@@ -27,7 +26,7 @@ use capture::{
     traffic::{Arrival, Direction, HeldBy, Payload, SendQueue},
 };
 
-use crate::tell::{BLOCK, EPOLL, FAULT, RECV, SLEEP, Story, futex as on_futex};
+use crate::tell::{BLOCK, EPOLL, FAULT, Moved, RECV, SLEEP, Story, futex as on_futex};
 
 const THREADS: u32 = 6;
 const END_NS: u64 = 10_000;
@@ -66,10 +65,11 @@ fn every_walk_covers_its_time_once() {
         let observed = if seed % 2 == 0 { anything(seed) } else { order(of_many_cuts(seed), 0) };
         let evidence = attribution::weigh(&observed);
         let mut chance = Chance(seed * 31);
-        for movement in &observed.traffic.all {
+        for movement in (0..observed.threads.all.len()).flat_map(|thread| observed.traffic.of_thread(thread))
+        {
             let from_ns = chance.below(movement.at_ns + 1);
             let mut walked = Walked { until_ns: movement.at_ns, met: std::mem::take(&mut met) };
-            lineage::of_movement(&evidence, movement, from_ns, movement.at_ns, &mut walked);
+            lineage::of_movement(&evidence, &movement, from_ns, movement.at_ns, &mut walked);
             assert_eq!(walked.until_ns, from_ns, "seed {seed}");
             met = walked.met;
         }
@@ -186,7 +186,7 @@ impl Chance {
 struct Told {
     lives: Vec<Life>,
     spans: Vec<Span>,
-    records: TrafficRecords,
+    records: Moved,
     timers: Vec<TimerSet>,
     lossy: Vec<Lossy>,
 }
@@ -202,9 +202,9 @@ fn order(told: Told, shuffled: u64) -> Observed {
         chance.shuffle(&mut records.send_queues);
         chance.shuffle(&mut timers);
     }
-    let threads = threads::order(&lives, spans);
-    let traffic = traffic::index(&threads, records);
-    let timers = timers::index(&threads, &timers);
+    let threads = threads::order(&lives, spans.into_iter().collect());
+    let traffic = traffic::index(&threads, records.records());
+    let timers = timers::index(&threads, timers.into_iter().collect());
     Observed { host: capture::HostId::default(), threads, traffic, timers, lossy }
 }
 
@@ -281,7 +281,7 @@ fn told(seed: u64) -> Told {
     for pair in 0..PAIRS {
         sockets.connect(pair * 2 + 10, pair * 2 + 11);
     }
-    let mut records = TrafficRecords { sockets: sockets.traffic.sockets, ..TrafficRecords::default() };
+    let mut records = Moved { sockets: sockets.traffic.sockets, ..Moved::default() };
     // A byte's number is about the time at which it is read; it is sent 200 ns before, and arrives in
     // between.
     for _ in 0..400 {

@@ -271,6 +271,46 @@ fn a_thread_that_pokes_a_loop_for_nothing() {
 }
 
 #[test]
+fn a_thread_that_pokes_a_loop_as_its_deadline_comes() {
+    // The leecher computes for 4 ms and asks; the seeder answers 6 ms later, and is poked each millisecond meanwhile: most
+    // often it is a poke that comes as the deadline does.
+    let story = |is_poked: bool| {
+        let mut story = Story::default();
+        story.connect(NEAR, FAR);
+        let mut script = story.thread(LEECHER, 1);
+        for _ in 0..ROUNDS {
+            script = script.runs(4).sends(NEAR, 17).waits(EPOLL, 6, NET_RX).receives(NEAR, BYTES);
+        }
+        script.runs(1);
+        let mut script = story.thread(SEEDER, 2);
+        for round in 0..ROUNDS {
+            let due_ms = 10 * round + 10;
+            script = script.waits(EPOLL, 4, NET_RX).receives(FAR, 17);
+            script = if is_poked {
+                (0..6).fold(script, |script, _| script.waits_until_due(EPOLL, 1, due_ms, by(4)))
+            } else {
+                script.waits_until_due(EPOLL, 6, due_ms, TIMER)
+            };
+            script = script.sends(FAR, BYTES);
+        }
+        script.runs(1);
+        let mut script = story.thread(SEEDER, 4);
+        for _ in 0..41 {
+            script = script.waits(SLEEP, 1, TIMER);
+        }
+        script.runs(1);
+        for round in 0..ROUNDS {
+            story.arrives(FAR, 10 * round + 4, 17);
+            story.arrives(NEAR, 10 * round + 10, BYTES);
+        }
+        story
+    };
+    const SHARES: &str = "network 0.6 cpu 0.4 | peer_timer 0.6";
+    check(&story(false).download(LEECHER, 0, 40), SHARES);
+    check(&story(true).download(LEECHER, 0, 40), SHARES);
+}
+
+#[test]
 fn a_peer_of_few_bytes_weighs_as_little() {
     let mut story = Story::default();
     story.connect(NEAR, FAR);

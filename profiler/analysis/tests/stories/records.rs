@@ -83,7 +83,7 @@ fn a_thread_id_is_reused() {
         since_ns,
         end_ns,
     };
-    let threads = threads::order(&[life(1, 0, 10), life(2, 20, 30)], []);
+    let threads = threads::order(&[life(1, 0, 10), life(2, 20, 30)], Default::default());
     assert_eq!([5, 15, 25].map(|at_ns| threads.find(5, at_ns)), [Some(0), None, Some(1)]);
 }
 

@@ -24,7 +24,7 @@ use analysis::{
 use capture::{
     Direction, HostId, ProcessSerial, Protocol, SocketEnds, TimerSet,
     span::{Doing, Futex, Softirq, Span, TaskKind, Wake},
-    traffic::{Arrival, HeldBy, SendQueue},
+    traffic::{Arrival, HeldBy, Payload, SendQueue},
 };
 
 use crate::script::Script;
@@ -61,11 +61,31 @@ pub fn by(tid: u32) -> Wake {
     Wake::Task { tid, process: None, kind: TaskKind::Target }
 }
 
+/// The records of what moved, which can be told and changed.
+#[derive(Clone, Default)]
+pub struct Moved {
+    pub payloads: Vec<Payload>,
+    pub arrivals: Vec<Arrival>,
+    pub send_queues: Vec<SendQueue>,
+    pub sockets: Vec<Socket>,
+}
+
+impl Moved {
+    pub fn records(self) -> TrafficRecords {
+        TrafficRecords {
+            payloads: self.payloads.into_iter().collect(),
+            arrivals: self.arrivals.into_iter().collect(),
+            send_queues: self.send_queues.into_iter().collect(),
+            sockets: self.sockets,
+        }
+    }
+}
+
 #[derive(Default)]
 pub struct Story {
     pub lives: Vec<Life>,
     pub spans: Vec<Span>,
-    pub traffic: TrafficRecords,
+    pub traffic: Moved,
     pub lossy: Vec<Lossy>,
     pub timers: Vec<TimerSet>,
     sequences: HashMap<(u64, &'static str), u32>,
@@ -150,10 +170,10 @@ impl Story {
         self.observed_of(self.traffic.clone())
     }
 
-    fn observed_of(&self, traffic: TrafficRecords) -> Observed {
-        let threads = threads::order(&self.lives, self.spans.iter().copied());
-        let traffic = traffic::index(&threads, traffic);
-        let timers = timers::index(&threads, &self.timers);
+    fn observed_of(&self, traffic: Moved) -> Observed {
+        let threads = threads::order(&self.lives, self.spans.iter().copied().collect());
+        let traffic = traffic::index(&threads, traffic.records());
+        let timers = timers::index(&threads, self.timers.iter().copied().collect());
         Observed { host: HostId::default(), threads, traffic, timers, lossy: self.lossy.clone() }
     }
 
@@ -191,7 +211,8 @@ impl Story {
         };
         let exact = of(&self.observed());
         let mut traffic = self.traffic.clone();
-        traffic.payloads = merged(traffic.payloads, &self.spans);
+        traffic.payloads =
+            merged(traffic.payloads.into_iter().collect(), self.spans.iter().copied()).iter().collect();
         let merged = of(&self.observed_of(traffic));
         let apart_ms = |one: f64, other: f64| (one - other).abs() * to_ms.abs_diff(from_ms) as f64;
         for ((name, one), (_, other)) in exact.shares.named().into_iter().zip(merged.shares.named()) {

@@ -43,10 +43,10 @@ fn traffic_arrives_between_send_and_receive_over_tcp() {
     let receives = far.payloads(Direction::Received);
     assert_eq!(receives.len(), MESSAGES + 1, "each after a sleep");
     let arrived = |receive: &Payload| {
-        let past = |arrival: &&&Arrival| arrival.sequence == receive.sequence;
+        let past = |arrival: &&Arrival| arrival.sequence == receive.sequence;
         arrivals.iter().find(past).expect("all bytes of the receive arrived at once").at_ns
     };
-    let arrived_ns = receives[1..].iter().map(|receive| arrived(receive));
+    let arrived_ns = receives[1..].iter().map(arrived);
     check_times(&sent_ns, &arrived_ns.collect::<Vec<_>>(), &receives[1..]);
 }
 
@@ -180,7 +180,7 @@ fn traffic_to_a_slow_reader_arrives_with_its_first_datagram() {
 }
 
 #[track_caller]
-fn check_times(sent_ns: &[u64], arrived_ns: &[u64], receives: &[&Payload]) {
+fn check_times(sent_ns: &[u64], arrived_ns: &[u64], receives: &[Payload]) {
     assert_eq!((sent_ns.len(), arrived_ns.len()), (receives.len(), receives.len()));
     let mut late = 0;
     for ((&sent_ns, &arrived_ns), receive) in sent_ns.iter().zip(arrived_ns).zip(receives) {

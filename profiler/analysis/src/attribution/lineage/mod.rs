@@ -12,6 +12,7 @@ mod timer;
 use crate::attribution::{
     Evidence, calls,
     cause::Cause,
+    deadlines,
     observed::{
         payload::Movement,
         threads::{OffCpu, ThreadIndex},
@@ -170,7 +171,7 @@ impl<'e> Walk<'e, '_> {
             let span = Some(wait);
             let round_until_ns = self.to_ns;
             let ended_by = self.ended_by(thread, wait, goal);
-            let syscall = all.spans[wait].doing.syscall;
+            let syscall = all.syscall(wait);
             if ended_by == Cause::Network && calls::is_send(syscall) {
                 self.own(thread, on_ns);
                 self.report(runnable_ns, Some(thread), span, Share::CpuWait);
@@ -219,11 +220,11 @@ impl<'e> Walk<'e, '_> {
                 }
                 // Of a request that was submitted before it listened, or by another thread meanwhile.
                 Cause::Disk if calls::is_multiplexer(syscall) => {
-                    let submitted_ns = all.spans[wait].submitted_ns;
+                    let submitted_ns = all.spans.at(wait).submitted_ns;
                     let since_ns =
                         submitted_ns.or_else(|| timer::since_progress_ns(evidence, thread, wait, goal));
                     let submitter = submitted_ns.and_then(|at_ns| {
-                        evidence.observed.threads.find(all.spans[wait].submitter_tid?, at_ns)
+                        evidence.observed.threads.find(all.spans.at(wait).submitter_tid?, at_ns)
                     });
                     match submitter.filter(|&submitter| submitter != thread) {
                         Some(submitter) => {
@@ -244,14 +245,21 @@ impl<'e> Walk<'e, '_> {
         None
     }
 
-    /// What ended a wait; a message that came as a timer was due anyway ended nothing.
+    /// What ended a wait; a message or another thread that came as a timer was due anyway ended nothing.
     fn ended_by(&self, thread: ThreadIndex, wait: usize, goal: Goal) -> Cause {
-        let cause = self.evidence.waits[thread].causes[wait].unwrap_or(Cause::Unknown);
-        let is_due = || timer::was_due(&self.evidence.observed.threads.all[thread].spans[wait]);
-        match (cause, goal) {
-            (Cause::Network, Goal::Send(sent))
-                if is_due()
-                    && self.evidence.triggers.of(thread, sent.cookie).outweighs_messages(Cause::Timer) =>
+        let cause = self.evidence.cause(thread, wait).unwrap_or(Cause::Unknown);
+        let Goal::Send(sent) = goal else { return cause };
+        let Evidence { observed, waits, triggers, .. } = self.evidence;
+        let (all, waits) = (&observed.threads.all[thread], &waits[thread]);
+        let triggers = || triggers.of(thread, sent.cookie);
+        match cause {
+            Cause::Network
+                if deadlines::was_due(&all.spans.at(wait)) && triggers().outweighs_messages(Cause::Timer) =>
+            {
+                Cause::Timer
+            }
+            Cause::Thread { .. }
+                if deadlines::was_counted_down(all, waits, wait) && triggers().follows_deadlines() =>
             {
                 Cause::Timer
             }
@@ -317,8 +325,8 @@ impl<'e> Walk<'e, '_> {
         let OffCpu { off_ns, on_ns, .. } = all.off_cpu(wait);
         // It may wait several times before it returns.
         let mut later = evidence.waits[thread].asked_from(wait + 1);
-        let next = later.find(|&later| !calls::is_send(all.spans[later].doing.syscall));
-        let until_ns = next.map_or(u64::MAX, |next| all.spans[next].off_ns);
+        let next = later.find(|&later| !calls::is_send(all.syscall(later)));
+        let until_ns = next.map_or(u64::MAX, |next| all.spans.at(next).off_ns);
         let mut moved = evidence.observed.traffic.of_thread_between(thread, on_ns, until_ns);
         match moved.find(|movement| movement.direction == Direction::Sent) {
             Some(send) if send.past.is_some() => self.room(send.cookie, off_ns),
@@ -359,7 +367,7 @@ impl<'e> Walk<'e, '_> {
         let other_end = evidence.pairs.peer(evidence.observed.host.of(cookie))?.id;
         let before = || traffic.last_received(other_end, to_ns).filter(|read| read.at_ns >= from_ns);
         let read = traffic.received_between(other_end, to_ns, until_ns).or_else(before)?;
-        let read = byte.map_or(Some(*read), |byte| read.up_to(byte))?;
+        let read = byte.map_or(Some(read), |byte| read.up_to(byte))?;
         self.report(read.at_ns, None, None, Share::Network(Network::PeerWindow));
         self.cross_to(&read);
         Some((read.thread, Goal::Receive(read)))
@@ -390,8 +398,8 @@ impl<'e> Walk<'e, '_> {
             }
             self.report(from_ns, None, None, Share::Network(of));
         }
-        self.cross_to(sent);
-        Some((sent.thread, Goal::of(sent)))
+        self.cross_to(&sent);
+        Some((sent.thread, Goal::of(&sent)))
     }
 
     /// A peer that is not in the capture is taken to answer what it was last sent, or to go on with what it was sending:
@@ -403,7 +411,7 @@ impl<'e> Walk<'e, '_> {
             return None;
         };
         self.report(last.at_ns, Some(thread), Some(wait), Share::Network(Network::Unknown));
-        Some((last.thread, Goal::of(last)))
+        Some((last.thread, Goal::of(&last)))
     }
 }
 

@@ -36,7 +36,7 @@ pub fn missing(
 ) -> Option<Missing> {
     let all = &evidence.observed.threads.all[thread];
     let off = all.off_cpu(wait);
-    let listened = calls::is_multiplexer(all.spans[wait].doing.syscall);
+    let listened = calls::is_multiplexer(all.syscall(wait));
     let cookie = super::connection(goal)?;
     match (ended_by, goal) {
         // It waited for a thread, and not for bytes.
@@ -62,7 +62,7 @@ pub fn missing(
     let mut receives = moved.filter(|movement| movement.direction == Direction::Received);
     // A record may go on after the round: what came later was not needed for it.
     receives.find_map(|receive| {
-        missing_at(evidence, receive, off.off_ns).filter(|missing| missing.arrived_ns <= until_ns)
+        missing_at(evidence, &receive, off.off_ns).filter(|missing| missing.arrived_ns <= until_ns)
     })
 }
 
@@ -75,16 +75,16 @@ pub fn missing_elsewhere(
 ) -> Option<Missing> {
     let all = &evidence.observed.threads.all[thread];
     let off = all.off_cpu(wait);
-    if all.spans[wait].segment.is_some() {
+    if all.spans.at(wait).segment.is_some() {
         // Nothing became readable as it woke.
         return None;
     }
     let moved = evidence.observed.traffic.of_thread_between(thread, off.on_ns, until_ns.max(off.on_ns));
     let receives = moved.filter(|movement| movement.direction == Direction::Received);
     let woke = receives
-        .filter_map(|receive| missing_at(evidence, receive, off.off_ns))
+        .filter_map(|receive| missing_at(evidence, &receive, off.off_ns))
         .filter(|missing| missing.arrived_ns <= off.runnable_ns.saturating_add(WAKE_UP_NS));
-    match all.spans[wait].socket {
+    match all.spans.at(wait).socket {
         // An interrupt knows the kernel's cookie only.
         Some(socket) => {
             woke.into_iter().find(|missing| without_turn(missing.receive.cookie) == without_turn(socket))
@@ -94,7 +94,7 @@ pub fn missing_elsewhere(
 }
 
 /// The send that carried missing bytes; None where it was not recorded.
-pub fn carrier<'e>(evidence: &'e Evidence, missing: Missing) -> Option<&'e Movement> {
+pub fn carrier(evidence: &Evidence, missing: Missing) -> Option<Movement> {
     let Missing { receive, byte, arrived_ns } = missing;
     let traffic = &evidence.observed.traffic;
     match byte {

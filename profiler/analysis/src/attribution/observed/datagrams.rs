@@ -11,7 +11,10 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use crate::attribution::observed::payload::{Movement, MovementIndex, Socket};
+use crate::{
+    attribution::observed::payload::{Movement, Socket},
+    rows::Rows,
+};
 use capture::Protocol;
 
 /// An address as a sender uses it; loopback is another host in each namespace.
@@ -27,51 +30,49 @@ const RETURN_NS: u64 = 200_000;
 
 #[derive(Debug, Default)]
 pub struct Datagrams {
+    netns_of: HashMap<u64, u32>,
     /// In order of time.
-    by_destination: BTreeMap<Destination, Vec<MovementIndex>>,
+    by_destination: BTreeMap<Destination, Rows<Movement>>,
     /// What is sent there reaches the socket with this cookie.
     owned: HashMap<u64, Vec<Destination>>,
 }
 
-/// `sent_to` are sends by their destination and by the cookie of the sender's socket.
-pub fn file(
-    sockets: &[Socket],
-    all: &[Movement],
-    sent_to: BTreeMap<(SocketAddr, u64), Vec<MovementIndex>>,
-) -> Datagrams {
-    let netns_of: HashMap<u64, u32> =
-        sockets.iter().map(|socket| (socket.cookie.id, socket.ends.netns)).collect();
-    let mut by_destination: BTreeMap<Destination, Vec<MovementIndex>> = BTreeMap::new();
-    for ((address, cookie), sends) in sent_to {
-        let netns = netns_of.get(&cookie).copied().unwrap_or_default();
-        by_destination.entry(destination(address, netns)).or_default().extend(sends);
-    }
-    for sends in by_destination.values_mut() {
-        sends.sort_by_key(|&send| order(all, send));
-    }
-    let used: Vec<Destination> = by_destination.keys().copied().collect();
-    Datagrams { owned: owners(sockets, &used), by_destination }
+/// None yet, among these sockets.
+pub fn among(sockets: &[Socket]) -> Datagrams {
+    let netns_of = sockets.iter().map(|socket| (socket.cookie.id, socket.ends.netns)).collect();
+    Datagrams { netns_of, ..Datagrams::default() }
 }
 
 impl Datagrams {
+    /// Adds what was sent to an address, in order of time.
+    pub fn sent(&mut self, to: SocketAddr, movement: Movement) {
+        let netns = self.netns_of.get(&movement.cookie).copied().unwrap_or_default();
+        self.by_destination.entry(destination(to, netns)).or_default().push(movement);
+    }
+
+    /// See [`Rows::seal`].
+    pub fn seal(&mut self) {
+        self.by_destination.values_mut().for_each(Rows::seal);
+    }
+
+    /// All were added: whose they are.
+    pub fn close(&mut self, sockets: &[Socket]) {
+        let used: Vec<Destination> = self.by_destination.keys().copied().collect();
+        self.owned = owners(sockets, &used);
+    }
+
     /// The send of a datagram that arrived at a socket at `at_ns`; None where the socket's address is not known.
-    pub fn last_to(&self, all: &[Movement], cookie: u64, at_ns: u64) -> Option<MovementIndex> {
+    pub fn last_to(&self, cookie: u64, at_ns: u64) -> Option<Movement> {
         let carrier = |destination: &Destination| {
             let sends = self.by_destination.get(destination)?;
-            let returned = sends.partition_point(|&send| all[send as usize].at_ns <= at_ns);
-            let returns = sends
-                .get(returned)
-                .filter(|&&send| all[send as usize].at_ns <= at_ns.saturating_add(RETURN_NS));
-            returns.or_else(|| sends[..returned].last()).copied()
+            let returned = sends.partition_point(|send| send.at_ns <= at_ns);
+            let returns =
+                sends.from(returned).next().filter(|send| send.at_ns <= at_ns.saturating_add(RETURN_NS));
+            returns.or_else(|| returned.checked_sub(1).map(|place| sends.at(place)))
         };
         let destinations = self.owned.get(&cookie)?.iter();
-        destinations.filter_map(carrier).max_by_key(|&send| order(all, send))
+        destinations.filter_map(carrier).max_by_key(|send| (send.at_ns, send.cookie))
     }
-}
-
-fn order(all: &[Movement], send: MovementIndex) -> (u64, u64) {
-    let movement = &all[send as usize];
-    (movement.at_ns, movement.cookie)
 }
 
 /// The destinations of each socket, by its cookie.

@@ -28,15 +28,20 @@ pub fn gather(timeline: &Timeline, events: Events) -> Observed {
         .collect();
     let unfinished =
         totals().filter(|totals| !open.contains(&(totals.process, totals.tid))).filter_map(unfinished);
-    let threads = threads::order(&lives, events.spans.into_iter().chain(unfinished));
+    let mut spans = events.spans;
+    spans.extend(unfinished);
     let records = TrafficRecords {
         payloads: events.payloads,
         arrivals: events.arrivals,
         send_queues: events.send_queues,
         sockets: sockets(timeline),
     };
-    let traffic = traffic::index(&threads, records);
-    let timers = timers::index(&threads, &events.timers);
+    let (threads, traffic) = std::thread::scope(|scope| {
+        let threads = scope.spawn(|| threads::order(&lives, spans));
+        let traffic = traffic::index(&threads::of_lives(&lives), records);
+        (threads.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), traffic)
+    });
+    let timers = timers::index(&threads, events.timers);
     Observed { host: timeline.start.host(), threads, traffic, timers, lossy: timeline.lossy.clone() }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use crate::rows::Rows;
 use capture::{span::Span, traffic::Payload};
 
 const MERGED_NS: u64 = 1_000_000;
 
 /// What a thread moved on a connection, one way and to one place, within a millisecond in which it did not leave its CPU, as one
 /// record each.
-pub fn merged(mut payloads: Vec<Payload>, spans: &[Span]) -> Vec<Payload> {
+pub fn merged(payloads: Rows<Payload>, spans: impl IntoIterator<Item = Span>) -> Rows<Payload> {
     let mut left_ns: HashMap<u32, Vec<u64>> = HashMap::new();
     for span in spans {
         left_ns.entry(span.tid).or_default().push(span.off_ns);
@@ -19,9 +20,8 @@ pub fn merged(mut payloads: Vec<Payload>, spans: &[Span]) -> Vec<Payload> {
         let next = left_ns.partition_point(|&off_ns| off_ns < from_ns);
         left_ns.get(next).is_none_or(|&off_ns| off_ns >= to_ns)
     };
-    payloads.sort_by_key(|payload| payload.at_ns);
     let mut records: Vec<Payload> = Vec::with_capacity(payloads.len());
-    for payload in payloads {
+    for payload in payloads.into_order() {
         let of = |payload: &Payload| (payload.tid, payload.cookie, payload.direction, payload.destination);
         let open = records.iter_mut().rev().take_while(|record| payload.at_ns - record.at_ns <= MERGED_NS);
         let continues = |record: &&mut Payload| {
@@ -39,5 +39,5 @@ pub fn merged(mut payloads: Vec<Payload>, spans: &[Span]) -> Vec<Payload> {
             None => records.push(payload),
         }
     }
-    records
+    records.into_iter().collect()
 }

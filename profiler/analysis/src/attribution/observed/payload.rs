@@ -1,6 +1,9 @@
 //! The traffic records of a capture, and what goes with them.
 
-use crate::attribution::observed::threads::ThreadIndex;
+use crate::{
+    attribution::observed::threads::ThreadIndex,
+    rows::{Codec, Row, Rows},
+};
 use capture::{
     OnHost, SocketEnds,
     traffic::{Arrival, Direction, Payload, SendQueue},
@@ -25,19 +28,20 @@ impl Socket {
 /// All traffic records of a capture, in any order.
 #[derive(Clone, Debug, Default)]
 pub struct TrafficRecords {
-    pub payloads: Vec<Payload>,
-    pub arrivals: Vec<Arrival>,
-    pub send_queues: Vec<SendQueue>,
+    pub payloads: Rows<Payload>,
+    pub arrivals: Rows<Arrival>,
+    pub send_queues: Rows<SendQueue>,
     pub sockets: Vec<Socket>,
 }
 
-/// Place of a movement in [`Traffic::all`](super::traffic::Traffic::all).
-pub type MovementIndex = u32;
+/// Place of a movement among all of a capture, in order of their last times.
+pub type MovementIndex = u64;
 
 /// Payload that a thread moved on a connection, in one call or in several that share a record: of these only the first and the
 /// last time are known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Movement {
+    pub index: MovementIndex,
     pub thread: ThreadIndex,
     pub cookie: u64,
     pub direction: Direction,
@@ -52,9 +56,9 @@ pub struct Movement {
 }
 
 impl Movement {
-    pub fn of(payload: &Payload, thread: ThreadIndex) -> Self {
+    pub fn of(payload: &Payload, thread: ThreadIndex, index: MovementIndex) -> Self {
         let Payload { cookie, direction, bytes, sequence, since_ns, at_ns, empty_calls, .. } = *payload;
-        Self { thread, cookie, direction, bytes, past: sequence, since_ns, at_ns, empty_calls }
+        Self { index, thread, cookie, direction, bytes, past: sequence, since_ns, at_ns, empty_calls }
     }
 
     /// What of it lies before a byte; None if nothing does.
@@ -70,5 +74,24 @@ impl Movement {
     /// The sequence number of its first byte, for TCP.
     pub fn first_byte(&self) -> Option<u32> {
         self.past.map(|past| past.wrapping_sub(self.bytes as u32))
+    }
+}
+
+impl Row for Movement {
+    fn at_ns(&self) -> u64 {
+        self.at_ns
+    }
+
+    fn code(&mut self, before: &Self, codec: &mut impl Codec) {
+        let Self { index, thread, cookie, direction, bytes, past, since_ns, at_ns, empty_calls } = self;
+        codec.step(index, before.index);
+        codec.like(thread, before.thread);
+        codec.like(cookie, before.cookie);
+        codec.like(direction, before.direction);
+        codec.step(bytes, before.bytes);
+        codec.some32(past, before.past);
+        codec.step(since_ns, before.at_ns);
+        codec.step(at_ns, before.at_ns);
+        codec.step32(empty_calls, before.empty_calls);
     }
 }

@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use capture::ProcessSerial;
-use capture::span::Span;
+use crate::rows::Rows;
+use capture::{ProcessSerial, span::Span};
 
 /// Place of a thread in [`Threads::all`].
 pub type ThreadIndex = usize;
@@ -28,7 +28,7 @@ pub struct Life {
 pub struct Thread {
     pub life: Life,
     /// In order of time, without overlap.
-    pub spans: Vec<Span>,
+    pub spans: Rows<Span>,
 }
 
 /// A span with every time filled in: blocked from `off_ns` to `runnable_ns`, runnable to `on_ns`.
@@ -50,29 +50,22 @@ pub struct Threads {
 }
 
 /// Gives every span to its thread.
-pub fn order(lives: &[Life], spans: impl IntoIterator<Item = Span>) -> Threads {
+pub fn order(lives: &[Life], spans: Rows<Span>) -> Threads {
+    let mut threads = of_lives(lives);
+    threads.fill(spans);
+    threads
+}
+
+/// Threads without their spans: enough to be found.
+pub fn of_lives(lives: &[Life]) -> Threads {
     let mut threads = Threads::default();
     for &life in lives {
         let life = Life { end_ns: life.end_ns.max(life.since_ns), ..life };
         threads.by_tid.entry(life.tid).or_default().push(threads.all.len());
-        threads.all.push(Thread { life, spans: Vec::new() });
+        threads.all.push(Thread { life, spans: Rows::default() });
     }
     for same_tid in threads.by_tid.values_mut() {
         same_tid.sort_by_key(|&thread| threads.all[thread].life.since_ns);
-    }
-    for span in spans {
-        // A span that began before its thread was watched belongs to the life that it reaches into.
-        let reaches_ns = span.on_ns.or(span.woken_ns).unwrap_or(u64::MAX);
-        match threads.alive(span.tid, span.off_ns, reaches_ns) {
-            Some(thread) => threads.all[thread].spans.push(span),
-            None => threads.orphans += 1,
-        }
-    }
-    for thread in &mut threads.all {
-        if !thread.spans.is_sorted_by_key(|span| (span.off_ns, span.on_ns)) {
-            thread.spans.sort_by_key(|span| (span.off_ns, span.on_ns));
-        }
-        threads.mended += mend(thread);
     }
     threads
 }
@@ -83,6 +76,30 @@ impl Threads {
         self.alive(tid, at_ns, at_ns)
     }
 
+    fn fill(&mut self, spans: Rows<Span>) {
+        // By when they ended, which is the order in which they began unless records contradict each other.
+        let mut began: Vec<Began> = vec![Began::default(); self.all.len()];
+        for span in spans.into_order() {
+            // A span that began before its thread was watched belongs to the life that it reaches into.
+            let reaches_ns = span.on_ns.or(span.woken_ns).unwrap_or(u64::MAX);
+            match self.alive(span.tid, span.off_ns, reaches_ns) {
+                Some(thread) => {
+                    began[thread].note(&span);
+                    self.all[thread].spans.push(span);
+                }
+                None => self.orphans += 1,
+            }
+        }
+        for (thread, began) in self.all.iter_mut().zip(began) {
+            if began.is_disordered {
+                let mut spans: Vec<Span> = thread.spans.iter().collect();
+                spans.sort_by_key(key);
+                thread.spans = spans.into_iter().collect();
+            }
+            self.mended += mend(thread);
+        }
+    }
+
     fn alive(&self, tid: u32, from_ns: u64, to_ns: u64) -> Option<ThreadIndex> {
         let reaches = |life: Life| life.since_ns <= to_ns && from_ns <= life.end_ns;
         self.by_tid.get(&tid)?.iter().copied().find(|&thread| reaches(self.all[thread].life))
@@ -91,15 +108,21 @@ impl Threads {
 
 impl Thread {
     pub fn off_cpu(&self, span: usize) -> OffCpu {
-        let Span { off_ns, woken_ns, on_ns, .. } = self.spans[span];
+        let look = |span: &Span| (span.off_ns, span.woken_ns, span.on_ns, span.blocks());
+        let (off_ns, woken_ns, on_ns, blocks) = self.spans.look_at(span, look);
         let on_ns = on_ns.unwrap_or(self.life.end_ns).max(off_ns);
-        let runnable_ns = if self.spans[span].blocks() {
+        let runnable_ns = if blocks {
             // Woken before the switch was seen: it never stopped being runnable.
             woken_ns.unwrap_or(on_ns).clamp(off_ns, on_ns)
         } else {
             off_ns
         };
         OffCpu { off_ns, runnable_ns, on_ns }
+    }
+
+    /// The system call that it was in.
+    pub fn syscall(&self, span: usize) -> Option<i32> {
+        self.spans.look_at(span, |span| span.doing.syscall)
     }
 
     /// How many spans began before `at_ns`.
@@ -112,17 +135,39 @@ impl Thread {
 fn mend(thread: &mut Thread) -> u64 {
     let Life { since_ns, end_ns, .. } = thread.life;
     let mut mended = 0;
-    let mut next_off_ns = end_ns;
-    for span in thread.spans.iter_mut().rev() {
-        let before = *span;
-        span.off_ns = span.off_ns.clamp(since_ns, end_ns);
+    let mut disjoint = Rows::default();
+    let mut spans = thread.spans.iter();
+    let mut next = spans.next();
+    while let Some(span) = next {
+        next = spans.next();
+        let next_off_ns = next.map_or(end_ns, |next| next.off_ns.clamp(since_ns, end_ns));
+        let mut kept = Span { off_ns: span.off_ns.clamp(since_ns, end_ns), ..span };
         // Ran again and left again: where "ran again" was lost, the next interval is the latest it can have been.
         if span.on_ns.map_or(next_off_ns < end_ns, |on_ns| on_ns > next_off_ns) {
-            span.on_ns = Some(next_off_ns);
+            kept.on_ns = Some(next_off_ns);
         }
         // Asleep since before the recording is no mistake.
-        mended += u64::from(span.on_ns != before.on_ns || span.off_ns < before.off_ns);
-        next_off_ns = span.off_ns;
+        mended += u64::from(kept.on_ns != span.on_ns || kept.off_ns < span.off_ns);
+        disjoint.push(kept);
     }
+    thread.spans = disjoint;
     mended
+}
+
+fn key(span: &Span) -> (u64, Option<u64>) {
+    (span.off_ns, span.on_ns)
+}
+
+/// Whether the spans of a thread come in the order in which they began.
+#[derive(Clone, Default)]
+struct Began {
+    last: (u64, Option<u64>),
+    is_disordered: bool,
+}
+
+impl Began {
+    fn note(&mut self, span: &Span) {
+        self.is_disordered |= key(span) < self.last;
+        self.last = key(span);
+    }
 }

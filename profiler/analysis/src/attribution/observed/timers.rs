@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::attribution::observed::threads::{ThreadIndex, Threads};
+use crate::{
+    attribution::observed::threads::{ThreadIndex, Threads},
+    rows::{Codec, Row, Rows},
+};
 use capture::TimerSet;
 
 /// How far apart the deadlines of one timer may be told: programs count in ms, and wait for what is left of them.
@@ -11,7 +14,7 @@ pub const SAME_DEADLINE_NS: u64 = 1_200_000;
 #[derive(Debug, Default)]
 pub struct Timers {
     /// By id, in order of time.
-    set: HashMap<u64, Vec<Set>>,
+    set: HashMap<u64, Rows<Set>>,
 }
 
 /// A thread set a timer.
@@ -23,27 +26,38 @@ pub struct Set {
 }
 
 /// Those of threads that are known.
-pub fn index(threads: &Threads, records: &[TimerSet]) -> Timers {
+pub fn index(threads: &Threads, records: Rows<TimerSet>) -> Timers {
     let mut timers = Timers::default();
-    for record in records {
-        let TimerSet { at_ns, tid, timer, deadline_ns, .. } = *record;
+    for TimerSet { at_ns, tid, timer, deadline_ns, .. } in records.into_order() {
         if let Some(thread) = threads.find(tid, at_ns) {
             timers.set.entry(timer).or_default().push(Set { at_ns, deadline_ns, thread });
         }
     }
-    timers.set.values_mut().for_each(|sets| sets.sort_by_key(|set| set.at_ns));
     timers
+}
+
+impl Row for Set {
+    fn at_ns(&self) -> u64 {
+        self.at_ns
+    }
+
+    fn code(&mut self, before: &Self, codec: &mut impl Codec) {
+        let Self { at_ns, deadline_ns, thread } = self;
+        codec.step(at_ns, before.at_ns);
+        codec.step(deadline_ns, before.deadline_ns);
+        codec.like(thread, before.thread);
+    }
 }
 
 impl Timers {
     /// When a timer that fired was first set to this deadline.
     pub fn set(&self, timer: u64, fired_ns: u64) -> Option<Set> {
         let sets = self.set.get(&timer)?;
-        let before = &sets[..sets.partition_point(|set| set.at_ns < fired_ns)];
+        let mut before = sets.range(0..sets.partition_point(|set| set.at_ns < fired_ns)).rev();
         let last =
-            before.last().filter(|set| set.deadline_ns <= fired_ns.saturating_add(SAME_DEADLINE_NS))?;
-        let same = |set: &&Set| set.deadline_ns.abs_diff(last.deadline_ns) <= SAME_DEADLINE_NS;
-        before.iter().rev().take_while(same).last().copied()
+            before.next().filter(|set| set.deadline_ns <= fired_ns.saturating_add(SAME_DEADLINE_NS))?;
+        let same = |set: &Set| set.deadline_ns.abs_diff(last.deadline_ns) <= SAME_DEADLINE_NS;
+        before.take_while(same).last().or(Some(last))
     }
 }
 
@@ -61,11 +75,11 @@ mod tests {
         let (process, tid) = (ProcessSerial(1), 1);
         let life = Life { process, tid, creator: None, since_ns: 0, end_ns: 1000 * MS };
         let kind = TimerKind::Timerfd;
-        let records: Vec<TimerSet> = set
+        let records = set
             .iter()
             .map(|&(at_ns, deadline_ns)| TimerSet { at_ns, process, tid, timer: 7, deadline_ns, kind })
             .collect();
-        let timers = index(&threads::order(&[life], []), &records);
+        let timers = index(&threads::order(&[life], Rows::default()), records);
         assert_eq!(timers.set(7, 100 * MS).map(|set| set.at_ns), expected, "{set:?}");
         assert_eq!(timers.set(8, 100 * MS), None);
     }

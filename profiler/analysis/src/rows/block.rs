@@ -1,0 +1,93 @@
+//! Packed rows, in memory or in a file.
+
+use std::{
+    fs::File,
+    os::unix::fs::FileExt as _,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use super::{
+    Row,
+    codec::{Packer, Unpacker},
+};
+
+/// How much all blocks of the process take in memory; what goes beyond it is in a file without a name, in the folder for
+/// temporary files.
+const MEMORY_BYTES: usize = 64 << 20;
+
+/// Some rows of a list, without the first.
+pub enum Block {
+    Memory(Box<[u8]>),
+    File { offset: u64, bytes: usize },
+}
+
+impl Block {
+    pub fn pack<T: Row>(rows: &[T]) -> Self {
+        let mut packer = Packer { packed: Vec::with_capacity(rows.len() * 16) };
+        for pair in rows.windows(2) {
+            let (before, mut row) = (&pair[0], pair[1]);
+            row.code(before, &mut packer);
+        }
+        Self::put(packer.packed)
+    }
+
+    /// All rows, of which the first one is known.
+    pub fn unpack<T: Row>(&self, first: T, rows: usize) -> Vec<T> {
+        match self {
+            Self::Memory(packed) => unpack(packed, first, rows),
+            Self::File { offset, bytes } => {
+                let mut packed = vec![0; *bytes];
+                let file = file().expect("it was written to");
+                file.read_exact_at(&mut packed, *offset).expect("a temporary file can be read again");
+                unpack(&packed, first, rows)
+            }
+        }
+    }
+
+    fn put(packed: Vec<u8>) -> Self {
+        if IN_MEMORY.fetch_add(packed.len(), Ordering::Relaxed) + packed.len() > MEMORY_BYTES
+            && let Some(block) = write(&packed)
+        {
+            IN_MEMORY.fetch_sub(packed.len(), Ordering::Relaxed);
+            return block;
+        }
+        Self::Memory(packed.into_boxed_slice())
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if let Self::Memory(packed) = self {
+            IN_MEMORY.fetch_sub(packed.len(), Ordering::Relaxed);
+        }
+    }
+}
+
+static IN_MEMORY: AtomicUsize = AtomicUsize::new(0);
+
+fn unpack<T: Row>(packed: &[u8], first: T, rows: usize) -> Vec<T> {
+    let mut unpacker = Unpacker { packed };
+    // Rows are large: each is changed where it stands.
+    let mut unpacked = vec![first; rows];
+    for place in 1..rows {
+        let (before, row) = unpacked.split_at_mut(place);
+        row[0].code(&before[place - 1], &mut unpacker);
+    }
+    unpacked
+}
+
+/// None where there is no room: memory it is, then.
+fn write(packed: &[u8]) -> Option<Block> {
+    static END: AtomicU64 = AtomicU64::new(0);
+    let offset = END.fetch_add(packed.len() as u64, Ordering::Relaxed);
+    file()?.write_all_at(packed, offset).ok()?;
+    Some(Block::File { offset, bytes: packed.len() })
+}
+
+fn file() -> Option<&'static File> {
+    static FILE: OnceLock<Option<File>> = OnceLock::new();
+    FILE.get_or_init(|| tempfile::tempfile().ok()).as_ref()
+}
