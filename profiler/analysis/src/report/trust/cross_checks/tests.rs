@@ -227,6 +227,24 @@ fn cpu_time_is_the_schedulers() {
     );
 }
 
+#[test]
+fn a_count_that_is_too_high_is_not_said_to_lack_something() {
+    let disk = |moment, writes: u64| {
+        let counters =
+            DiskReading { major: 8, minor: 0, reads: 0, read_bytes: 0, writes, written_bytes: 512 };
+        reading(moment, Reading::Disk(counters))
+    };
+    let counted = device(capture::Operation::Write, 100 * 4096);
+    let rows = |writes: u64| {
+        let readings = [disk(Moment::BeforeStart, 1), disk(Moment::BeforeEnd, 1 + writes)];
+        let records = [family("device", None), disk(Moment::AfterEnd, 1 + writes), counted.clone()];
+        let rows = compare(&timeline(whole(readings.into_iter().chain(records))));
+        reasons(&rows.into_iter().filter(|row| row.what == "writes completed").collect::<Vec<_>>()).concat()
+    };
+    assert!(rows(50).contains("the probes counted more than the device did"), "{}", rows(50));
+    assert!(rows(150).contains("completions were not seen"), "{}", rows(150));
+}
+
 /// The kernel counts pieces of bios as they end, the probes bios as they are submitted.
 #[test]
 fn a_device_without_requests_is_compared_by_its_bytes() {
