@@ -79,7 +79,7 @@ fn places_are_given_back() {
 #[test]
 fn more_threads_than_the_table_has_places_come_and_go_at_once() {
     const THREADS: usize = THREAD_SLOTS as usize * 2;
-    let recorded = record(|| named("in-a-row", || brief::threads(THREADS, 24_000)).join().unwrap());
+    let recorded = record(|| named("in-a-row", || brief::threads(THREADS, 20_000)).join().unwrap());
     assert_eq!(recorded.timeline.losses["thread_table_full"], 0);
     let threads = recorded.own().threads.values().filter(|thread| thread.comm == "in-a-row");
     assert_eq!(threads.count(), THREADS + 1);

@@ -100,7 +100,7 @@ impl Sweep {
         self.swept_processes = targets.followed();
         self.unfit_processes = targets.unfit;
         let exiting: Vec<(u32, Process)> = targets.processes().filter(|(_, p)| p.exited_ns != 0).collect();
-        self.namespaces.hold(targets.processes().map(|(_, process)| process));
+        self.namespaces.hold(targets.processes().map(|(_, process)| process).filter(|p| p.exited_ns == 0));
         self.write_processes(targets, out)?;
         let alive = self.threads.write(targets, out)?;
         // The kernel tells of an exit before it closes files and frees memory, which may take seconds: a process
