@@ -5,7 +5,7 @@
 //! are asked of native runs only), and what takes more time there than it tells.
 
 /// Modules of the test target, all of whose tests run but for those in [`LEFT_OUT_TESTS`].
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 13] = [
     "bytes",
     "calls",
     "counters",
@@ -14,6 +14,7 @@ const MODULES: [&str; 12] = [
     "owners",
     "processes",
     "readers",
+    "reconnects",
     "spans",
     "time",
     "timers",
@@ -21,10 +22,11 @@ const MODULES: [&str; 12] = [
 ];
 
 /// The target's other modules that have tests.
-const LEFT_OUT_MODULES: [(&str, &str); 17] = [
+const LEFT_OUT_MODULES: [(&str, &str); 19] = [
     ("bench", "needs the benchmark's programs and networks"),
     ("cost", "asks for times of datagrams, which emulation stretches"),
     ("deluge", "needs the benchmark's programs and networks"),
+    ("devices", "needs loop devices and zram, which these kernels have as modules"),
     ("faults", "starts the profiler a dozen times for what the command says"),
     ("file_rings", "not tried here: eight recordings of files; `disk` and `owners` run"),
     ("first_threads", "needs mounted control groups of version 1, and descriptors of threads (6.9)"),
@@ -38,6 +40,7 @@ const LEFT_OUT_MODULES: [(&str, &str); 17] = [
     ("traffic::send_queue", "asks for shares of time"),
     ("verify", "not tried here: transfers of 12 MB beside a packet capture"),
     ("cross_checks", "not tried here: compares times on the CPU"),
+    ("wakes", "asks for shares of time"),
     ("xfs", "needs mkfs.xfs and loop devices"),
 ];
 
