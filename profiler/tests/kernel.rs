@@ -12,6 +12,8 @@ mod brief;
 mod bytes;
 #[path = "kernel/calls.rs"]
 mod calls;
+#[path = "kernel/capabilities.rs"]
+mod capabilities;
 #[path = "kernel/cost.rs"]
 mod cost;
 #[path = "kernel/counters.rs"]

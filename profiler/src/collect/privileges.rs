@@ -13,34 +13,37 @@ pub struct Capability {
 }
 
 /// With these a recording is whole.
-pub const NEEDED: [Capability; 4] = [
+pub const NEEDED: [Capability; 5] = [
     Capability { name: "CAP_BPF", bit: 39, without: "nothing can be recorded" },
     Capability { name: "CAP_PERFMON", bit: 38, without: "nothing can be recorded" },
     Capability { name: "CAP_SYS_PTRACE", bit: 19, without: "processes of other users are refused" },
     Capability { name: "CAP_DAC_READ_SEARCH", bit: 2, without: "processes of other users are refused" },
-];
-
-/// These add to it.
-pub const MORE: [Capability; 2] = [
+    // The kernel shows its addresses to all who may profile it, if both are set for that: `kptr_restrict` 0, and
+    // `perf_event_paranoid` 1 or less (`kallsyms_show_value`, 4.15).
     Capability {
         name: "CAP_SYSLOG",
         bit: 34,
-        without: "the kernel's functions may have no names in stacks, and what its threads work on may not be known",
-    },
-    Capability {
-        name: "CAP_SYS_ADMIN",
-        bit: SYS_ADMIN,
-        without: "what the probes cost is not known, and functions of programs have no names in stacks",
+        without: "what the kernel's threads work on may not be known, and its functions may have no names in stacks",
     },
 ];
+
+/// It adds to it.
+pub const MORE: [Capability; 1] = [Capability {
+    name: "CAP_SYS_ADMIN",
+    bit: SYS_ADMIN,
+    without: "what the probes cost is not known, and functions of programs have no names in stacks",
+}];
+
+/// What other users' processes are read by.
+const READING: [&str; 2] = ["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"];
 
 /// Contains CAP_BPF and CAP_PERFMON.
 const SYS_ADMIN: u8 = 21;
 
 /// How to get them, for messages: what comes after "run it".
 pub const WAY_OUT: &str = "as root (`sudo profiler …`, or `cargo xtask run -- …`), or give it CAP_BPF, CAP_PERFMON, \
-                           CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; CAP_SYSLOG and CAP_SYS_ADMIN add to it (`profiler \
-                           doctor` says what)";
+                           CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_SYSLOG; CAP_SYS_ADMIN adds to it (`profiler doctor` \
+                           says what)";
 
 /// What this process lacks of `wanted`.
 ///
@@ -49,6 +52,15 @@ pub const WAY_OUT: &str = "as root (`sudo profiler …`, or `cargo xtask run -- 
 pub fn lacking(wanted: &'static [Capability]) -> Result<Vec<&'static Capability>> {
     let effective = Process::myself().and_then(|me| me.status()).context("read /proc/self/status")?.capeff;
     Ok(wanted.iter().filter(|capability| !has(effective, capability)).collect())
+}
+
+/// Those that this process lacks of what other users' processes are read by.
+///
+/// # Errors
+/// `/proc/self/status` cannot be read.
+pub fn lacking_to_read() -> Result<Vec<&'static str>> {
+    let names = lacking(&NEEDED)?.into_iter().map(|capability| capability.name);
+    Ok(names.filter(|name| READING.contains(name)).collect())
 }
 
 /// Whether an error says that a process must not be read, rather than that it is gone.
@@ -84,6 +96,7 @@ mod tests {
         check(1 << SYS_ADMIN, &traced);
         check(1 << 39 | 1 << 38, &[&traced[..], &["CAP_SYS_ADMIN"]].concat());
         check(1 << 39 | 1 << 38 | 1 << 19 | 1 << 2, &["CAP_SYSLOG", "CAP_SYS_ADMIN"]);
+        check(1 << 39 | 1 << 38 | 1 << 34 | 1 << 19 | 1 << 2, &["CAP_SYS_ADMIN"]);
     }
 
     #[test]

@@ -315,8 +315,7 @@ fn check_readable(pid: u32, name: &str) -> Result<()> {
     let read = ProcProcess::new(pid as i32).and_then(|process| process.io());
     match read.map_err(anyhow::Error::from) {
         Err(error) if is_refusal(&error) => {
-            let lacking = privileges::lacking(&privileges::NEEDED)?;
-            let names: Vec<&str> = lacking.iter().map(|capability| capability.name).collect();
+            let names = privileges::lacking_to_read()?;
             let lacks =
                 if names.is_empty() { String::new() } else { format!(" (it lacks {})", names.join(", ")) };
             let way_out = privileges::WAY_OUT;
