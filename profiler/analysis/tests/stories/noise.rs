@@ -273,19 +273,23 @@ fn a_thread_that_pokes_a_loop_for_nothing() {
 #[test]
 fn a_thread_that_pokes_a_loop_as_its_deadline_comes() {
     // The leecher computes for 4 ms and asks; the seeder answers 6 ms later, and is poked each millisecond meanwhile: most
-    // often it is a poke that comes as the deadline does.
+    // often it is a poke that comes as the deadline does, and sometimes as the request does.
     let story = |is_poked: bool| {
         let mut story = Story::default();
         story.connect(NEAR, FAR);
         let mut script = story.thread(LEECHER, 1);
-        for _ in 0..ROUNDS {
-            script = script.runs(4).sends(NEAR, 17).waits(EPOLL, 6, NET_RX).receives(NEAR, BYTES);
+        for round in 0..ROUNDS {
+            let besides = if round == 0 { MESSAGE } else { 0 };
+            script = script.runs(4).sends(NEAR, 17).waits(EPOLL, 6, NET_RX).receives(NEAR, BYTES + besides);
         }
         script.runs(1);
-        let mut script = story.thread(SEEDER, 2);
+        // Once it sends something as it is poked.
+        let poked = |round| if is_poked && round % 2 == 0 { by(4) } else { NET_RX };
+        let mut script = story.thread(SEEDER, 2).waits(EPOLL, 1, by(4)).sends(FAR, MESSAGE);
         for round in 0..ROUNDS {
             let due_ms = 10 * round + 10;
-            script = script.waits(EPOLL, 4, NET_RX).receives(FAR, 17);
+            let asked_ms = if round == 0 { 3 } else { 4 };
+            script = script.waits(EPOLL, asked_ms, poked(round)).receives(FAR, 17);
             script = if is_poked {
                 (0..6).fold(script, |script, _| script.waits_until_due(EPOLL, 1, due_ms, by(4)))
             } else {
@@ -299,6 +303,7 @@ fn a_thread_that_pokes_a_loop_as_its_deadline_comes() {
             script = script.waits(SLEEP, 1, TIMER);
         }
         script.runs(1);
+        story.arrives(NEAR, 1, MESSAGE);
         for round in 0..ROUNDS {
             story.arrives(FAR, 10 * round + 4, 17);
             story.arrives(NEAR, 10 * round + 10, BYTES);
@@ -308,6 +313,31 @@ fn a_thread_that_pokes_a_loop_as_its_deadline_comes() {
     const SHARES: &str = "network 0.6 cpu 0.4 | peer_timer 0.6";
     check(&story(false).download(LEECHER, 0, 40), SHARES);
     check(&story(true).download(LEECHER, 0, 40), SHARES);
+}
+
+#[test]
+fn a_message_that_is_read_with_the_block_after_it() {
+    // The leecher asks at its own tick. A message of the seeder's own timer comes just before.
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    let mut script = story.thread(LEECHER, 1);
+    for _ in 0..ROUNDS {
+        script =
+            script.waits(EPOLL, 10, TIMER).runs(2).sends(NEAR, 17).runs(2).receives(NEAR, MESSAGE + BYTES);
+    }
+    script.runs(1);
+    let mut script = story.thread(SEEDER, 2);
+    for round in 0..ROUNDS {
+        script = script.waits(EPOLL, if round == 0 { 11 } else { 12 }, TIMER).sends(FAR, MESSAGE);
+        script = script.waits(EPOLL, 1, NET_RX).receives(FAR, 17).runs(1).sends(FAR, BYTES);
+    }
+    script.runs(2);
+    for round in 0..ROUNDS {
+        story.arrives(NEAR, 14 * round + 11, MESSAGE);
+        story.arrives(FAR, 14 * round + 12, 17);
+        story.arrives(NEAR, 14 * round + 13, BYTES);
+    }
+    check(&story.download(LEECHER, 0, 56), "timer 0.7143 cpu 0.2143 network 0.0714 | peer_cpu 0.0714");
 }
 
 #[test]

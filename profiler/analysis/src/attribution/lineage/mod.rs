@@ -158,6 +158,7 @@ impl<'e> Walk<'e, '_> {
             self.report(all.life.end_ns, Some(thread), None, Share::Other);
         }
         let mut before = all.spans_before(self.to_ns);
+        let mut is_goals = true;
         while self.is_open() {
             let Some(wait) = waits.asked_before(before) else { return self.born(thread, goal) };
             let OffCpu { off_ns, runnable_ns, on_ns } = all.off_cpu(wait);
@@ -181,7 +182,9 @@ impl<'e> Walk<'e, '_> {
                 before = all.spans_before(self.to_ns).min(wait);
                 continue;
             }
-            if let Some(missing) = round::missing(evidence, thread, wait, ended_by, goal, round_until_ns) {
+            if let Some(missing) =
+                round::missing(evidence, thread, (wait, is_goals), ended_by, goal, round_until_ns)
+            {
                 // From its arrival on it was for the thread to take it.
                 let arrived_ns = missing.arrived_ns;
                 self.own(thread, on_ns.max(arrived_ns));
@@ -240,6 +243,7 @@ impl<'e> Walk<'e, '_> {
                 // Waits for one certain thing are never asked.
                 certain => self.report(off_ns, Some(thread), span, Share::of_cause(certain)),
             }
+            is_goals = false;
             before = all.spans_before(self.to_ns).min(wait);
         }
         None

@@ -8,7 +8,11 @@ use super::Goal;
 use crate::attribution::{
     Evidence, calls,
     cause::Cause,
-    observed::{payload::Movement, sequences::is_before, threads::ThreadIndex},
+    observed::{
+        payload::Movement,
+        sequences::is_before,
+        threads::{OffCpu, ThreadIndex},
+    },
 };
 use capture::traffic::Direction;
 
@@ -25,11 +29,12 @@ pub struct Missing {
 /// recorded with its own clock reading.
 const WAKE_UP_NS: u64 = 60_000;
 
-/// What the goal still missed of its own connection as a wait began.
+/// What the goal still missed of its own connection as a wait began. `is_goals`: it is the wait before the goal's own round, and
+/// none of those before, in which a timer was armed for it.
 pub fn missing(
     evidence: &Evidence,
     thread: ThreadIndex,
-    wait: usize,
+    (wait, is_goals): (usize, bool),
     ended_by: Cause,
     goal: Goal,
     until_ns: u64,
@@ -49,20 +54,21 @@ pub fn missing(
         }
         // The round had two reasons.
         (Cause::Timer | Cause::Thread { .. }, Goal::Send(_))
-            if evidence.triggers.of(thread, cookie).outweighs_messages(ended_by) =>
+            if is_goals && evidence.triggers.of(thread, cookie).outweighs_messages(ended_by) =>
         {
             return None;
         }
         _ => {}
     }
+    let since_ns = if ended_by == Cause::Network { began_ns(off) } else { off.off_ns };
     if let Goal::Receive(receive) = goal {
-        return missing_at(evidence, &receive, off.off_ns);
+        return missing_at(evidence, &without_chatter(evidence, receive, since_ns), since_ns);
     }
     let moved = evidence.observed.traffic.on_socket_between(thread, cookie, off.on_ns, until_ns);
     let mut receives = moved.filter(|movement| movement.direction == Direction::Received);
     // A record may go on after the round: what came later was not needed for it.
     receives.find_map(|receive| {
-        missing_at(evidence, &receive, off.off_ns).filter(|missing| missing.arrived_ns <= until_ns)
+        missing_at(evidence, &receive, since_ns).filter(|missing| missing.arrived_ns <= until_ns)
     })
 }
 
@@ -82,7 +88,7 @@ pub fn missing_elsewhere(
     let moved = evidence.observed.traffic.of_thread_between(thread, off.on_ns, until_ns.max(off.on_ns));
     let receives = moved.filter(|movement| movement.direction == Direction::Received);
     let woke = receives
-        .filter_map(|receive| missing_at(evidence, &receive, off.off_ns))
+        .filter_map(|receive| missing_at(evidence, &receive, began_ns(off)))
         .filter(|missing| missing.arrived_ns <= off.runnable_ns.saturating_add(WAKE_UP_NS));
     match all.spans.at(wait).socket {
         // An interrupt knows the kernel's cookie only.
@@ -91,6 +97,25 @@ pub fn missing_elsewhere(
         }
         None => woke.min_by_key(|missing| missing.arrived_ns),
     }
+}
+
+/// A receive without the bytes at its beginning that are next to nothing of what it still missed at a moment: a message that
+/// came before the block, and was read with it.
+fn without_chatter(evidence: &Evidence, receive: Movement, at_ns: u64) -> Movement {
+    let reached = evidence.observed.traffic.missing_at(receive.cookie, at_ns);
+    let (Some(first), Some(past)) = (receive.first_byte(), receive.past) else { return receive };
+    let from =
+        reached.filter(|reached| is_before(first, *reached) && is_before(*reached, past)).unwrap_or(first);
+    let missing_bytes = past.wrapping_sub(from);
+    Movement { bytes: u64::from(missing_bytes - missing_bytes / CHATTER_PART), ..receive }
+}
+
+/// A hundredth of a receive.
+const CHATTER_PART: u32 = 100;
+
+/// When a wait began that the network ended. Bytes that come as a thread is about to leave its CPU wake it before it has left.
+fn began_ns(OffCpu { off_ns, runnable_ns, .. }: OffCpu) -> u64 {
+    if runnable_ns - off_ns < WAKE_UP_NS { off_ns.saturating_sub(WAKE_UP_NS) } else { off_ns }
 }
 
 /// The send that carried missing bytes; None where it was not recorded.
