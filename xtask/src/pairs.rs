@@ -8,15 +8,16 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    command, results,
+    command, guest, results,
     test::{SET_UPS, privileged},
+    workspace,
 };
 
 #[derive(clap::Args, Default)]
 pub struct Pairs {
     /// Run only these programs with a known answer: `all`, the `third` that CI runs, a program as in `disk`, the same
     /// with a noise as in `disk+beat-3`, or with each as in `disk+`
-    #[arg(long = "pairs", value_name = "NAME", num_args = 1.., conflicts_with = "kernels")]
+    #[arg(long = "pairs", value_name = "NAME", num_args = 1..)]
     names: Vec<String>,
     /// How often each is run [default: 3]
     #[arg(long, value_name = "N", requires = "names")]
@@ -49,6 +50,26 @@ pub fn test(args: &Pairs) -> Result<()> {
         None => None,
     };
     run(args, results.as_deref())
+}
+
+/// Records the pairs under other kernels, and replays here what was recorded there.
+pub fn under(kernels: &[&str], args: &Pairs) -> Result<()> {
+    let folder = args.keep.clone().unwrap_or(workspace::target_dir(&workspace::metadata()?)?.join("virtual"));
+    for kernel in kernels {
+        let mut there: Vec<String> = vec!["pairs".to_owned()];
+        there.extend(args.names.iter().cloned());
+        let repetitions = args.repetitions.unwrap_or(1).to_string();
+        // Emulation stretches times; what the programs did, their own logs say there too.
+        there.extend(
+            ["--only-record", "--repetitions", &repetitions, "--keep", guest::KEPT].map(str::to_owned),
+        );
+        let kept = absolute(folder.join(kernel)).context("find the folder")?;
+        guest::record_pairs(kernel, &there, &kept)?;
+        let replayed = kept.join(Path::new(guest::KEPT).file_name().context("a folder")?);
+        let here = Pairs { names: args.names.clone(), replay: Some(replayed), ..Pairs::default() };
+        run(&here, args.results.as_deref())?;
+    }
+    Ok(())
 }
 
 /// What CI runs.

@@ -28,7 +28,8 @@ const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
   cargo xtask test --kernel 6.1 --kernel 6.12
   cargo xtask test --pairs disk disk+beat-3 --keep captures")]
 pub struct Args {
-    /// Run only the kernel tests under this kernel of the distribution, in a virtual machine; `all` for each
+    /// Run only the kernel tests, or the pairs that are named, under this kernel of the distribution, in a virtual machine;
+    /// `all` for each
     #[arg(long = "kernel", value_name = "VERSION", value_parser = versions())]
     kernels: Vec<String>,
     #[command(flatten)]
@@ -42,11 +43,11 @@ fn versions() -> clap::builder::PossibleValuesParser {
 
 pub fn test(args: &Args) -> Result<()> {
     step("build", "set-up, where something is missing", || setup::setup(Tell::Changes))?;
-    if !args.kernels.is_empty() {
-        return under(&chosen(&args.kernels));
-    }
-    if args.pairs.are_asked_for() {
-        return pairs::test(&args.pairs);
+    match (&chosen(&args.kernels)[..], args.pairs.are_asked_for()) {
+        ([], true) => return pairs::test(&args.pairs),
+        (kernels, true) => return pairs::under(kernels, &args.pairs),
+        ([], false) => {}
+        (kernels, false) => return under(kernels),
     }
     let targets = workspace::integration_tests(&workspace::metadata()?);
     // First everything is compiled, so that both cores have work until the last link.

@@ -8,16 +8,15 @@ use serde_json::Value;
 use crate::{command, workspace};
 
 pub struct Programs {
-    /// The test target `kernel`.
     pub test: PathBuf,
     /// Which the tests start under the path that it has here.
     pub profiler: PathBuf,
 }
 
-/// Compiles the kernel tests where they are not up to date.
-pub fn kernel_tests() -> Result<Programs> {
+/// Compiles a test target where it is not up to date.
+pub fn test(target: &str) -> Result<Programs> {
     let mut cargo = command::cargo();
-    cargo.args(["test", "--package", "profiler", "--test", "kernel", "--no-run"]);
+    cargo.args(["test", "--package", "profiler", "--test", target, "--no-run"]);
     cargo.args(["--message-format", "json-render-diagnostics"]);
     cargo.current_dir(workspace::root()).stderr(Stdio::inherit());
     let line = command::line(&cargo);
@@ -25,7 +24,7 @@ pub fn kernel_tests() -> Result<Programs> {
     ensure!(output.status.success(), "`{line}` failed: {}", output.status);
     let printed = String::from_utf8_lossy(&output.stdout);
     Ok(Programs {
-        test: executable(&printed, "kernel", "test").with_context(|| format!("`{line}` built no test"))?,
+        test: executable(&printed, target, "test").with_context(|| format!("`{line}` built no test"))?,
         profiler: executable(&printed, "profiler", "bin")
             .with_context(|| format!("`{line}` built no profiler"))?,
     })

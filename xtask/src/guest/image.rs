@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{archive::Archive, build::Programs, selection};
+use super::{archive::Archive, build::Programs};
 use crate::command;
 
 /// This host's programs that the tests of the selection and `init.sh` start.
@@ -13,7 +13,8 @@ const PROGRAMS: [&str; 15] = [
     "umount", "unshare",
 ];
 
-pub fn write(to: &Path, programs: &Programs) -> Result<()> {
+/// With the arguments that the test is called with.
+pub fn write(to: &Path, programs: &Programs, arguments: &[String]) -> Result<()> {
     let mut archive = Archive::default();
     // As on the distribution, so that a library is found under either path.
     for folder in ["bin", "sbin", "lib", "lib64"] {
@@ -24,7 +25,7 @@ pub fn write(to: &Path, programs: &Programs) -> Result<()> {
         archive.folder(folder);
     }
     archive.file("/init", include_bytes!("init.sh"));
-    archive.file("/tests/arguments", selection::arguments().join(" ").as_bytes());
+    archive.file("/tests/arguments", arguments.join(" ").as_bytes());
 
     let mut files = Vec::new();
     for name in PROGRAMS {
@@ -34,7 +35,7 @@ pub fn write(to: &Path, programs: &Programs) -> Result<()> {
         files.push(path);
     }
     let stripped = to.with_extension("stripped");
-    for (name, program) in [("kernel", &programs.test), ("profiler", &programs.profiler)] {
+    for (name, program) in [("test", &programs.test), ("profiler", &programs.profiler)] {
         // Nine tenths of a test's executable are debug information.
         command::run(Command::new("strip").arg("--strip-all").arg("-o").arg(&stripped).arg(program))?;
         let path = program.to_str().context("the target directory's path is not UTF-8")?;

@@ -8,15 +8,17 @@ mount -t tracefs tracefs /sys/kernel/tracing
 mount -t tmpfs tmpfs /tmp
 mount -t ext4 /dev/nvme0n1 /var/tmp
 ip link set lo up
-for name in kernel profiler; do
+for name in test profiler; do
     read -r path <"/tests/$name.path"
     mkdir -p "${path%/*}"
     ln -s "/tests/$name" "$path"
 done
 cd /
 /tests/profiler doctor
-/tests/kernel --test-threads=1 $(cat /tests/arguments)
+/tests/test $(cat /tests/arguments)
 echo "the tests ended with status $?"
+cd /
+umount /var/tmp
 # The console must be written before the machine ends.
 sleep 1
 echo b >/proc/sysrq-trigger

@@ -30,13 +30,23 @@ const CPU: &str = "max,cx16=off,la57=off";
 const KERNEL_ARGUMENTS: &str =
     "console=ttyS0 quiet no_timer_check mitigations=off nokaslr oops=panic panic=-1 rdinit=/init";
 
-/// Boots `kernel` and waits for its end; gives what it wrote to its console, which is also in `folder`.
-pub fn run(qemu: &Qemu, version: &str, kernel: &Path, initramfs: &Path, folder: &Path) -> Result<String> {
+/// Boots `kernel` and waits for its end; gives what it wrote to its console, which is also in `folder`, after its disk was
+/// looked through.
+pub fn run(
+    qemu: &Qemu,
+    version: &str,
+    kernel: &Path,
+    initramfs: &Path,
+    folder: &Path,
+    look: impl FnOnce(&Path) -> Result<()>,
+) -> Result<String> {
     let disk = folder.join(format!("{version}.disk"));
     make_disk(&disk)?;
     let console = boot(qemu, version, kernel, initramfs, &disk).and_then(|mut machine| {
         let mut log = File::create(folder.join(format!("{version}.log")))?;
-        machine.follow(version, &mut log)
+        let console = machine.follow(version, &mut log)?;
+        look(&disk)?;
+        Ok(console)
     });
     fs::remove_file(&disk).with_context(|| format!("remove {}", disk.display()))?;
     console.with_context(|| format!("run Linux {version} in a virtual machine"))

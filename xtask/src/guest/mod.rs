@@ -11,11 +11,18 @@ mod kernel;
 mod machine;
 mod selection;
 
-use std::{fs, path::Path, thread};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::{
+    command,
     setup::{self, Qemu, Tell},
     workspace,
 };
@@ -26,14 +33,10 @@ pub const VERSIONS: [&str; 2] = ["6.1", "6.12"];
 /// Runs the kernel tests on each of `versions`.
 pub fn test(versions: &[&str]) -> Result<()> {
     let qemu = setup::virtual_machines(Tell::Changes)?;
-    let kernels = versions
-        .iter()
-        .map(|version| kernel::image(&workspace::tools().join("kernels"), version))
-        .collect::<Result<Vec<_>>>()?;
-    let folder = workspace::target_dir(&workspace::metadata()?)?.join("virtual");
-    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let kernels = versions.iter().map(|version| kernel_of(version)).collect::<Result<Vec<_>>>()?;
+    let folder = folder()?;
     let initramfs = folder.join("initramfs.cpio");
-    image::write(&initramfs, &build::kernel_tests()?)?;
+    image::write(&initramfs, &build::test("kernel")?, &selection::arguments())?;
 
     for (name, reason) in selection::left_out() {
         eprintln!("left out under these kernels: {name}: {reason}");
@@ -54,8 +57,43 @@ pub fn test(versions: &[&str]) -> Result<()> {
     }
 }
 
+/// Where the pairs' captures and logs are in a machine.
+pub const KEPT: &str = "/var/tmp/pairs";
+
+/// Runs the target `setups` with some arguments, and brings what it left in [`KEPT`]. Its own verdict does not count: times are
+/// stretched there.
+pub fn record_pairs(version: &str, arguments: &[String], to: &Path) -> Result<()> {
+    let qemu = setup::virtual_machines(Tell::Changes)?;
+    let kernel = kernel_of(version)?;
+    let folder = folder()?;
+    let initramfs = folder.join("pairs.cpio");
+    image::write(&initramfs, &build::test("setups")?, arguments)?;
+    fs::create_dir_all(to).with_context(|| format!("make {}", to.display()))?;
+    let debugfs = command::find_for_root("debugfs").context("find debugfs, of e2fsprogs")?;
+    // The disk is mounted on the folder's parent there.
+    let kept = Path::new(KEPT).file_name().and_then(OsStr::to_str).context("a folder")?;
+    let bring = |disk: &Path| {
+        let request = format!("rdump /{kept} {}", to.display());
+        command::run(Command::new(debugfs).args(["-R", &request]).arg(disk))
+    };
+    machine::run(&qemu, version, &kernel, &initramfs, &folder, bring)?;
+    // debugfs says so, but does not fail.
+    ensure!(to.join(kept).is_dir(), "Linux {version} left no captures: see its console above");
+    Ok(())
+}
+
+fn kernel_of(version: &str) -> Result<PathBuf> {
+    kernel::image(&workspace::tools().join("kernels"), version)
+}
+
+fn folder() -> Result<PathBuf> {
+    let folder = workspace::target_dir(&workspace::metadata()?)?.join("virtual");
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    Ok(folder)
+}
+
 fn test_one(qemu: &Qemu, version: &str, kernel: &Path, initramfs: &Path, folder: &Path) -> Result<()> {
-    let log = machine::run(qemu, version, kernel, initramfs, folder)?;
+    let log = machine::run(qemu, version, kernel, initramfs, folder, |_| Ok(()))?;
     selection::judge(&log)
         .map_err(|problem| anyhow!("Linux {version}: {problem}; its last lines:\n{}", tail(&log)))
 }

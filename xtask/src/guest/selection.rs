@@ -76,7 +76,8 @@ pub fn left_out() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// What the test's executable is called with.
 pub fn arguments() -> Vec<String> {
     let modules = MODULES.iter().map(|module| format!("{module}::"));
-    modules
+    std::iter::once("--test-threads=1".to_owned())
+        .chain(modules)
         .chain(LEFT_OUT_TESTS.iter().flat_map(|(name, _)| ["--skip".to_owned(), (*name).to_owned()]))
         .collect()
 }

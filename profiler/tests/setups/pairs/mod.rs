@@ -45,6 +45,9 @@ struct Options {
     /// Throw no run away because other processes ran
     #[arg(long)]
     busy_host: bool,
+    /// Record only, whatever times come out: they are compared elsewhere
+    #[arg(long, requires = "keep")]
+    only_record: bool,
     /// Keep captures and logs in this folder
     #[arg(long, value_name = "FOLDER", conflicts_with = "replay")]
     keep: Option<PathBuf>,
@@ -69,6 +72,10 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     match &options.replay {
         Some(folder) => all.iter_mut().for_each(|runs| replay(runs, folder)),
         None => run_all(&mut all, &options),
+    }
+    if options.only_record {
+        let is_whole = all.iter().all(|runs| runs.broken.is_empty());
+        return if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     // Of a folder that has some only.
     all.retain(|runs| options.replay.is_none() || !runs.runs.is_empty() || !runs.broken.is_empty());
@@ -124,6 +131,11 @@ fn run_once(runs: &mut Runs, repetition: u32, options: &Options) {
             runs.broken.push("the programs failed: see above".to_owned());
             return;
         };
+        if options.only_record {
+            logs.write(&log);
+            println!("{:32} recorded", runs.pair.name());
+            return;
+        }
         if let Some(reason) = run::thrown_away(&runs.pair.base, &logs, options.busy_host) {
             eprintln!("{:32} thrown away: {reason}", runs.pair.name());
             runs.thrown_away.push(reason);
