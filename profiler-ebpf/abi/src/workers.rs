@@ -64,6 +64,8 @@ pub const FUNCTIONS: &[(&str, Worker)] = &[
     ("xfs_inodegc_worker", Worker::Writeback),
     ("xfs_btree_split_worker", Worker::Writeback),
     ("btrfs_work_helper", Worker::Writeback),
+    // Up to 6.18, and since.
+    ("btrfs_end_bio_work", Worker::Writeback),
     ("simple_end_io_work", Worker::Writeback),
     ("transaction_kthread", Worker::Writeback),
     ("issue_flush_thread", Worker::Writeback),
@@ -71,6 +73,7 @@ pub const FUNCTIONS: &[(&str, Worker)] = &[
     ("decrypt_work", Worker::Writeback),
     ("verity_work", Worker::Writeback),
     ("md_thread", Worker::Writeback),
+    ("raid5_do_work", Worker::Writeback),
     ("md_submit_flush_data", Worker::Writeback),
     ("dm_wq_work", Worker::Writeback),
     ("flush_expired_bios", Worker::Writeback),

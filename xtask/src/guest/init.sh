@@ -18,6 +18,7 @@ cd /
 /tests/test $(cat /tests/arguments)
 echo "the tests ended with status $?"
 cd /
+sync
 umount /var/tmp
 # The console must be written before the machine ends.
 sleep 1

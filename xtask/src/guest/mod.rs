@@ -60,8 +60,7 @@ pub fn test(versions: &[&str]) -> Result<()> {
 /// Where the pairs' captures and logs are in a machine.
 pub const KEPT: &str = "/var/tmp/pairs";
 
-/// Runs the target `setups` with some arguments, and brings what it left in [`KEPT`]. Its own verdict does not count: times are
-/// stretched there.
+/// Runs the target `setups` with some arguments, and brings what it left in [`KEPT`].
 pub fn record_pairs(version: &str, arguments: &[String], to: &Path) -> Result<()> {
     let qemu = setup::virtual_machines(Tell::Changes)?;
     let kernel = kernel_of(version)?;
@@ -76,9 +75,15 @@ pub fn record_pairs(version: &str, arguments: &[String], to: &Path) -> Result<()
         let request = format!("rdump /{kept} {}", to.display());
         command::run(Command::new(debugfs).args(["-R", &request]).arg(disk))
     };
-    machine::run(&qemu, version, &kernel, &initramfs, &folder, bring)?;
-    // debugfs says so, but does not fail.
-    ensure!(to.join(kept).is_dir(), "Linux {version} left no captures: see its console above");
+    // What was brought before would stay as it is.
+    let brought = to.join(kept);
+    if brought.exists() {
+        fs::remove_dir_all(&brought).with_context(|| format!("remove {}", brought.display()))?;
+    }
+    let log = machine::run(&qemu, version, &kernel, &initramfs, &folder, bring)?;
+    let is_whole = log.contains("the tests ended with status 0");
+    // debugfs says what it could not bring, but does not fail.
+    ensure!(is_whole && brought.is_dir(), "Linux {version} did not record all pairs: see its console above");
     Ok(())
 }
 

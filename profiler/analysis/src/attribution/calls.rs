@@ -4,9 +4,11 @@ const WRITE: i32 = 1;
 const POLL: i32 = 7;
 const WRITEV: i32 = 20;
 const SELECT: i32 = 23;
+const NANOSLEEP: i32 = 35;
 const SENDFILE: i32 = 40;
 const SENDTO: i32 = 44;
 const SENDMSG: i32 = 46;
+const CLOCK_NANOSLEEP: i32 = 230;
 const EPOLL_WAIT: i32 = 232;
 const PSELECT6: i32 = 270;
 const PPOLL: i32 = 271;
@@ -23,6 +25,11 @@ pub fn is_multiplexer(syscall: Option<i32>) -> bool {
         syscall,
         Some(POLL | SELECT | EPOLL_WAIT | PSELECT6 | PPOLL | EPOLL_PWAIT | IO_URING_ENTER | EPOLL_PWAIT2)
     )
+}
+
+/// A call that waits for its own time-out and nothing else.
+pub fn is_sleep(syscall: Option<i32>) -> bool {
+    matches!(syscall, Some(NANOSLEEP | CLOCK_NANOSLEEP))
 }
 
 /// A call that sends: where the network ends its wait, it waited for room.

@@ -14,10 +14,10 @@ pub fn was_due(span: &Span) -> bool {
 
 /// When the first of the waits with this one's deadline began, where its time-out is known.
 pub fn waited_since_ns(thread: &Thread, waits: &Waits, wait: usize) -> Option<u64> {
-    let deadline_ns = thread.spans.at(wait).deadline_ns?;
+    let deadline_of = |wait| thread.spans.look_at(wait, |span| span.deadline_ns);
+    let deadline_ns = deadline_of(wait)?;
     let same = |other: &usize| {
-        let other = thread.spans.at(*other).deadline_ns;
-        other.is_some_and(|other| other.abs_diff(deadline_ns) <= SAME_DEADLINE_NS)
+        deadline_of(*other).is_some_and(|other| other.abs_diff(deadline_ns) <= SAME_DEADLINE_NS)
     };
     let earlier = std::iter::successors(Some(wait), |&wait| waits.asked_before(wait)).take_while(same);
     earlier.last().map(|first| thread.off_cpu(first).off_ns)
@@ -27,9 +27,7 @@ pub fn waited_since_ns(thread: &Thread, waits: &Waits, wait: usize) -> Option<u6
 /// and due by chance.
 pub fn was_counted_down(thread: &Thread, waits: &Waits, wait: usize) -> bool {
     let span = thread.spans.at(wait);
-    let counted = || waited_since_ns(thread, waits, wait).zip(span.woken_ns);
-    was_due(&span)
-        && counted().is_some_and(|(since_ns, woken_ns)| {
-            since_ns.saturating_add(2 * SAME_DEADLINE_NS) < woken_ns && since_ns < span.off_ns
-        })
+    // A deadline that begins anew moves as the waits do.
+    let is_older = |since_ns: u64| since_ns.saturating_add(2 * SAME_DEADLINE_NS) <= span.off_ns;
+    was_due(&span) && waited_since_ns(thread, waits, wait).is_some_and(is_older)
 }

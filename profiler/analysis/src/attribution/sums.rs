@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::attribution::{
-    Evidence,
+    Evidence, calls,
     lineage::Found,
     observed::threads::{OffCpu, ThreadIndex},
     polling,
@@ -60,7 +60,7 @@ struct Phase {
 struct Wait {
     whole: Segment,
     ns: f64,
-    /// What it can become: walks weigh 1 together. Timers may have been armed long before.
+    /// What it can become: walks weigh 1 together.
     most_ns: f64,
 }
 
@@ -199,11 +199,14 @@ impl Phase {
         self.explained_ns += ns;
         match (segment.thread, segment.span) {
             (Some(thread), Some(span)) => {
-                let most_ns = || match share {
-                    Share::Timer => f64::INFINITY,
+                let all = &evidence.observed.threads.all[thread];
+                let most_ns = || match segment.share {
+                    // These may have begun long before the wait that they ended.
+                    Share::Timer | Share::Disk | Share::Network(_) if reaches_back(all.syscall(span)) => {
+                        f64::INFINITY
+                    }
                     _ => {
-                        let OffCpu { off_ns, on_ns, .. } =
-                            evidence.observed.threads.all[thread].off_cpu(span);
+                        let OffCpu { off_ns, on_ns, .. } = all.off_cpu(span);
                         on_ns.min(self.to_ns).saturating_sub(off_ns.max(self.from_ns)) as f64
                     }
                 };
@@ -230,7 +233,7 @@ impl Phase {
         let (_, least_ns, _) = lengths.select_nth_unstable_by(LONGEST, |one, other| other.total_cmp(one));
         // Not those that are as long, but for rounding.
         let least_ns = *least_ns - 1.0;
-        self.waits.retain(|_, wait| wait.most_ns >= least_ns);
+        self.waits.retain(|_, wait| wait.ns.max(wait.most_ns) >= least_ns);
         self.waits_looked_through = 2 * self.waits.len();
     }
 
@@ -273,6 +276,11 @@ impl Phase {
     }
 }
 
+/// Whether what ended a wait may have been under way since before it: a plain sleep's timer was armed at its beginning.
+fn reaches_back(syscall: Option<i32>) -> bool {
+    !calls::is_sleep(syscall)
+}
+
 /// Heaviest first; of equal ones the earlier, so that the order of finding them makes no difference.
 fn keep_longest(kept: &mut Vec<Weighed>, weighed: Weighed) {
     let rank = |weighed: &Weighed| {
@@ -283,5 +291,32 @@ fn keep_longest(kept: &mut Vec<Weighed>, weighed: Weighed) {
     if place < LONGEST {
         kept.truncate(LONGEST - 1);
         kept.insert(place, weighed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_waits_the_longest_and_those_that_may_become_so_are_kept() {
+        let whole = Segment {
+            from_ns: 0,
+            to_ns: 1,
+            thread: Some(0),
+            span: None,
+            share: Share::Disk,
+            side: Side::Own,
+        };
+        let mut phase = Phase::default();
+        let mut add = |span: usize, ns: f64, most_ns: f64| {
+            phase.waits.insert((0, span, Share::Disk), Wait { whole, ns, most_ns });
+        };
+        (0..MOST_WAITS).for_each(|span| add(span, 10.0, 100.0));
+        (0..LONGEST + 1).for_each(|long| add(MOST_WAITS + long, 1000.0, 1.0));
+        add(2 * MOST_WAITS, 1.0, 5000.0);
+        phase.forget_short_waits();
+        assert_eq!(phase.waits.len(), LONGEST + 2, "the longest, and the one that may become so");
+        assert!(phase.waits.contains_key(&(0, 2 * MOST_WAITS, Share::Disk)));
     }
 }

@@ -40,7 +40,7 @@ impl Sent {
 
     /// Whether deadlines, rather than the threads that woke this one as they came, were what rounds needed.
     pub fn follows_deadlines(&self) -> bool {
-        u64::saturating_add(self.for_timers, self.for_deadlines) > self.for_threads
+        u64::saturating_add(self.for_timers, self.for_deadlines) / FAR_MORE > self.for_threads
     }
 }
 

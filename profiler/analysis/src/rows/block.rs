@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::FileExt as _,
     sync::{
         OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -26,12 +26,17 @@ pub enum Block {
 
 impl Block {
     pub fn pack<T: Row>(rows: &[T]) -> Self {
+        Self::pack_within(rows, MEMORY_BYTES)
+    }
+
+    /// In the file, where all blocks take more memory than this.
+    pub fn pack_within<T: Row>(rows: &[T], memory_bytes: usize) -> Self {
         let mut packer = Packer { packed: Vec::with_capacity(rows.len() * 16) };
         for pair in rows.windows(2) {
             let (before, mut row) = (&pair[0], pair[1]);
             row.code(before, &mut packer);
         }
-        Self::put(packer.packed)
+        Self::put(packer.packed, memory_bytes)
     }
 
     /// All rows, of which the first one is known.
@@ -47,8 +52,8 @@ impl Block {
         }
     }
 
-    fn put(packed: Vec<u8>) -> Self {
-        if IN_MEMORY.fetch_add(packed.len(), Ordering::Relaxed) + packed.len() > MEMORY_BYTES
+    fn put(packed: Vec<u8>, memory_bytes: usize) -> Self {
+        if IN_MEMORY.fetch_add(packed.len(), Ordering::Relaxed) + packed.len() > memory_bytes
             && let Some(block) = write(&packed)
         {
             IN_MEMORY.fetch_sub(packed.len(), Ordering::Relaxed);
@@ -82,12 +87,26 @@ fn unpack<T: Row>(packed: &[u8], first: T, rows: usize) -> Vec<T> {
 /// None where there is no room: memory it is, then.
 fn write(packed: &[u8]) -> Option<Block> {
     static END: AtomicU64 = AtomicU64::new(0);
+    static IS_FULL: AtomicBool = AtomicBool::new(false);
+    if IS_FULL.load(Ordering::Relaxed) {
+        return None;
+    }
     let offset = END.fetch_add(packed.len() as u64, Ordering::Relaxed);
-    file()?.write_all_at(packed, offset).ok()?;
-    Some(Block::File { offset, bytes: packed.len() })
+    match file()?.write_all_at(packed, offset) {
+        Ok(()) => Some(Block::File { offset, bytes: packed.len() }),
+        Err(_) => {
+            IS_FULL.store(true, Ordering::Relaxed);
+            None
+        }
+    }
 }
 
 fn file() -> Option<&'static File> {
     static FILE: OnceLock<Option<File>> = OnceLock::new();
-    FILE.get_or_init(|| tempfile::tempfile().ok()).as_ref()
+    let large = || match std::env::var_os("TMPDIR") {
+        Some(_) => tempfile::tempfile(),
+        // `/tmp` may be in memory.
+        None => tempfile::tempfile_in("/var/tmp").or_else(|_| tempfile::tempfile()),
+    };
+    FILE.get_or_init(|| large().ok()).as_ref()
 }

@@ -68,8 +68,14 @@ impl<T: Row> Rows<T> {
         }
     }
 
-    /// Packs what is not packed yet.
-    pub fn seal(&mut self) {
+    /// Packs what is not packed yet, unless that is too little for a block.
+    pub fn seal_some(&mut self) {
+        if self.open.len() >= BLOCK_ROWS / 4 {
+            self.seal();
+        }
+    }
+
+    fn seal(&mut self) {
         let Some(&first) = self.open.first() else { return };
         let least_ns = self.open.iter().map(T::at_ns).min().unwrap_or_default();
         let block = Arc::new(Block::pack(&self.open));

@@ -71,6 +71,16 @@ proptest! {
     }
 }
 
+#[test]
+fn what_is_too_much_for_memory_is_read_from_the_file() {
+    let rows: Vec<Tick> = (0..100)
+        .map(|n| Tick { at_ns: n * n, since_ns: Some(n), sequence: None, is_even: Some(n % 2 == 0) })
+        .collect();
+    let [kept, filed] = [usize::MAX, 0].map(|memory_bytes| Block::pack_within(&rows, memory_bytes));
+    assert!(matches!((&kept, &filed), (Block::Memory(_), Block::File { .. })));
+    assert_eq!((kept.unpack(rows[0], 100), filed.unpack(rows[0], 100)), (rows.clone(), rows));
+}
+
 /// What goes on in the lists of a clone is not seen in the other.
 #[test]
 fn a_clone_goes_its_own_way() {

@@ -30,6 +30,20 @@ fn datagrams_are_paired_by_their_destination() {
 }
 
 #[test]
+fn a_socket_that_is_connected_again_is_still_found_by_its_address() {
+    let mut story = Story::default();
+    let [near, far, third] = [1, 2, 3].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));
+    // With each peer it has an id of its own.
+    let again = abi::sockets::with_turn(NEAR, 1);
+    story.socket(NEAR, Protocol::Udp, near, third);
+    story.socket(again, Protocol::Udp, near, far);
+    story.socket(FAR, Protocol::Udp, far, near);
+    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(again, BYTES).runs(1);
+    story.thread(SEEDER, 2).waits(PREAD, 10, BLOCK).sends_datagram(FAR, BYTES, near).runs(1);
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | peer_disk 1.0");
+}
+
+#[test]
 fn a_loop_that_answers_as_it_reads_waited_for_what_it_read_first() {
     let mut story = Story::default();
     let [near, far] = [1, 2].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));

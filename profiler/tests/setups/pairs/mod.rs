@@ -81,6 +81,10 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     all.retain(|runs| options.replay.is_none() || !runs.runs.is_empty() || !runs.broken.is_empty());
     let about = table::About::here(&options.commit);
     println!("{}", table::markdown(&about, &all));
+    if all.is_empty() {
+        eprintln!("error: there is no run to compare");
+        return ExitCode::FAILURE;
+    }
     if let Some(folder) = &options.results {
         table::write(folder, &about, &all);
     }

@@ -107,11 +107,12 @@ fn without_chatter(evidence: &Evidence, receive: Movement, at_ns: u64) -> Moveme
     let from =
         reached.filter(|reached| is_before(first, *reached) && is_before(*reached, past)).unwrap_or(first);
     let missing_bytes = past.wrapping_sub(from);
-    Movement { bytes: u64::from(missing_bytes - missing_bytes / CHATTER_PART), ..receive }
+    // As a milestone does not count messages of less; of a small receive not more than an eighth.
+    let chatter_bytes = (missing_bytes / 8).min(MESSAGE_BYTES).max(missing_bytes / 100);
+    Movement { bytes: u64::from(missing_bytes - chatter_bytes), ..receive }
 }
 
-/// A hundredth of a receive.
-const CHATTER_PART: u32 = 100;
+const MESSAGE_BYTES: u32 = 512;
 
 /// When a wait began that the network ended. Bytes that come as a thread is about to leave its CPU wake it before it has left.
 fn began_ns(OffCpu { off_ns, runnable_ns, .. }: OffCpu) -> u64 {
@@ -141,7 +142,7 @@ pub fn progressed(evidence: &Evidence, thread: ThreadIndex, wait: usize, cookie:
 
 /// When what of a receive had not arrived at a moment did; None if all had.
 pub fn arrived_since(evidence: &Evidence, receive: &Movement, at_ns: u64) -> Option<u64> {
-    missing_at(evidence, receive, at_ns).map(|missing| missing.arrived_ns)
+    missing_at(evidence, &without_chatter(evidence, *receive, at_ns), at_ns).map(|missing| missing.arrived_ns)
 }
 
 /// What of a receive had not arrived at a moment; None if all had.

@@ -15,6 +15,7 @@ use crate::{
     attribution::observed::payload::{Movement, Socket},
     rows::Rows,
 };
+use abi::sockets::without_turn;
 use capture::Protocol;
 
 /// An address as a sender uses it; loopback is another host in each namespace.
@@ -50,9 +51,9 @@ impl Datagrams {
         self.by_destination.entry(destination(to, netns)).or_default().push(movement);
     }
 
-    /// See [`Rows::seal`].
+    /// See [`Rows::seal_some`].
     pub fn seal(&mut self) {
-        self.by_destination.values_mut().for_each(Rows::seal);
+        self.by_destination.values_mut().for_each(Rows::seal_some);
     }
 
     /// All were added: whose they are.
@@ -94,13 +95,17 @@ fn owners(sockets: &[Socket], used: &[Destination]) -> HashMap<u64, Vec<Destinat
                 to.address == local
             }
     };
+    let is_same = |one: &Socket, other: &Socket| without_turn(one.cookie.id) == without_turn(other.cookie.id);
     let mut owned: HashMap<u64, Vec<Destination>> = HashMap::new();
     // By port: destinations that no socket is known to take.
     let mut left_over: BTreeMap<u16, Vec<Destination>> = BTreeMap::new();
     for &to in used {
         let takers: Vec<&&Socket> = udp.iter().filter(|socket| takes(socket, &to)).collect();
         match takers[..] {
-            [only] => owned.entry(only.cookie.id).or_default().push(to),
+            // One socket, however often it was connected again.
+            [first, ..] if takers.iter().all(|taker| is_same(first, taker)) => {
+                takers.iter().for_each(|taker| owned.entry(taker.cookie.id).or_default().push(to));
+            }
             [] if to.netns.is_none() => left_over.entry(to.address.port()).or_default().push(to),
             _ => {}
         }

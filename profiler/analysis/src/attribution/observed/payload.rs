@@ -58,6 +58,7 @@ pub struct Movement {
 impl Movement {
     pub fn of(payload: &Payload, thread: ThreadIndex, index: MovementIndex) -> Self {
         let Payload { cookie, direction, bytes, sequence, since_ns, at_ns, empty_calls, .. } = *payload;
+        let since_ns = since_ns.min(at_ns);
         Self { index, thread, cookie, direction, bytes, past: sequence, since_ns, at_ns, empty_calls }
     }
 

@@ -34,9 +34,9 @@ impl Sequences {
         self.marks.push(Mark { at_ns, sequence: self.last });
     }
 
-    /// See [`Rows::seal`].
+    /// See [`Rows::seal_some`].
     pub fn seal(&mut self) {
-        self.marks.seal();
+        self.marks.seal_some();
     }
 
     pub fn is_empty(&self) -> bool {

@@ -33,6 +33,8 @@ struct SocketLog {
     /// Parallel to `sends`.
     sent: Sequences,
     receives: Rows<Movement>,
+    /// Which threads did either: as a rule one or two.
+    movers: Vec<(ThreadIndex, Direction)>,
 }
 
 /// What the kernel had of one socket's bytes, in order of time.
@@ -68,6 +70,10 @@ fn index_moved(threads: &Threads, payloads: Rows<Payload>, sockets: Vec<Socket>)
         let movement = Movement::of(&payload, thread, index as MovementIndex);
         traffic.by_thread[thread].push(movement);
         let log = traffic.logs.entry(movement.cookie).or_default();
+        let mover = (thread, movement.direction);
+        if !log.movers.contains(&mover) {
+            log.movers.push(mover);
+        }
         match movement.direction {
             Direction::Sent => {
                 log.sends.push(movement);
@@ -92,7 +98,7 @@ fn index_queues(arrivals: Rows<Arrival>, send_queues: Rows<SendQueue>) -> BTreeM
     let seal = |queues: &mut BTreeMap<u64, Queues>| {
         for queues in queues.values_mut() {
             queues.arrived.seal();
-            queues.sending.seal();
+            queues.sending.seal_some();
         }
     };
     for arrival in arrivals.into_order() {
@@ -118,11 +124,11 @@ fn is_much(unpacked: &mut usize) -> bool {
 
 impl Traffic {
     fn seal(&mut self) {
-        self.by_thread.iter_mut().for_each(Rows::seal);
+        self.by_thread.iter_mut().for_each(Rows::seal_some);
         for log in self.logs.values_mut() {
-            log.sends.seal();
+            log.sends.seal_some();
             log.sent.seal();
-            log.receives.seal();
+            log.receives.seal_some();
         }
         self.datagrams.seal();
     }
@@ -182,13 +188,15 @@ impl Traffic {
         until_ns: u64,
     ) -> Option<Movement> {
         let log = self.logs.get(&cookie)?;
-        let last = |moved: &Rows<Movement>| {
+        let last = |direction| {
+            let moved = log.moved(direction);
             let past = moved.partition_point(|movement| movement.at_ns <= until_ns);
-            moved.range(0..past).rev().find(|movement| movement.thread == thread)
+            let its = |movement: &Movement| movement.thread == thread;
+            log.movers.contains(&(thread, direction)).then(|| moved.range(0..past).rev().find(its)).flatten()
         };
         match direction {
-            Some(direction) => last(log.moved(direction)),
-            None => later(last(&log.sends), last(&log.receives)),
+            Some(direction) => last(direction),
+            None => later(last(Direction::Sent), last(Direction::Received)),
         }
     }
 
@@ -214,7 +222,7 @@ impl Traffic {
     pub fn received_between(&self, cookie: u64, after_ns: u64, until_ns: u64) -> Option<Movement> {
         let receives = &self.logs.get(&cookie)?.receives;
         let first = receives.partition_point(|receive| receive.at_ns <= after_ns);
-        receives.from(first).next().filter(|receive| receive.since_ns <= until_ns + RETURN_NS)
+        receives.from(first).next().filter(|receive| receive.since_ns <= until_ns.saturating_add(RETURN_NS))
     }
 
     /// When the first byte of a receive had arrived; None where arrivals were not recorded. For a datagram:
