@@ -14,7 +14,7 @@ use crate::attribution::{
     observed::threads::{OffCpu, ThreadIndex},
     polling,
     segment::{Segment, Side},
-    shares::{NetworkDetail, Share, Shares},
+    shares::{Network, NetworkDetail, Share, Shares},
     weights::Clock,
 };
 use capture::ProcessSerial;
@@ -202,7 +202,9 @@ impl Phase {
                 let all = &evidence.observed.threads.all[thread];
                 let most_ns = || match segment.share {
                     // These may have begun long before the wait that they ended.
-                    Share::Timer | Share::Disk | Share::Network(_) if reaches_back(all.syscall(span)) => {
+                    Share::Timer | Share::Disk | Share::Network(Network::Unknown)
+                        if reaches_back(all.syscall(span)) =>
+                    {
                         f64::INFINITY
                     }
                     _ => {
