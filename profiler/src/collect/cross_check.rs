@@ -111,12 +111,10 @@ impl Namespaces {
         Self { own: held.keys().next().copied(), held, known: HashSet::new() }
     }
 
-    /// Holds the namespaces of processes that were not seen before.
-    pub fn hold(&mut self, processes: impl Iterator<Item = Process>) {
-        for process in processes {
-            if self.known.insert(process.serial) {
-                self.hold_one(process.tgid);
-            }
+    /// Holds the namespace of a process, if it was not seen before.
+    pub fn hold(&mut self, process: &Process) {
+        if self.known.insert(process.serial) {
+            self.hold_one(process.tgid);
         }
     }
 

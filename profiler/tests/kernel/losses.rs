@@ -65,13 +65,18 @@ fn record_storm(switches_per_s: Option<u64>) -> (Recorded, f64) {
     (recorded, rate)
 }
 
-/// Each is borrowed and asked before the probes are detached.
+/// A storm that fills a ring buffer of [`LASTS_170_MS`] in about that time: eight times as long as the loop sleeps, and half
+/// of what it takes to read the symbols of this program, which is not optimised.
+const SWITCHES_PER_S: u64 = 30_000;
+const LASTS_170_MS: u32 = 1 << 19;
+
+/// Each is borrowed and asked before the probes are detached, and their process's stacks are named before that.
 #[test]
 fn thousands_of_open_connections_at_the_end_lose_no_record() {
     const CONNECTIONS: usize = 9000;
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
-    let settings = Settings { ring_buffer_bytes: NonZeroU32::new(2 << 20), ..Settings::default() };
+    let settings = Settings { ring_buffer_bytes: NonZeroU32::new(LASTS_170_MS), ..Settings::default() };
     let mut connections = Vec::new();
     let mut storm = None;
     let recorded = record_with(&settings, |_| {
@@ -80,11 +85,11 @@ fn thousands_of_open_connections_at_the_end_lose_no_record() {
         for _ in 0..CONNECTIONS {
             connections.push((TcpStream::connect(address).unwrap(), listener.accept().unwrap().0));
         }
-        storm = Some(Storm::on_every_cpu(Some(80_000)));
+        storm = Some(Storm::on_every_cpu(Some(SWITCHES_PER_S)));
         thread::sleep(Duration::from_secs(1));
     });
     storm.expect("it was begun").stop();
-    assert!(switches(&recorded).made > 20_000, "that was no storm");
+    assert!(switches(&recorded).made > 10_000, "that was no storm");
     assert_eq!(switches(&recorded).lost, 0, "{:?}", recorded.timeline.lossy);
 }
 
@@ -247,7 +252,8 @@ impl Storm {
                         turns += 1;
                         if first && turns >= turns_per_slot {
                             thread::sleep(slot_ends.saturating_duration_since(Instant::now()));
-                            (turns, slot_ends) = (0, slot_ends + SLOT);
+                            // What it missed on a busy host it does not make up for: that would be more than the rate.
+                            (turns, slot_ends) = (0, slot_ends.max(Instant::now()) + SLOT);
                         }
                     }
                 }));

@@ -1,4 +1,5 @@
-//! The daemon's loop: empties the ring buffers, sweeps the maps, and writes the capture, on one thread.
+//! The daemon's loop: empties the ring buffers, sweeps the maps, and writes the capture, on one thread. Whatever takes
+//! long looks at the rings meanwhile: between two looks they fill.
 
 mod rings;
 mod stacks;
@@ -9,11 +10,12 @@ use std::{
     collections::BTreeMap,
     num::NonZeroU64,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, TryLockError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::Receiver,
     },
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -44,6 +46,12 @@ const THREAD_IO_INTERVAL_NS: u64 = 5_000_000_000;
 
 /// What takes longer than two seconds to pack.
 const TOLD_BYTES: u64 = 400 << 20;
+
+/// What is done every now and then in the midst of what takes long: it empties the ring buffers if that is due.
+pub type Meanwhile<'a> = dyn FnMut(&mut Writer) -> Result<()> + 'a;
+
+/// How long another thread that has the targets is waited for at a time.
+const TARGETS_WAIT: Duration = Duration::from_millis(1);
 
 /// What the loop shares with the threads that steer it.
 pub struct Shared {
@@ -92,10 +100,11 @@ pub fn run(
             out.push(&Record::Losses(before))?;
             write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
         }
-        let mut targets = shared.targets.lock().expect("no holder panicked");
+        let mut meanwhile = |out: &mut Writer| rings.drain_if_due(&mut stacks, out);
+        let mut targets = shared.targets(&mut out, &mut meanwhile)?;
         // First, while those who came are still in the table.
         write_moved_in(&mut targets, &mut out)?;
-        sweep.make_room(&mut targets, &mut out)?;
+        sweep.make_room(&mut targets, &mut out, &mut meanwhile)?;
         drop(targets);
         take_messages(inbox, &mut out)?;
         if let Some(window) = windows.tick(&ebpf)? {
@@ -103,10 +112,10 @@ pub fn run(
         }
         let now = now_ns();
         if due.sweep.passed(now, SWEEP_INTERVAL_NS) {
-            let mut targets = shared.targets.lock().expect("no holder panicked");
-            sweep.write(&mut targets, &mut out)?;
+            let mut meanwhile = |out: &mut Writer| rings.drain_if_due(&mut stacks, out);
+            let mut targets = shared.targets(&mut out, &mut meanwhile)?;
+            sweep.write(&mut targets, &mut out, &mut meanwhile)?;
             if due.thread_io.passed(now, THREAD_IO_INTERVAL_NS) {
-                let mut meanwhile = |out: &mut Writer| rings.drain_if_due(&mut stacks, out);
                 sweep.write_thread_io(&targets, &mut out, &mut meanwhile)?;
                 sweep.write_cross_checks(&targets, Moment::During, &mut out, &mut meanwhile)?;
             }
@@ -115,9 +124,7 @@ pub fn run(
             out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
         }
         if due.frame.passed(now, FRAME_INTERVAL_NS) {
-            // Soon, because processes may be short-lived; and several together, because each time costs a look at the
-            // programs and libraries of their processes.
-            stacks.write(&mut out)?;
+            stacks.write(&mut out, &mut |stacks, out| rings.drain_if_due(stacks, out))?;
             out.finish_frame()?;
             shared.capture_bytes.store(out.written_bytes(), Ordering::Relaxed);
         }
@@ -126,9 +133,9 @@ pub fn run(
     if let Some(window) = windows.close(&ebpf)? {
         out.push(&Record::ProbeWindow(window))?;
     }
-    let mut targets = shared.targets.lock().expect("no holder panicked");
     // All this takes some 10 µs for each thread and each socket, while the probes record.
     let mut meanwhile = |out: &mut Writer| rings.drain_if_due(&mut stacks, out);
+    let mut targets = shared.targets(&mut out, &mut meanwhile)?;
     sweep.write_cross_checks(&targets, Moment::BeforeEnd, &mut out, &mut meanwhile)?;
     let mut around_end = cross_check::host(Moment::BeforeEnd);
     for reading in live_threads(&targets, Moment::BeforeEnd) {
@@ -147,13 +154,13 @@ pub fn run(
     rings.drain_last(&mut stacks, &mut out)?;
     write_moved_in(&mut targets, &mut out)?;
     rings::write_pending(&ebpf, &mut out)?;
-    sweep.write(&mut targets, &mut out)?;
+    sweep.write(&mut targets, &mut out, &mut |_| Ok(()))?;
     sweep.write_open(open, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &standings, &mut stacks, &mut out)?;
     sweep.write_cross_checks(&targets, Moment::AfterEnd, &mut out, &mut |_| Ok(()))?;
     around_end.iter().try_for_each(|cross_check| out.push(cross_check))?;
     drop(targets);
-    stacks.write(&mut out)?;
+    stacks.write(&mut out, &mut |_, _| Ok(()))?;
     write_losses(&sweep, reentries, &rings, &stacks, &mut out)?;
     out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
     // Nobody is disturbed by what comes now: nothing is recorded any more.
@@ -162,6 +169,20 @@ pub fn run(
     take_messages(inbox, &mut out)?;
     out.finish_frame()?;
     Ok(Detached { out, end_ns })
+}
+
+impl Shared {
+    /// The targets, which another thread has for as long as it registers processes: it may be thousands.
+    fn targets(&self, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<MutexGuard<'_, Targets>> {
+        loop {
+            match self.targets.try_lock() {
+                Ok(targets) => return Ok(targets),
+                Err(TryLockError::WouldBlock) => thread::sleep(TARGETS_WAIT),
+                Err(TryLockError::Poisoned(_)) => panic!("no holder panicked"),
+            }
+            meanwhile(out)?;
+        }
+    }
 }
 
 impl Detached {

@@ -53,6 +53,11 @@ impl<K: abi::Plain, V: abi::Plain> Table<K, V> {
 
     /// Every element. One that is made or removed meanwhile may be there or not; no other is missed.
     pub fn read(&self) -> Result<Vec<(K, V)>> {
+        self.read_with(|| Ok(()))
+    }
+
+    /// The same; `meanwhile` is done after each thousand.
+    pub fn read_with(&self, mut meanwhile: impl FnMut() -> Result<()>) -> Result<Vec<(K, V)>> {
         let mut keys: Vec<K> = Vec::with_capacity(AT_ONCE);
         let mut values: Vec<V> = Vec::with_capacity(AT_ONCE);
         let mut elements = Vec::new();
@@ -91,8 +96,10 @@ impl<K: abi::Plain, V: abi::Plain> Table<K, V> {
                 return Ok(elements);
             }
             is_first = false;
+            meanwhile()?;
         }
     }
+
     /// # Errors
     /// The kernel's, of which `KeyNotFound` is one.
     pub fn get(&self, key: &K) -> Result<V, MapError> {

@@ -1,8 +1,7 @@
 //! Stacks of long off-CPU intervals: read from the kernel's table, and named: those of processes while they live, the
 //! kernel's at the end, because its symbols take more CPU to read than seconds of recording.
-//!
-//! User frames need frame pointers; a program without them shows the innermost ones only. Names come from ELF symbol
-//! tables: a stripped program shows addresses.
+
+mod names;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,16 +10,10 @@ use aya::{
     Ebpf,
     maps::{MapData, StackTraceMap},
 };
-use blazesym::{
-    Pid,
-    symbolize::{
-        Input, Symbolized, Symbolizer,
-        source::{Process, Source},
-    },
-};
 use capture::{Record, Stack, Writer};
 
 use crate::collect::kallsyms;
+use names::{Names, Unnamed};
 
 /// `PERF_MAX_STACK_DEPTH`: a stack of so many frames was cut.
 const DEEPEST: usize = 127;
@@ -29,6 +22,8 @@ pub struct Stacks {
     map: StackTraceMap<MapData>,
     /// Stacks that are not in the capture yet; of user stacks a thread that had it.
     wanted: BTreeMap<u32, Option<u32>>,
+    /// Of processes, on their way to their names.
+    names: Names,
     /// Stacks of the kernel that are in the capture as addresses.
     unnamed: BTreeMap<u32, Vec<u64>>,
     written: HashSet<u32>,
@@ -41,6 +36,7 @@ impl Stacks {
         Ok(Self {
             map: ebpf.take_map("STACKS").context("the object has no STACKS")?.try_into()?,
             wanted: BTreeMap::new(),
+            names: Names::start()?,
             unnamed: BTreeMap::new(),
             written: HashSet::new(),
             truncated: 0,
@@ -58,34 +54,37 @@ impl Stacks {
         }
     }
 
-    /// Writes the stacks that spans have named since the last time; those of the kernel as addresses.
-    pub fn write(&mut self, out: &mut Writer) -> Result<()> {
-        if self.wanted.is_empty() {
-            return Ok(());
-        }
-        // Of processes: what it has read of their programs and libraries is not kept, because that is memory for each
-        // process, and new stacks become rare. To read the 56,297 symbols of a program of 160 MB takes 2 ms.
-        let processes = symbolizer();
+    /// Writes the stacks of processes that have their names by now, has those named that spans have named since the last
+    /// time, and writes those of the kernel as addresses. `meanwhile` is done after each.
+    pub fn write(
+        &mut self,
+        out: &mut Writer,
+        meanwhile: &mut impl FnMut(&mut Self, &mut Writer) -> Result<()>,
+    ) -> Result<()> {
+        let mut of_processes = Vec::new();
         for (id, thread) in std::mem::take(&mut self.wanted) {
             let trace = self.map.get(&id, 0).context("read a stack")?;
             let addresses: Vec<u64> = trace.frames().iter().map(|frame| frame.ip).collect();
             let truncated = is_truncated(&addresses);
             self.truncated += u64::from(truncated);
-            let frames = match thread {
-                Some(tid) => name(&processes, &Source::Process(of_thread(tid)), &addresses),
+            match thread {
+                Some(tid) => of_processes.push(Unnamed { id, tid, addresses, truncated }),
                 None => {
                     let frames = addresses.iter().map(|address| format!("{address:#x}")).collect();
                     self.unnamed.insert(id, addresses);
-                    frames
+                    out.push(&Record::Stack(Stack { id, frames, truncated }))?;
                 }
-            };
-            out.push(&Record::Stack(Stack { id, frames, truncated }))?;
+            }
+            meanwhile(self, out)?;
         }
-        Ok(())
+        self.names.find(of_processes);
+        self.names.found().try_for_each(|stack| out.push(&Record::Stack(stack)))
     }
 
-    /// Writes the kernel's stacks again, by name. For the end: a recording that is killed has their addresses.
+    /// Writes the stacks of processes that were still without names, and the kernel's again, by name. For the end: a
+    /// recording that is killed has their addresses.
     pub fn write_names(&mut self, out: &mut Writer) -> Result<()> {
+        self.names.rest().try_for_each(|stack| out.push(&Record::Stack(stack)))?;
         if self.unnamed.is_empty() {
             return Ok(());
         }
@@ -104,20 +103,6 @@ fn is_truncated(addresses: &[u64]) -> bool {
     addresses.len() >= DEEPEST
 }
 
-fn symbolizer() -> Symbolizer {
-    Symbolizer::builder().enable_inlined_fns(false).enable_code_info(false).build()
-}
-
-/// Innermost first; an address stands for itself where it has no name, and where its process is gone.
-fn name(symbolizer: &Symbolizer, source: &Source, addresses: &[u64]) -> Vec<String> {
-    let named = symbolizer.symbolize(source, Input::AbsAddr(addresses)).unwrap_or_default();
-    let name = |(place, address): (usize, &u64)| match named.get(place) {
-        Some(Symbolized::Sym(symbol)) => symbol.name.to_string(),
-        _ => format!("{address:#x}"),
-    };
-    addresses.iter().enumerate().map(name).collect()
-}
-
 /// Without the frames of the tracepoint and of the program on it. A kernel that calls the program itself, by a static
 /// call, has no frame of the tracepoint's own.
 fn without_probe(mut frames: Vec<String>) -> Vec<String> {
@@ -126,14 +111,6 @@ fn without_probe(mut frames: Vec<String>) -> Vec<String> {
     let last = frames.iter().rposition(is_probe).map_or(0, |place| place + 1);
     frames.drain(..last);
     frames
-}
-
-/// `/proc` shows a thread's memory map under its own id too.
-fn of_thread(tid: u32) -> Process {
-    let mut process = Process::new(Pid::from(tid));
-    // No debugging information is looked for: it takes more memory than a daemon may have.
-    process.debug_syms = false;
-    process
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use anyhow::Result;
 use aya::Ebpf;
 use foldhash::{HashMap, HashMapExt as _};
 
-use crate::{clock::now_ns, collect::drain::totals};
+use crate::{
+    clock::now_ns,
+    collect::drain::{Meanwhile, totals},
+};
 use capture::{Record, Writer};
 
 use crate::collect::maps::Table;
@@ -55,22 +58,23 @@ impl Inodes {
     }
 
     /// Like [`Inodes::write`], but not too often.
-    pub fn write_if_due(&mut self, out: &mut Writer) -> Result<()> {
+    pub fn write_if_due(&mut self, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<()> {
         let began_ns = now_ns();
         if began_ns < self.due_ns {
             return Ok(());
         }
-        self.write(out)?;
-        self.forget(began_ns)?;
+        self.write(out, meanwhile)?;
+        self.forget(began_ns, out, meanwhile)?;
         let ended_ns = now_ns();
         self.due_ns = ended_ns + (ended_ns - began_ns) * PARTS;
         Ok(())
     }
 
-    /// Writes what changed since the last time.
-    pub fn write(&mut self, out: &mut Writer) -> Result<()> {
+    /// Writes what changed since the last time. `meanwhile` is done after each.
+    pub fn write(&mut self, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<()> {
         let at_ns = now_ns();
-        for (key, now) in self.uses.read()? {
+        for (key, now) in self.uses.read_with(|| meanwhile(out))? {
+            meanwhile(out)?;
             let before = self.written_uses.insert(key, now).unwrap_or_else(|| {
                 self.changed_ns.entry(topic(&key)).or_insert(at_ns);
                 InodeUse::default()
@@ -84,7 +88,8 @@ impl Inodes {
                 out.push(&Record::InodeUse(totals::inode_use(at_ns, &key, &since_last)))?;
             }
         }
-        for (key, now) in self.io.read()? {
+        for (key, now) in self.io.read_with(|| meanwhile(out))? {
+            meanwhile(out)?;
             let before = self.written_io.insert(key, now).unwrap_or_default();
             let since_last = InodeIo { bytes: now.bytes - before.bytes, bios: now.bios - before.bios };
             if since_last.bios > 0 {
@@ -96,7 +101,7 @@ impl Inodes {
     }
 
     /// Makes room in the kernel's tables. A file that is used again later is counted on.
-    fn forget(&mut self, now_ns: u64) -> Result<()> {
+    fn forget(&mut self, now_ns: u64, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<()> {
         let idle_ns = |topic: &Topic| now_ns.saturating_sub(self.changed_ns[topic]);
         if !self.changed_ns.keys().any(|topic| idle_ns(topic) >= SETTLED_NS) {
             return Ok(());
@@ -108,17 +113,20 @@ impl Inodes {
         };
         let over: Vec<Topic> = self.changed_ns.keys().copied().filter(is_over).collect();
         for (inode, process) in over {
+            meanwhile(out)?;
             self.changed_ns.remove(&(inode, process));
             // The entry that makes it known goes first: a target that uses it meanwhile makes all of them anew.
             self.uses.remove(&InodeUseKey { inode, process })?;
         }
         let Self { uses, io, written_uses, written_io, changed_ns, .. } = self;
         for (key, _) in written_uses.extract_if(|key, _| !changed_ns.contains_key(&topic(key))) {
+            meanwhile(out)?;
             if key.process != OTHERS {
                 uses.remove(&key)?;
             }
         }
         for (key, _) in written_io.extract_if(|key, _| !changed_ns.contains_key(&(key.inode, OTHERS))) {
+            meanwhile(out)?;
             io.remove(&key)?;
         }
         Ok(())

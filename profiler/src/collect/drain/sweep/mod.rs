@@ -31,7 +31,7 @@ use crate::{
     clock::now_ns,
     collect::{
         cross_check::{self, Namespaces},
-        drain::{stacks::Stacks, totals},
+        drain::{Meanwhile, stacks::Stacks, totals},
         targets::{Targets, in_proc, io_record, thread_io},
     },
 };
@@ -79,41 +79,60 @@ impl Sweep {
         })
     }
 
-    /// Writes what changed, and forgets what has ended.
-    pub fn write(&mut self, targets: &mut Targets, out: &mut Writer) -> Result<()> {
-        self.write_tasks(targets, out)?;
-        self.write_disks(out)?;
-        self.inodes.write_if_due(out)
+    /// Writes what changed, and forgets what has ended. `meanwhile` is done after each element.
+    pub fn write(
+        &mut self,
+        targets: &mut Targets,
+        out: &mut Writer,
+        meanwhile: &mut Meanwhile,
+    ) -> Result<()> {
+        self.write_tasks(targets, out, meanwhile)?;
+        self.write_disks(out, meanwhile)?;
+        self.inodes.write_if_due(out, meanwhile)
     }
 
     /// The same of processes, threads and sockets, if so many came since the last time that their tables could be full
     /// before the next.
-    pub fn make_room(&mut self, targets: &mut Targets, out: &mut Writer) -> Result<()> {
+    pub fn make_room(
+        &mut self,
+        targets: &mut Targets,
+        out: &mut Writer,
+        meanwhile: &mut Meanwhile,
+    ) -> Result<()> {
         let processes = targets.followed() - self.swept_processes;
         if processes >= u64::from(PROCESS_SLOTS / FULL_PARTS) || self.threads.need_room()? {
-            return self.write_tasks(targets, out);
+            return self.write_tasks(targets, out, meanwhile);
         }
-        self.sockets.make_room(out)
+        self.sockets.make_room(out, meanwhile)
     }
 
-    fn write_tasks(&mut self, targets: &mut Targets, out: &mut Writer) -> Result<()> {
+    fn write_tasks(
+        &mut self,
+        targets: &mut Targets,
+        out: &mut Writer,
+        meanwhile: &mut Meanwhile,
+    ) -> Result<()> {
         self.swept_processes = targets.followed();
         self.unfit_processes = targets.unfit;
         let exiting: Vec<(u32, Process)> = targets.processes().filter(|(_, p)| p.exited_ns != 0).collect();
-        self.namespaces.hold(targets.processes().map(|(_, process)| process).filter(|p| p.exited_ns == 0));
-        self.write_processes(targets, out)?;
-        let alive = self.threads.write(targets, out)?;
+        for (_, process) in targets.processes().filter(|(_, process)| process.exited_ns == 0) {
+            self.namespaces.hold(&process);
+            meanwhile(out)?;
+        }
+        self.write_processes(targets, out, meanwhile)?;
+        let alive = self.threads.write(targets, out, meanwhile)?;
         // The kernel tells of an exit before it closes files and frees memory, which may take seconds: a process
         // has made its last count when its last thread has left its CPU for good.
         let ended: Vec<_> =
             exiting.into_iter().filter(|(_, p)| !alive.contains(&p.serial) || !exists(p.tgid)).collect();
-        self.sockets.write(out, &ended)?;
+        self.sockets.write(out, &ended, meanwhile)?;
         for (slot, process) in &ended {
             if let Some(last) = cross_check::ended(process) {
                 out.push(&last)?;
             }
             targets.release(*slot, process)?;
             self.written_processes.remove(&process.serial);
+            meanwhile(out)?;
         }
         Ok(())
     }
@@ -135,7 +154,7 @@ impl Sweep {
         stacks: &mut Stacks,
         out: &mut Writer,
     ) -> Result<()> {
-        self.inodes.write(out)?;
+        self.inodes.write(out, &mut |_| Ok(()))?;
         let mut seen: HashMap<u32, Thread> =
             self.threads.alive().into_iter().map(|thread| (thread.key.tid, thread)).collect();
         for thread in seen.values_mut() {
@@ -185,7 +204,7 @@ impl Sweep {
         &self,
         targets: &Targets,
         out: &mut Writer,
-        meanwhile: &mut impl FnMut(&mut Writer) -> Result<()>,
+        meanwhile: &mut Meanwhile,
     ) -> Result<()> {
         let taken_over = self.threads.taken_over();
         for (_, process) in targets.processes().filter(|(_, p)| p.exited_ns == 0) {
@@ -212,7 +231,7 @@ impl Sweep {
         targets: &Targets,
         moment: Moment,
         out: &mut Writer,
-        meanwhile: &mut impl FnMut(&mut Writer) -> Result<()>,
+        meanwhile: &mut Meanwhile,
     ) -> Result<()> {
         let alive: Vec<_> =
             targets.processes().map(|(_, process)| process).filter(|p| p.exited_ns == 0).collect();
@@ -247,7 +266,12 @@ impl Sweep {
         Ok(self.losses.get(&(class as u32), 0).context("read LOSSES")?.iter().sum())
     }
 
-    fn write_processes(&mut self, targets: &Targets, out: &mut Writer) -> Result<()> {
+    fn write_processes(
+        &mut self,
+        targets: &Targets,
+        out: &mut Writer,
+        meanwhile: &mut Meanwhile,
+    ) -> Result<()> {
         for (_, process) in targets.processes() {
             let moved =
                 process.tcp_rx_bytes + process.tcp_tx_bytes + process.udp_rx_bytes + process.udp_tx_bytes;
@@ -255,16 +279,18 @@ impl Sweep {
             if self.written_processes.insert(process.serial, now) != Some(now) {
                 out.push(&Record::ProcessTotals(totals::process(now_ns(), &process)))?;
             }
+            meanwhile(out)?;
         }
         Ok(())
     }
 
-    fn write_disks(&mut self, out: &mut Writer) -> Result<()> {
+    fn write_disks(&mut self, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<()> {
         for (key, io) in self.devices.read()? {
             out.push(&Record::DeviceTotals(totals::device(now_ns(), &key, &io)))?;
         }
-        for (key, credit) in self.credits.read()? {
+        for (key, credit) in self.credits.read_with(|| meanwhile(out))? {
             out.push(&Record::CreditTotals(totals::credit(now_ns(), &key, &credit)))?;
+            meanwhile(out)?;
         }
         Ok(())
     }

@@ -14,7 +14,10 @@ use aya::{
 
 use crate::{
     clock::now_ns,
-    collect::{drain::totals, maps::MappedArray},
+    collect::{
+        drain::{Meanwhile, totals},
+        maps::MappedArray,
+    },
 };
 use capture::{Record, Writer};
 
@@ -50,14 +53,25 @@ impl Sockets {
     }
 
     /// Writes what changed, and forgets what has ended; `ended` are processes that made their last call.
-    pub fn write(&mut self, out: &mut Writer, ended: &[(u32, Process)]) -> Result<()> {
+    /// `meanwhile` is done after each.
+    pub fn write(
+        &mut self,
+        out: &mut Writer,
+        ended: &[(u32, Process)],
+        meanwhile: &mut Meanwhile,
+    ) -> Result<()> {
         // Ends first: once a socket is closed, its bytes are final.
-        let ends: HashMap<u64, Socket> = self.ends.read()?.into_iter().collect();
+        let mut ends = HashMap::<u64, Socket>::new();
+        for (cookie, socket) in self.ends.read_with(|| meanwhile(out))? {
+            ends.insert(cookie, socket);
+            meanwhile(out)?;
+        }
         // Received bytes of each socket that was used, over all processes.
         let mut used = HashMap::<u64, u64>::new();
         let mut users = HashMap::<u64, u32>::new();
         let mut gone = Vec::new();
         for (slot, SocketUse { key, bytes, .. }) in uses(&self.uses) {
+            meanwhile(out)?;
             *used.entry(key.cookie).or_default() += bytes.rx_bytes;
             *users.entry(key.cookie).or_default() += 1;
             let socket = ends.get(&key.cookie);
@@ -75,6 +89,7 @@ impl Sockets {
             }
         }
         for (cookie, socket) in ends.iter().filter(|(_, socket)| socket.closed_ns != 0) {
+            meanwhile(out)?;
             bypass::write_closed(*cookie, socket, used.get(cookie).copied().unwrap_or(0), out)?;
             if used.contains_key(cookie) {
                 continue;
@@ -86,6 +101,7 @@ impl Sockets {
             self.ends.remove(cookie)?;
         }
         for (slot, key) in gone {
+            meanwhile(out)?;
             self.written.remove(&key);
             self.give_back(slot, &key)?;
             // Others that inherited the socket go on with its ends.
@@ -100,14 +116,14 @@ impl Sockets {
     }
 
     /// Sweeps, if so many sockets came since the last time that the tables could be full before the next.
-    pub fn make_room(&mut self, out: &mut Writer) -> Result<()> {
+    pub fn make_room(&mut self, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<()> {
         const NEW_SOCKETS: u64 = (SOCKET_USE_SLOTS / FULL_PARTS) as u64;
         let described: u64 = self.described.get(&0, 0).context("read NEW_SOCKETS")?.iter().sum();
         if described - self.swept < NEW_SOCKETS {
             return Ok(());
         }
         self.swept = described;
-        self.write(out, &[])
+        self.write(out, &[], meanwhile)
     }
 
     /// Writes what connections that were open at the end have received past the calls that are counted.

@@ -18,7 +18,11 @@ use aya::{
 
 use crate::{
     clock::now_ns,
-    collect::{drain::totals, maps::MappedArray, targets::Targets},
+    collect::{
+        drain::{Meanwhile, totals},
+        maps::MappedArray,
+        targets::Targets,
+    },
 };
 use capture::{ProcessSerial, Record, ThreadIo, Writer};
 
@@ -64,8 +68,13 @@ impl Threads {
     }
 
     /// Writes the threads that changed, and gives back the places of those that have ended; gives the serials of
-    /// processes that have a thread left.
-    pub fn write(&mut self, targets: &Targets, out: &mut Writer) -> Result<HashSet<u64>> {
+    /// processes that have a thread left. `meanwhile` is done after each.
+    pub fn write(
+        &mut self,
+        targets: &Targets,
+        out: &mut Writer,
+        meanwhile: &mut Meanwhile,
+    ) -> Result<HashSet<u64>> {
         self.swept = self.came()?;
         // Before the threads: whose process has ended or lost its id by then has its last times below.
         let before: HashMap<u64, (u64, u64)> =
@@ -75,6 +84,7 @@ impl Threads {
         let known: HashSet<u64> = targets.processes().map(|(_, process)| process.serial).collect();
         let mut alive = HashSet::new();
         for (slot, mut thread) in threads {
+            meanwhile(out)?;
             let (process_exited_ns, exec_ns) = before.get(&thread.process).copied().unwrap_or_default();
             if lost_its_id(&thread, exec_ns) {
                 self.switches_unseen += u64::from(close(&mut thread, exec_ns));
