@@ -1,6 +1,9 @@
 //! Reads of kernel structures at offsets that the daemon found in BTF.
 
-use abi::fields::{FIELDS, Field, MISSING};
+use abi::{
+    fields::{FIELDS, Field, MISSING},
+    sockets::without_turn,
+};
 #[cfg(target_arch = "bpf")]
 use aya_ebpf::helpers::generated::bpf_get_current_task;
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_kernel_buf, generated::bpf_get_socket_cookie};
@@ -67,14 +70,21 @@ pub unsafe fn address(pointer: *const u8, current_task: *const u8) -> u64 {
     }
 }
 
-/// A socket's cookie, which it is given when somebody asks for the first time.
+/// What a socket is known by: the used bits of its cookie, which it is given when somebody asks for the first time.
 #[inline(always)]
 pub unsafe fn cookie(sk: *const u8) -> u64 {
     // SAFETY: the caller's sk is a struct sock.
     unsafe {
-        match load(sk, Field::SockCookie) {
-            0 => bpf_get_socket_cookie(sk.cast_mut().cast()),
+        match given_cookie(sk) {
+            0 => without_turn(bpf_get_socket_cookie(sk.cast_mut().cast())),
             cookie => cookie,
         }
     }
+}
+
+/// The same, 0 where nobody has asked yet.
+#[inline(always)]
+pub unsafe fn given_cookie(sk: *const u8) -> u64 {
+    // SAFETY: the caller's sk is a struct sock.
+    without_turn(unsafe { load(sk, Field::SockCookie) })
 }

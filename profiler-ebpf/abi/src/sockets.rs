@@ -17,19 +17,33 @@ pub struct SocketKey {
 // SAFETY: plain integers, padding is explicit.
 unsafe impl Plain for SocketKey {}
 
-/// Bits of a kernel's cookie: it hands them out one after the other.
+/// Bits of a kernel's cookie that are used: it hands them out one after the other, from 1 up, and from the top down where it
+/// is interrupted as it does (`gen_cookie_next`, 6.18).
 const COOKIE_BITS: u32 = 44;
+
+/// No socket is connected so often that more would matter; and the last one stands for all that come.
+const LAST_TURN: u32 = (1 << (u64::BITS - COOKIE_BITS)) - 1;
+
+/// A datagram socket that was connected so often is one without a peer from then on: some are connected for each datagram.
+pub const ANYBODYS_TURN: u32 = 256;
 
 /// What a socket is known by that is connected for the turn-th time, from 0: with each peer it is another one.
 #[inline(always)]
 pub const fn with_turn(cookie: u64, turn: u32) -> u64 {
-    cookie | (turn as u64) << COOKIE_BITS
+    let turn = if turn < LAST_TURN { turn } else { LAST_TURN };
+    without_turn(cookie) | (turn as u64) << COOKIE_BITS
 }
 
-/// The kernel's own cookie.
+/// What a socket is known by with its first peer: those bits of the kernel's cookie that are used.
 #[inline(always)]
 pub const fn without_turn(cookie: u64) -> u64 {
     cookie & ((1 << COOKIE_BITS) - 1)
+}
+
+/// For the how-manieth time it is connected, from 0.
+#[inline(always)]
+pub const fn turn_of(cookie: u64) -> u32 {
+    (cookie >> COOKIE_BITS) as u32
 }
 
 /// Payload that one process moved over one socket.
@@ -119,7 +133,8 @@ pub struct Socket {
     pub protocol: u16,
     pub local_port: u16,
     pub peer_port: u16,
-    pub _pad: u32,
+    /// 1: a call of a target has moved bytes over it.
+    pub used: u32,
     pub local: [u8; 16],
     pub peer: [u8; 16],
 }
@@ -142,6 +157,16 @@ mod tests {
     fn a_turn_stands_above_the_cookie() {
         assert_eq!((with_turn(5, 0), without_turn(5)), (5, 5));
         assert_eq!((with_turn(5, 3), without_turn(with_turn(5, 3))), (3 << 44 | 5, 5));
+        assert_eq!((turn_of(5), turn_of(with_turn(5, 3))), (0, 3));
+        assert_eq!(turn_of(with_turn(5, u32::MAX)), (1 << 20) - 1);
+    }
+
+    #[test]
+    fn a_cookie_from_the_top_is_known_in_each_turn() {
+        // The first that is handed out in a nested context.
+        let known = without_turn(u64::MAX);
+        assert_eq!((known, with_turn(u64::MAX, 0)), ((1 << 44) - 1, known));
+        assert_eq!((without_turn(with_turn(known, 3)), turn_of(with_turn(known, 3))), (known, 3));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use aya_ebpf::{
 use crate::{
     atomic,
     emit::{emit, now_ns},
-    kernel::{cookie, load},
+    kernel::{cookie, given_cookie, load},
     probes::{context, traffic},
 };
 
@@ -36,7 +36,7 @@ pub fn sock_arrive(ctx: BtfTracePointContext) -> i32 {
     unsafe {
         // Of any socket: what it wakes is not woken for an earlier one. Nobody has asked for a cookie of one that no
         // target has used.
-        context::works_on(load(sk, Field::SockCookie), true);
+        context::works_on(given_cookie(sk), true);
         let Some(traffic) = traffic::followed(sk) else { return 0 };
         let now = now_ns();
         if load::<u16>(sk, Field::SockProtocol) == IPPROTO_TCP {

@@ -3,7 +3,7 @@
 use abi::{
     fields::Field,
     loss::Loss,
-    sockets::{AF_INET, IPPROTO_TCP, Socket, SocketKey, with_turn},
+    sockets::{AF_INET, ANYBODYS_TURN, IPPROTO_TCP, IPPROTO_UDP, Socket, SocketKey, turn_of, with_turn},
     target::CONTROL_PORTS as CONTROL_PORT_COUNT,
     traffic::Traffic,
 };
@@ -14,10 +14,11 @@ use aya_ebpf::{
 use crate::{
     atomic,
     emit::{lose, now_ns},
-    kernel::{cookie, load, read_bytes},
+    kernel::{cookie, given_cookie, load, read_bytes},
     maps::{ESTABLISHED, NEW_SOCKET, NEW_SOCKETS, NO_EXIST, SOCKETS},
     probes::{bytes_read::bytes_read, context, socket_uses, traffic},
     target,
+    zero::zero,
 };
 
 /// Ports of control traffic, 0 where unused; set by the daemon.
@@ -38,7 +39,7 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
     let state: i32 = ctx.arg(2);
     // Segments of connections that begin or end do not pass `tcp_probe`.
     // SAFETY: argument 0 is a struct sock.
-    context::works_on(unsafe { load(sk, Field::SockCookie) }, false);
+    context::works_on(unsafe { given_cookie(sk) }, false);
     if state == TCP_CLOSE {
         // SAFETY: argument 0 is a struct sock; a live map value.
         unsafe {
@@ -82,7 +83,7 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
                 if load::<i32>(sk, Field::SockOwned) != 0
                     && let Some(process) = target::current()
                 {
-                    let cookie = cookie(sk);
+                    let cookie = identity(sk, cookie(sk));
                     if ESTABLISHED.get(cookie).is_some() {
                         describe(sk, cookie, IPPROTO_TCP, (*process).serial, 0);
                     }
@@ -161,6 +162,10 @@ pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64, 
         let net: *const u8 = load(sk, Field::SockNet);
         socket.netns = load(net, Field::NetInum);
         name_ends(sk, socket);
+        if protocol == IPPROTO_UDP && turn_of(cookie) >= ANYBODYS_TURN {
+            socket.peer_port = 0;
+            socket.peer = [0; 16];
+        }
         let control = is_control(socket.local_port) || is_control(socket.peer_port);
         // The first use tells; a later process finds the entry.
         #[expect(clippy::needless_borrows_for_generic_args, reason = "by value it does not fit 6.1's stack")]
@@ -186,6 +191,15 @@ pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64, 
     }
 }
 
+/// Notes that a call of a target has moved bytes over a socket.
+#[inline(always)]
+pub fn note_use(cookie: u64) {
+    if let Some(socket) = SOCKETS.get_ptr_mut(cookie) {
+        // SAFETY: a live map value.
+        unsafe { (*socket).used = 1 };
+    }
+}
+
 /// Whom a socket is connected to, in short: see [`Traffic::peer`](abi::traffic::Traffic::peer).
 #[inline(always)]
 pub unsafe fn peer(sk: *const u8) -> u64 {
@@ -207,7 +221,7 @@ pub unsafe fn identity(sk: *const u8, cookie: u64) -> u64 {
     unsafe { traffic::of(sk).map_or(cookie, |traffic| with_turn(cookie, (*traffic).turn)) }
 }
 
-/// Makes a socket another one that was connected to another peer since it was described.
+/// Makes a datagram socket another one that was connected to another peer since it was described, unless that was often.
 #[inline(always)]
 pub unsafe fn turn_to(sk: *const u8, cookie: u64, peer: u64) {
     // SAFETY: the caller's sk is a struct sock; its storage is live.
@@ -215,7 +229,7 @@ pub unsafe fn turn_to(sk: *const u8, cookie: u64, peer: u64) {
         let Some(traffic) = traffic::of(sk) else { return };
         // 0: another CPU is just about to describe it.
         let described = (&raw const (*traffic).peer).read_volatile();
-        if described != 0 && described != !peer {
+        if described != 0 && described != !peer && (*traffic).turn < ANYBODYS_TURN {
             // First the turn: who sees the new peer must not go on with the former one's.
             turn(traffic, cookie);
             (&raw mut (*traffic).peer).write_volatile(!peer);
@@ -230,10 +244,16 @@ unsafe fn connect_again(sk: *const u8, cookie: u64, process: u64) {
     unsafe {
         if let Some(traffic) = traffic::of(sk)
             && let Some(socket) = SOCKETS.get_ptr_mut(with_turn(cookie, (*traffic).turn))
-            && (*socket).established_ns != 0
+            // A connection that is older than the recording is known by its use, and one that failed by neither.
+            && ((*socket).established_ns != 0 || (*socket).used != 0)
         {
             socket_uses::forget(&SocketKey { cookie, process });
             turn(traffic, cookie);
+            // Times and sequence numbers are those of the connection before.
+            (*traffic).arrival_ns = zero();
+            (*traffic).send_queue_ns = zero();
+            (*traffic).arrived = zero() as u32;
+            (*traffic).send_queue = zero() as u32;
         }
     }
 }

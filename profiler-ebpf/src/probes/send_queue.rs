@@ -17,7 +17,7 @@ use aya_ebpf::{
 
 use crate::{
     emit::emit,
-    kernel::{cookie, load},
+    kernel::{cookie, given_cookie, load},
     probes::{context, traffic},
 };
 
@@ -40,7 +40,7 @@ pub fn tcp_segment(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: argument 0 is a struct sock; a live map value.
     unsafe {
         // `sk_write_space`, which has no tracepoint, comes while the segment is processed.
-        context::works_on(load(sk, Field::SockCookie), false);
+        context::works_on(given_cookie(sk), false);
         if let Some(traffic) = traffic::followed(sk) {
             let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();
             if !tcp.is_null() {

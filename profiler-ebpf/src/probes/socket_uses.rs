@@ -20,7 +20,7 @@ use crate::{
 #[inline(always)]
 pub fn known(key: &SocketKey, peer: u64) -> Option<*mut SocketUse> {
     // SAFETY: an array's slot.
-    unsafe { at(ids::slot(&LAST_USE, id(key)), key, peer) }
+    unsafe { at(ids::slot(&LAST_USE, id(key)), key).filter(|element| (**element).peer == peer) }
 }
 
 /// Forgets the element that the array knows: the socket is connected again.
@@ -36,19 +36,19 @@ fn id(key: &SocketKey) -> u32 {
 }
 
 /// Finds the element by its key, and makes it at the first use, by a call that received so many bytes. Without a place
-/// for it, tells in `Err` whether the socket carries control traffic.
+/// for it, tells in `Err` whether the socket carries control traffic. Where it is being connected to another peer just now,
+/// the call is one with either.
 #[inline(always)]
 pub unsafe fn find(
     sk: *const u8,
     key: &SocketKey,
-    peer: u64,
     protocol: u16,
     received: u64,
 ) -> Result<*mut SocketUse, bool> {
     // SAFETY: the caller's sk is a struct sock.
     let found = unsafe { slot_of(sk, key.cookie, key.process, protocol, received) };
     // SAFETY: a slot that was just found, or none.
-    unsafe { at(found, key, peer) }.ok_or(found == CONTROL)
+    unsafe { at(found, key) }.ok_or(found == CONTROL)
 }
 
 /// What [`slot_of`] answers instead of [`NO_PLACE`] where the socket carries control traffic.
@@ -70,7 +70,10 @@ unsafe fn slot_of(sk: *const u8, cookie: u64, process: u64, protocol: u16, recei
                 let control = connections::describe(sk, key.cookie, protocol, process, received);
                 match first_use(key, peer, control) {
                     NO_PLACE => return if control { CONTROL } else { NO_PLACE },
-                    slot => slot,
+                    slot => {
+                        connections::note_use(key.cookie);
+                        slot
+                    }
                 }
             }
         };
@@ -102,13 +105,10 @@ unsafe fn first_use(key: SocketKey, peer: u64, control: bool) -> u32 {
 }
 
 #[inline(always)]
-unsafe fn at(slot: u32, key: &SocketKey, peer: u64) -> Option<*mut SocketUse> {
+unsafe fn at(slot: u32, key: &SocketKey) -> Option<*mut SocketUse> {
     let element = SOCKET_USES.get_ptr_mut(slot)?;
     // SAFETY: a live element; 0 is never a key's.
-    let is_it = unsafe {
-        without_turn((*element).key.cookie) == key.cookie
-            && (*element).key.process == key.process
-            && (*element).peer == peer
-    };
+    let is_it =
+        unsafe { without_turn((*element).key.cookie) == key.cookie && (*element).key.process == key.process };
     is_it.then_some(element)
 }

@@ -119,7 +119,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         let peer = connections::peer(sk);
         let used = socket_uses::known(&key, peer).ok_or(false).or_else(|_| {
             let received = if direction == Direction::Rx { bytes } else { 0 };
-            socket_uses::find(sk, &key, peer, protocol, received)
+            socket_uses::find(sk, &key, protocol, received)
         });
         let cookie = used.map_or(cookie, |used| (*used).key.cookie);
         let control = match used {

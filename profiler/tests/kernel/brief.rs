@@ -1,4 +1,4 @@
-//! Tasks that end as soon as they have begun, so many a second.
+//! Tasks that end as soon as they have begun, so many a second; and a crowd of those that live.
 
 use std::{
     ffi::{c_int, c_void},
@@ -25,6 +25,41 @@ pub fn threads(number: usize, per_s: usize) {
     storm(number, per_s, || {
         begin(shared);
     });
+}
+
+/// Processes that sleep until this is dropped. They are children of this process.
+pub struct Crowd {
+    children: Vec<c_int>,
+    /// All have one, and write the same to it.
+    _stack: Box<[u128; 1024]>,
+}
+
+pub fn crowd(number: usize) -> Crowd {
+    extern "C" fn sleep(_: *mut c_void) -> c_int {
+        loop {
+            // SAFETY: no arguments.
+            unsafe { libc::pause() };
+        }
+    }
+    let mut stack = Box::new([0u128; 1024]);
+    let top = stack.as_mut_ptr_range().end;
+    // SAFETY: the stack is aligned, and outlives the tasks, which all call the same.
+    let one = || unsafe { libc::clone(sleep, top.cast(), libc::SIGCHLD | libc::CLONE_VM, null_mut()) };
+    let children: Vec<_> = (0..number).map(|_| one()).collect();
+    assert!(children.iter().all(|id| *id > 0), "clone: {}", std::io::Error::last_os_error());
+    Crowd { children, _stack: stack }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        for &child in &self.children {
+            // SAFETY: a child that nobody else waits for.
+            unsafe {
+                libc::kill(child, libc::SIGKILL);
+                libc::waitpid(child, null_mut(), 0);
+            }
+        }
+    }
 }
 
 fn storm(number: usize, per_s: usize, one: impl Fn()) {

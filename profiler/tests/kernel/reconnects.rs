@@ -6,6 +6,7 @@ use std::{
     os::fd::AsRawFd as _,
 };
 
+use abi::sockets::ANYBODYS_TURN;
 use capture::{Protocol, SocketTotals, traffic::Direction};
 
 use crate::recorded::{Recorded, record};
@@ -73,6 +74,76 @@ fn a_connection_after_a_disconnection_is_one_of_its_own() {
     assert!(bypassed.is_empty(), "{bypassed:?}");
 }
 
+#[test]
+fn a_connection_after_one_that_is_older_than_the_recording_is_one_of_its_own() {
+    let listeners = [11, 12].map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), 0)).unwrap());
+    let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+    let mut client = TcpStream::connect(addresses[0]).unwrap();
+    let mut ports = [client.local_addr().unwrap().port(), 0];
+    let mut server = listeners[0].accept().unwrap().0;
+    let recorded = record(|| {
+        client.write_all(&[7; QUERY]).unwrap();
+        server.read_exact(&mut [0; QUERY]).unwrap();
+        disconnect(&client);
+        connect(&client, addresses[1]);
+        ports[1] = client.local_addr().unwrap().port();
+        let mut server = listeners[1].accept().unwrap().0;
+        client.write_all(&[7; 2 * QUERY]).unwrap();
+        server.read_exact(&mut [0; 2 * QUERY]).unwrap();
+    });
+    for i in 0..addresses.len() {
+        let totals = find(&recorded, Protocol::Tcp, ports[i], addresses[i]);
+        assert_eq!((totals.rx_bytes, totals.tx_bytes), (0, ((i + 1) * QUERY) as u64));
+    }
+}
+
+#[test]
+fn what_is_only_spliced_of_a_second_connection_is_of_that_connection() {
+    let listeners = [11, 12].map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), 0)).unwrap());
+    let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+    // Open until after the recording.
+    let mut client = None;
+    let mut port = 0;
+    let recorded = record(|| {
+        let client = client.insert(TcpStream::connect(addresses[0]).unwrap());
+        client.write_all(&[7; QUERY]).unwrap();
+        listeners[0].accept().unwrap().0.read_exact(&mut [0; QUERY]).unwrap();
+        disconnect(client);
+        connect(client, addresses[1]);
+        port = client.local_addr().unwrap().port();
+        listeners[1].accept().unwrap().0.write_all(&[7; ANSWER]).unwrap();
+        splice(client, ANSWER);
+    });
+    let totals = find(&recorded, Protocol::Tcp, port, addresses[1]);
+    let of_clients = recorded.own().bypassed.get(&totals.cookie);
+    assert_eq!(of_clients, Some(&(ANSWER as u64)), "{:#?}", recorded.own().bypassed);
+}
+
+#[test]
+fn a_socket_that_is_connected_for_each_datagram_becomes_one_without_a_peer() {
+    const DATAGRAMS: usize = 1000;
+    let servers = [11, 12].map(|last| UdpSocket::bind((Ipv4Addr::new(127, 0, 0, last), 0)).unwrap());
+    let addresses = servers.each_ref().map(|server| server.local_addr().unwrap());
+    let client = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let port = client.local_addr().unwrap().port();
+    let recorded = record(|| {
+        for address in addresses.iter().cycle().take(DATAGRAMS) {
+            client.connect(address).unwrap();
+            client.send(&[7; QUERY]).unwrap();
+        }
+    });
+    let is_its = |socket: &&SocketTotals| socket.ends.as_ref().is_some_and(|ends| ends.local.port() == port);
+    let sockets: Vec<_> = recorded.own().sockets.values().filter(is_its).collect();
+    let turns = ANYBODYS_TURN as usize;
+    assert_eq!(sockets.len(), turns + 1);
+    assert_eq!(sockets.iter().map(|socket| socket.tx_bytes).sum::<u64>(), (DATAGRAMS * QUERY) as u64);
+    let anybodys: Vec<_> =
+        sockets.iter().filter(|socket| !socket.ends.as_ref().unwrap().has_peer()).collect();
+    assert_eq!(anybodys.len(), 1);
+    assert_eq!(anybodys[0].tx_bytes, ((DATAGRAMS - turns) * QUERY) as u64);
+    check_payload(&recorded, anybodys[0]);
+}
+
 #[track_caller]
 fn find(recorded: &Recorded, protocol: Protocol, port: u16, peer: SocketAddr) -> &SocketTotals {
     let is_it = |socket: &&SocketTotals| {
@@ -92,6 +163,19 @@ fn check_payload(recorded: &Recorded, totals: &SocketTotals) {
     };
     let recorded = (sum(Direction::Received), sum(Direction::Sent));
     assert_eq!(recorded, (totals.rx_bytes, totals.tx_bytes));
+}
+
+/// Takes so many bytes of a connection by a way that no call's count sees.
+fn splice(connection: &TcpStream, bytes: usize) {
+    let (_read, write) = std::io::pipe().unwrap();
+    let (socket, pipe, null) = (connection.as_raw_fd(), write.as_raw_fd(), std::ptr::null_mut());
+    let mut left = bytes;
+    while left > 0 {
+        // SAFETY: both descriptors are open; no offsets.
+        let moved = unsafe { libc::splice(socket, null, pipe, null, left, 0) };
+        assert!(moved > 0, "splice: {}", std::io::Error::last_os_error());
+        left -= moved as usize;
+    }
 }
 
 fn unspecified(like: IpAddr) -> IpAddr {

@@ -62,6 +62,20 @@ fn a_fork_storm_is_followed_to_the_last_child() {
 }
 
 #[test]
+fn short_processes_beside_thousands_that_live_are_followed() {
+    // What is left of the table is used up in 0.3 s.
+    const LIVING: usize = 3500;
+    const FORKS: usize = 2000;
+    let recorded = record(|| {
+        let crowd = brief::crowd(LIVING);
+        brief::processes(FORKS, 2000);
+        drop(crowd);
+    });
+    assert_eq!(recorded.timeline.losses["process_table_full"], 0);
+    assert_eq!(recorded.timeline.processes.len(), LIVING + FORKS + 1);
+}
+
+#[test]
 fn processes_that_run_already_and_have_no_place_are_counted() {
     const CHILDREN: usize = PROCESS_SLOTS as usize + 100;
     // They end when the test's end of the pipe does.

@@ -5,6 +5,8 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use abi::sockets::without_turn;
+
 use crate::verify::{
     packets::{
         flows::Total,
@@ -32,10 +34,13 @@ type Addresses = (Transport, SocketAddr, Option<SocketAddr>);
 pub fn pairs<'a>(sockets: &'a Sockets, totals: &'a Totals) -> Vec<Pair<'a>> {
     let mut groups = BTreeMap::<Addresses, BTreeMap<u32, Vec<&Socket>>>::new();
     let mut without = Vec::new();
-    for socket in sockets.sockets.values() {
+    let anybodys = anybodys(sockets);
+    for (cookie, socket) in &sockets.sockets {
         match &socket.ends {
             Some(ends) => {
-                groups.entry(addresses(ends)).or_default().entry(ends.netns).or_default().push(socket)
+                let addresses =
+                    anybodys.get(&without_turn(*cookie)).copied().unwrap_or_else(|| addresses(ends));
+                groups.entry(addresses).or_default().entry(ends.netns).or_default().push(socket)
             }
             None => without
                 .push(unmatched(vec![socket], "its addresses are unknown: the table of sockets was full")),
@@ -83,6 +88,14 @@ fn addresses(ends: &SocketEnds) -> Addresses {
         Protocol::Udp => Transport::Udp,
     };
     (transport, canonical(ends.local), ends.has_peer().then(|| canonical(ends.peer)))
+}
+
+/// Datagram sockets, by their first cookies, that talked to anyone before they were connected or after: packets do not
+/// tell which of them went where.
+fn anybodys(sockets: &Sockets) -> BTreeMap<u64, Addresses> {
+    let all = sockets.sockets.iter().filter_map(|(cookie, socket)| Some((cookie, socket.ends.as_ref()?)));
+    let without_peer = all.filter(|(_, ends)| ends.protocol == Protocol::Udp && !ends.has_peer());
+    without_peer.map(|(cookie, ends)| (without_turn(*cookie), addresses(ends))).collect()
 }
 
 fn begun_ns(socket: &Socket) -> u64 {

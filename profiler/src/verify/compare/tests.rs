@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 
+use abi::sockets::with_turn;
 use pcap_parser::Linktype;
 
 use super::*;
@@ -52,8 +53,20 @@ fn check(what: &str, sockets: Vec<Socket>, packets: &[Vec<u8>], tolerance_bytes:
 
 #[track_caller]
 fn check_file(what: &str, sockets: Vec<Socket>, pcap: &[u8], tolerance_bytes: u64, expected: &[&str]) {
+    check_known(what, (1..).zip(sockets), pcap, tolerance_bytes, expected);
+}
+
+/// The same, of sockets by their cookies.
+#[track_caller]
+fn check_known(
+    what: &str,
+    sockets: impl IntoIterator<Item = (u64, Socket)>,
+    pcap: &[u8],
+    tolerance_bytes: u64,
+    expected: &[&str],
+) {
     let sockets = Sockets {
-        sockets: (1..).zip(sockets).collect(),
+        sockets: sockets.into_iter().collect(),
         recorded_ns: Some((2 * SECOND_NS, 100 * SECOND_NS)),
     };
     let comparison = compare(&sockets, &mut made::flows(pcap), tolerance_bytes);
@@ -197,6 +210,32 @@ fn a_datagram_socket_without_a_peer_is_the_sum_of_its_flows() {
         &packets,
         0,
         &["Equal rx +0 tx +0", "NotComparable rx +0 tx +0; no packet of it is in the file"],
+    );
+}
+
+#[test]
+fn a_datagram_socket_that_was_connected_later_is_the_sum_of_its_flows() {
+    const C: &str = "10.0.0.3:80";
+    let own = [udp(B, A, 100), udp(A, B, 7), udp(B, A, 200), udp(C, A, 1), udp(C, "10.0.0.1:9", 50)];
+    // The first packet was seen before the recording began.
+    let packets = [vec![udp("10.9.9.9:1", "10.9.9.8:2", 1)], own.to_vec()].concat();
+    let pcap = made::pcap(Linktype::RAW, 60, &packets);
+    let last = 6 * SECOND_NS;
+    let used = |local, peer, bytes| Socket {
+        used_ns: Some((2 * SECOND_NS, last)),
+        ..socket(Protocol::Udp, local, peer, bytes)
+    };
+    // It received from B before it was connected to it, and after; then it was connected to C.
+    let turns = [("0.0.0.0:5000", ANYONE, (100, 0)), (A, B, (200, 7)), (A, C, (1, 0))];
+    let turns =
+        (0..).zip(turns).map(|(turn, (local, peer, bytes))| (with_turn(5, turn), used(local, peer, bytes)));
+    let other = (6, used("10.0.0.1:9", C, (50, 0)));
+    check_known(
+        "once without a peer",
+        turns.chain([other]),
+        &pcap,
+        0,
+        &["Equal rx +0 tx +0; 3 sockets with these addresses, compared together", "Equal rx +0 tx +0"],
     );
 }
 

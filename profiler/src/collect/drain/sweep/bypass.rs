@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-use abi::sockets::{IPPROTO_TCP, Socket};
+use abi::sockets::{IPPROTO_TCP, Socket, SocketBytes, SocketKey};
 use anyhow::Result;
 
 use super::open::Open;
 use crate::clock::now_ns;
-use crate::collect::maps::Table;
+use crate::collect::{drain::totals, maps::Table};
 use capture::{Bypassed, ProcessSerial, Protocol, Record, SocketEnds, SocketTotals, Writer};
 
 /// Of a connection that the kernel has released. Its numbers are final.
@@ -34,6 +34,12 @@ pub fn write_open(
     for (cookie, one) in open {
         let counted_bytes = counted.get(&cookie).copied().unwrap_or(0);
         if let Ok(socket) = sockets.get(&cookie) {
+            if !counted.contains_key(&cookie) {
+                // Nothing but its ends is known otherwise: of a connection that was only spliced.
+                let key = SocketKey { cookie, process: socket.process };
+                let totals = totals::socket(now_ns(), &key, &SocketBytes::default(), Some(&socket));
+                out.push(&Record::SocketTotals(totals))?;
+            }
             let read_bytes = one.read_bytes.saturating_sub(socket.read_before_bytes);
             write(cookie, socket.process, read_bytes, counted_bytes, out)?;
         } else if let Ok(established_ns) = established.get(&cookie)

@@ -5,6 +5,7 @@ mod bypass;
 mod inodes;
 mod last_switch;
 pub mod open;
+mod room;
 mod sockets;
 mod threads;
 
@@ -39,6 +40,7 @@ use capture::{Losses, ProcessSerial, Record, ThreadTotals, Waits, Writer, comm_t
 
 use inodes::Inodes;
 use last_switch::Standing;
+use room::Room;
 use sockets::Sockets;
 use threads::Threads;
 
@@ -52,15 +54,10 @@ pub struct Sweep {
     namespaces: Namespaces,
     losses: PerCpuArray<MapData, u64>,
     written_processes: HashMap<u64, (u64, u64)>,
-    /// How many processes had been followed at the last sweep.
-    swept_processes: u64,
+    room_for_processes: Room,
     /// Processes that the daemon found no place for.
     unfit_processes: u64,
 }
-
-/// What has ended is swept out of a table as soon as this part of it was handed out since the last time: in 20 ms, between
-/// two looks, the rest is not used up.
-const FULL_PARTS: u32 = 4;
 
 impl Sweep {
     /// Takes the maps out of the object; the probes keep theirs.
@@ -74,7 +71,7 @@ impl Sweep {
             namespaces: Namespaces::with_own(),
             losses: take_counter(ebpf, "LOSSES")?,
             written_processes: HashMap::new(),
-            swept_processes: 0,
+            room_for_processes: Room::of(PROCESS_SLOTS),
             unfit_processes: 0,
         })
     }
@@ -99,8 +96,7 @@ impl Sweep {
         out: &mut Writer,
         meanwhile: &mut Meanwhile,
     ) -> Result<()> {
-        let processes = targets.followed() - self.swept_processes;
-        if processes >= u64::from(PROCESS_SLOTS / FULL_PARTS) || self.threads.need_room()? {
+        if self.room_for_processes.is_needed(targets.followed()) || self.threads.need_room()? {
             return self.write_tasks(targets, out, meanwhile);
         }
         self.sockets.make_room(out, meanwhile)
@@ -112,7 +108,7 @@ impl Sweep {
         out: &mut Writer,
         meanwhile: &mut Meanwhile,
     ) -> Result<()> {
-        self.swept_processes = targets.followed();
+        let followed = targets.followed();
         self.unfit_processes = targets.unfit;
         let exiting: Vec<(u32, Process)> = targets.processes().filter(|(_, p)| p.exited_ns != 0).collect();
         for (_, process) in targets.processes().filter(|(_, process)| process.exited_ns == 0) {
@@ -134,6 +130,7 @@ impl Sweep {
             self.written_processes.remove(&process.serial);
             meanwhile(out)?;
         }
+        self.room_for_processes.swept(followed, targets.processes().count());
         Ok(())
     }
 

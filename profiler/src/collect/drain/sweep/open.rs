@@ -7,6 +7,7 @@ use std::{
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
+use abi::sockets::without_turn;
 use anyhow::Result;
 use procfs::process::{FDTarget, Process as ProcProcess};
 use rustix::{
@@ -70,7 +71,7 @@ fn connection(process: u64, socket: &OwnedFd) -> Result<Option<Open>> {
     let arrived_bytes = info.bytes_received - u64::from(info.has_fin());
     Ok(Some(Open {
         process,
-        cookie: sockopt::socket_cookie(socket)?,
+        cookie: without_turn(sockopt::socket_cookie(socket)?),
         read_bytes: arrived_bytes.saturating_sub(unread_bytes),
         local,
         peer,

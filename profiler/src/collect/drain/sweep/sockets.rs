@@ -21,7 +21,7 @@ use crate::{
 };
 use capture::{Record, Writer};
 
-use super::{FULL_PARTS, bypass, open::Open, take_counter};
+use super::{bypass, open::Open, room::Room, take_counter};
 use crate::collect::maps::Table;
 
 /// The maps of sockets, and what of them is in the capture already.
@@ -32,8 +32,8 @@ pub struct Sockets {
     free_uses: Queue<MapData, u32>,
     established: Table<u64, u64>,
     described: PerCpuArray<MapData, u64>,
-    /// Of `described`, at the last sweep that made room.
-    swept: u64,
+    /// In both tables, which are of one size.
+    room: Room,
     written: HashMap<SocketKey, (u64, u64)>,
 }
 
@@ -47,7 +47,7 @@ impl Sockets {
             free_uses: ebpf.take_map("FREE_USES").context("the object has no FREE_USES")?.try_into()?,
             established: Table::take(ebpf, "ESTABLISHED")?,
             described: take_counter(ebpf, "NEW_SOCKETS")?,
-            swept: 0,
+            room: Room::of(SOCKET_USE_SLOTS),
             written: HashMap::new(),
         })
     }
@@ -60,6 +60,7 @@ impl Sockets {
         ended: &[(u32, Process)],
         meanwhile: &mut Meanwhile,
     ) -> Result<()> {
+        let described = self.described()?;
         // Ends first: once a socket is closed, its bytes are final.
         let mut ends = HashMap::<u64, Socket>::new();
         for (cookie, socket) in self.ends.read_with(|| meanwhile(out))? {
@@ -88,6 +89,7 @@ impl Sockets {
                 self.written.insert(key, now);
             }
         }
+        let mut left_ends = ends.len();
         for (cookie, socket) in ends.iter().filter(|(_, socket)| socket.closed_ns != 0) {
             meanwhile(out)?;
             bypass::write_closed(*cookie, socket, used.get(cookie).copied().unwrap_or(0), out)?;
@@ -99,7 +101,9 @@ impl Sockets {
             let totals = totals::socket(now_ns(), &key, &SocketBytes::default(), Some(socket));
             out.push(&Record::SocketTotals(totals))?;
             self.ends.remove(cookie)?;
+            left_ends -= 1;
         }
+        let left_uses = users.values().sum::<u32>() as usize - gone.len();
         for (slot, key) in gone {
             meanwhile(out)?;
             self.written.remove(&key);
@@ -109,21 +113,22 @@ impl Sockets {
                 *left -= 1;
                 if *left == 0 && ends.contains_key(&key.cookie) {
                     self.ends.remove(&key.cookie)?;
+                    left_ends -= 1;
                 }
             }
         }
+        self.room.swept(described, left_uses.max(left_ends));
         Ok(())
     }
 
     /// Sweeps, if so many sockets came since the last time that the tables could be full before the next.
     pub fn make_room(&mut self, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<()> {
-        const NEW_SOCKETS: u64 = (SOCKET_USE_SLOTS / FULL_PARTS) as u64;
-        let described: u64 = self.described.get(&0, 0).context("read NEW_SOCKETS")?.iter().sum();
-        if described - self.swept < NEW_SOCKETS {
-            return Ok(());
-        }
-        self.swept = described;
-        self.write(out, &[], meanwhile)
+        if self.room.is_needed(self.described()?) { self.write(out, &[], meanwhile) } else { Ok(()) }
+    }
+
+    /// How many elements of both tables were handed out so far.
+    fn described(&self) -> Result<u64> {
+        Ok(self.described.get(&0, 0).context("read NEW_SOCKETS")?.iter().sum())
     }
 
     /// Writes what connections that were open at the end have received past the calls that are counted.
@@ -133,8 +138,11 @@ impl Sockets {
         let mut last = HashMap::<u64, u64>::new();
         for (_, SocketUse { key, bytes, .. }) in uses(&self.uses) {
             *counted.entry(key.cookie).or_default() += bytes.rx_bytes;
-            let last = last.entry(without_turn(key.cookie)).or_default();
-            *last = key.cookie.max(*last);
+            keep_last(&mut last, key.cookie);
+        }
+        // Also of what was only spliced since: it has ends, and no use.
+        for (cookie, _) in self.ends.read()? {
+            keep_last(&mut last, cookie);
         }
         for one in &mut open {
             one.cookie = last.get(&one.cookie).copied().unwrap_or(one.cookie);
@@ -149,6 +157,12 @@ impl Sockets {
         unsafe { self.uses.at(slot).cast::<SocketUse>().write_volatile(SocketUse::default()) };
         self.free_uses.push(slot, 0).context("give back the place of a socket")
     }
+}
+
+/// Keeps the cookie of the last turn of each socket.
+fn keep_last(last: &mut HashMap<u64, u64>, cookie: u64) {
+    let last = last.entry(without_turn(cookie)).or_default();
+    *last = cookie.max(*last);
 }
 
 /// Every element that is somebody's, but for those whose first call is being counted just now: the next sweep has them.

@@ -26,7 +26,7 @@ use crate::{
 };
 use capture::{ProcessSerial, Record, ThreadIo, Writer};
 
-use super::{FULL_PARTS, take_counter};
+use super::{room::Room, take_counter};
 use crate::collect::maps::Table;
 
 /// The maps of threads, and what of them is in the capture already.
@@ -35,8 +35,7 @@ pub struct Threads {
     places: Table<ThreadKey, u32>,
     free: Queue<MapData, u32>,
     new: PerCpuArray<MapData, u64>,
-    /// Of `new`, at the last sweep.
-    swept: u64,
+    room: Room,
     /// The state and the exit that were written last.
     written: HashMap<ThreadKey, (u64, u64)>,
     /// Switches that the probes have not seen and could not count.
@@ -51,7 +50,7 @@ impl Threads {
             places: Table::take(ebpf, "THREAD_PLACES")?,
             free: ebpf.take_map("FREE_THREADS").context("the object has no FREE_THREADS")?.try_into()?,
             new: take_counter(ebpf, "NEW_THREADS")?,
-            swept: 0,
+            room: Room::of(THREAD_SLOTS),
             written: HashMap::new(),
             switches_unseen: 0,
         })
@@ -59,7 +58,7 @@ impl Threads {
 
     /// Whether so many came since the last sweep that their table could be full before the next.
     pub fn need_room(&self) -> Result<bool> {
-        Ok(self.came()? - self.swept >= u64::from(THREAD_SLOTS / FULL_PARTS))
+        Ok(self.room.is_needed(self.came()?))
     }
 
     /// How many threads were given a place so far.
@@ -75,7 +74,7 @@ impl Threads {
         out: &mut Writer,
         meanwhile: &mut Meanwhile,
     ) -> Result<HashSet<u64>> {
-        self.swept = self.came()?;
+        let came = self.came()?;
         // Before the threads: whose process has ended or lost its id by then has its last times below.
         let before: HashMap<u64, (u64, u64)> =
             targets.processes().map(|(_, p)| (p.serial, (p.exited_ns, p.thread_exec_ns))).collect();
@@ -108,6 +107,7 @@ impl Threads {
                 self.give_back(slot, &thread.key)?;
             }
         }
+        self.room.swept(came, self.all().count());
         Ok(alive)
     }
 
