@@ -5,6 +5,7 @@ use abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes, Submission},
     groups::{self, GroupKey},
     loss::Loss,
+    occupancy::Occupancy,
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
     payload::Pending,
     rings::{Block, RingEnds},
@@ -123,6 +124,10 @@ pub static NEXT_STACK_NS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0)
 /// The number of a [`Worker`](abi::workers::Worker) by the address of the function that it runs; the daemon fills it.
 #[map]
 pub static WORKERS: HashMap<u64, u32> = HashMap::with_max_entries(256, 0);
+
+/// Who had each CPU last, of tasks that are no targets.
+#[map]
+pub static OCCUPANCY: PerCpuArray<Occupancy> = PerCpuArray::with_max_entries(1, 0);
 
 /// What each CPU does besides its task; see `abi/context.rs`.
 #[map]

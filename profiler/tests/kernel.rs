@@ -36,6 +36,8 @@ mod files;
 mod first_threads;
 #[path = "kernel/groups.rs"]
 mod groups;
+#[path = "kernel/held.rs"]
+mod held;
 #[path = "kernel/hooks.rs"]
 mod hooks;
 #[path = "kernel/image.rs"]

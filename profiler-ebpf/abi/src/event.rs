@@ -25,6 +25,7 @@ kinds! {
     TimerSet = 33,
     Span = 39,
     SpanByOutsider = 42,
+    OutsideRun = 43,
 }
 
 /// A record that can be told from others.

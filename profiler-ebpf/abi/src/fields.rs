@@ -30,6 +30,8 @@ fields! {
     TaskTgid = "task_struct", "tgid", 4;
     TaskStartTime = "task_struct", "start_time", 8;
     TaskSumExec = "task_struct", "se.sum_exec_runtime", 8;
+    /// The same as it was picked to run.
+    TaskPickedExec = "task_struct", "se.prev_sum_exec_runtime", 8;
     TaskOnCpu = "task_struct", "on_cpu", 4;
     TaskFlags = "task_struct", "flags", 4;
     TaskComm = "task_struct", "comm", 16;

@@ -12,6 +12,7 @@ pub mod event;
 pub mod fields;
 pub mod groups;
 pub mod loss;
+pub mod occupancy;
 pub mod owners;
 pub mod payload;
 pub mod progress;

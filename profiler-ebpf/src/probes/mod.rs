@@ -10,6 +10,7 @@ mod direct;
 mod disk;
 mod empty;
 mod groups;
+mod occupancy;
 mod owners;
 mod payload;
 mod processes;

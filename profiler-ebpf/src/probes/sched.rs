@@ -19,7 +19,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::{has, load, read_bytes},
     probes::{
-        context, payload,
+        context, occupancy, payload,
         span::{self, Registers},
         stacks, threads, timers, wait,
     },
@@ -40,10 +40,13 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let interrupted = context::take();
     // SAFETY: arguments 1 and 2 are task_structs.
     unsafe {
-        let (leaves, comes) =
-            (target::of(load(prev, Field::TaskTgid)), target::of(load(next, Field::TaskTgid)));
-        if leaves.is_none() && comes.is_none() {
-            return 0;
+        let tgid = load(prev, Field::TaskTgid);
+        let (leaves, comes) = (target::of(tgid), target::of(load(next, Field::TaskTgid)));
+        if leaves.is_none() {
+            occupancy::ends(prev, tgid);
+            if comes.is_none() {
+                return 0;
+            }
         }
         let now = now_ns();
         if let Some(process) = leaves
@@ -58,6 +61,7 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
         if let Some(process) = comes
             && let Some(thread) = threads::find(next, process)
         {
+            occupancy::comes(thread, now);
             switch_in(thread, next, now);
         }
     }

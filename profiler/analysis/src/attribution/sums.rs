@@ -11,12 +11,16 @@ use std::{
 use crate::attribution::{
     Evidence, calls,
     lineage::Found,
-    observed::threads::{OffCpu, ThreadIndex},
+    observed::{
+        cpus::Occupant,
+        threads::{OffCpu, ThreadIndex},
+    },
     polling,
     segment::{Segment, Side},
     shares::{Network, NetworkDetail, Share, Shares},
     weights::Clock,
 };
+use crate::timeline::OutsiderIndex;
 use capture::ProcessSerial;
 
 /// How many of a phase's segments are kept.
@@ -45,6 +49,8 @@ struct Phase {
     shares: Shares<f64>,
     network: NetworkDetail<f64>,
     of_processes: BTreeMap<(ProcessSerial, Share), f64>,
+    /// Of waits for a CPU.
+    held: BTreeMap<Holder, f64>,
     polled_ns: f64,
     explained_ns: f64,
     /// Those that may be among the longest.
@@ -64,6 +70,18 @@ struct Wait {
     most_ns: f64,
 }
 
+/// Who had a CPU for which a thread waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    Process(ProcessSerial),
+    Outsider(OutsiderIndex),
+    /// The quota of the thread's own control group was used up.
+    Quota,
+}
+
+/// Shorter waits for a CPU are the way from wake-up to switch.
+const WAIT_NS: u64 = 10_000;
+
 /// A segment, and what it weighs.
 #[derive(Clone, Copy, Debug)]
 pub struct Weighed {
@@ -81,6 +99,8 @@ pub struct Budget {
     pub network_detail: NetworkDetail<f64>,
     /// Whose process a share is in, the largest first: parts of the phase, as the process itself sees them.
     pub of_processes: Vec<(ProcessSerial, Share, f64)>,
+    /// Who had the CPU in `shares.cpu_wait` and the network's `peer_cpu_wait`, the largest first: parts of the phase.
+    pub held: Vec<(Holder, f64)>,
     /// The part of `shares.cpu` that was busy polling.
     pub polling: f64,
     /// The name of the largest share, of equal ones the first in the report's order; None for an empty phase.
@@ -196,6 +216,9 @@ impl Phase {
         if share == Share::Cpu {
             self.polled_ns += weight * polling::polled_ns(&evidence.observed.traffic, segment) as f64;
         }
+        if segment.share == Share::CpuWait {
+            self.hold(evidence, segment, weight);
+        }
         self.explained_ns += ns;
         match (segment.thread, segment.span) {
             (Some(thread), Some(span)) => {
@@ -226,6 +249,31 @@ impl Phase {
         }
     }
 
+    /// Asks who had the CPU while a thread could have run.
+    fn hold(&mut self, evidence: &Evidence, segment: Segment, weight: f64) {
+        let (Some(thread), Some(span)) = (segment.thread, segment.span) else { return };
+        let threads = &evidence.observed.threads;
+        let all = &threads.all[thread];
+        let OffCpu { runnable_ns, on_ns, .. } = all.off_cpu(span);
+        let (from_ns, to_ns) = (segment.from_ns.max(runnable_ns), segment.to_ns.min(on_ns));
+        if to_ns.saturating_sub(from_ns) < WAIT_NS {
+            return;
+        }
+        let mut add = |holder, ns: u64| *self.held.entry(holder).or_default() += weight * ns as f64;
+        let (cpu, throttled) = all.spans.look_at(span, |span| (span.cpu, span.throttled));
+        if throttled {
+            add(Holder::Quota, to_ns - from_ns);
+        } else if let Some(cpu) = cpu {
+            for (occupant, ns) in threads.cpus.had(threads, cpu, from_ns, to_ns) {
+                let holder = match occupant {
+                    Occupant::Thread(thread) => Holder::Process(threads.all[thread].life.process),
+                    Occupant::Outsider(outsider) => Holder::Outsider(outsider),
+                };
+                add(holder, ns);
+            }
+        }
+    }
+
     /// Those that cannot become longer than the longest are now.
     fn forget_short_waits(&mut self) {
         if self.waits.len() < self.waits_looked_through.max(MOST_WAITS) {
@@ -253,11 +301,14 @@ impl Phase {
         let mut of_processes: Vec<_> =
             self.of_processes.iter().map(|(&(process, share), &ns)| (process, share, of_wall(ns))).collect();
         of_processes.sort_by(|one, other| other.2.total_cmp(&one.2));
+        let mut held: Vec<_> = self.held.iter().map(|(&holder, &ns)| (holder, of_wall(ns))).collect();
+        held.sort_by(|one, other| other.1.total_cmp(&one.1));
         Budget {
             wall_ns,
             shares: self.shares.map(of_wall),
             network_detail: self.network.map(of_wall),
             of_processes,
+            held,
             polling: of_wall(self.polled_ns),
             bottleneck: largest.filter(|(_, ns)| *ns > 0.0).map(|(name, _)| name),
             longest,

@@ -18,7 +18,10 @@ use capture::{
     span::{Softirq, Span, Wake},
 };
 
-use super::seconds;
+use super::{
+    held::{self, CpuHeld},
+    seconds,
+};
 
 /// The active path of an interval, added up.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +37,8 @@ pub struct Budget {
     /// The part in which both ends of connections waited for a CPU of this host, where that is a quarter and more: they
     /// compete for the same ones, and which of them waits says little.
     pub saturated_host: Option<f64>,
+    /// Missing where nothing waited for a CPU.
+    pub cpu_held: Option<CpuHeld>,
     /// The part of `shares.cpu` in which the process asked again and again for bytes that had not arrived.
     pub polling: f64,
     /// The longest pieces of the path, the longest first.
@@ -119,6 +124,7 @@ pub(super) fn report(
         network_detail: budget.network_detail,
         of_processes: of_processes(timeline, &budget),
         saturated_host: saturated_host(&budget),
+        cpu_held: held::cpu(timeline, &budget),
         polling: budget.polling,
         longest: budget.longest.iter().map(piece).collect(),
     }

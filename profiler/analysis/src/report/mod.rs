@@ -6,6 +6,7 @@
 mod about;
 mod budget;
 mod devices;
+mod held;
 mod helpers;
 mod overhead;
 mod processes;
@@ -20,6 +21,7 @@ use serde::Serialize;
 pub use about::{About, Host};
 pub use budget::{Budget, Holder, Piece, ProcessShare, StackReport, ThreadName};
 pub use devices::DeviceReport;
+pub use held::{CpuHeld, CpuHolder};
 pub use helpers::HelperReport;
 pub use overhead::{Overhead, Program};
 pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessReport, ThreadReport};
@@ -64,10 +66,11 @@ pub fn of_capture(path: &Path) -> Result<Report> {
 
 /// The report of a timeline, whose events are given up: they are most of it.
 pub fn of_timeline(timeline: &mut Timeline) -> Report {
-    let Events { stacks, outside_wakers, .. } = &mut timeline.events;
+    let Events { stacks, outside_wakers, outside_runs, .. } = &mut timeline.events;
     let named = Events {
         stacks: std::mem::take(stacks),
         outside_wakers: std::mem::take(outside_wakers),
+        outside_runs: outside_runs.names(),
         ..Events::default()
     };
     let events = std::mem::replace(&mut timeline.events, named);

@@ -9,6 +9,7 @@ use capture::{
     traffic::{Arrival, Payload, SendQueue},
 };
 
+use super::OutsideRuns;
 use crate::rows::{Codec, Row, Rows};
 
 /// A time in which records were lost: a thread whose off-CPU interval is missing looks as if it had run.
@@ -29,6 +30,7 @@ pub struct Events {
     pub arrivals: Rows<Arrival>,
     pub send_queues: Rows<SendQueue>,
     pub timers: Rows<TimerSet>,
+    pub outside_runs: OutsideRuns,
 }
 
 /// By when they ended: threads that slept for long are not far out of place.

@@ -8,6 +8,7 @@ mod cross_checks;
 mod devices;
 mod events;
 mod file_io;
+mod outside_runs;
 mod owners;
 mod processes;
 mod progress;
@@ -23,6 +24,7 @@ pub use cross_checks::{CrossChecks, Grown, Readings};
 pub use devices::{Device, DeviceId};
 pub use events::{Events, Lossy};
 pub use file_io::{FileIo, FileIos};
+pub use outside_runs::{OutsideRuns, Outsider, OutsiderIndex, Run};
 pub use processes::Process;
 pub use progress::Point;
 pub use sockets::{Peer, PeerKey, Remote, by_peer};
@@ -332,6 +334,10 @@ impl Folded {
             Record::TimerSet(set) => {
                 self.seen(set.at_ns);
                 self.events.timers.push(set);
+            }
+            Record::OutsideRun(run) => {
+                self.seen(run.to_ns);
+                self.events.outside_runs.add(run);
             }
             Record::CrossCheck(cross_check) => {
                 self.seen(cross_check.at_ns);

@@ -3,7 +3,9 @@
 use analysis::attribution::{
     futex::FutexWaits,
     states::{self, States},
+    sums::Holder,
 };
+use capture::{OutsideRun, ProcessSerial};
 
 use crate::{
     expect::check,
@@ -39,6 +41,32 @@ fn woken_but_not_yet_running() {
     story.thread(1, THREAD).waits_and_queues(RECV, 6, 4, NET_RX).receives(SOCKET, BYTES).runs(1);
     story.arrives(SOCKET, 6, BYTES);
     check(&story.download(1, 0, 10), "network 0.6 cpu_wait 0.4");
+}
+
+#[test]
+fn who_had_the_cpu_meanwhile() {
+    let mut story = Story::default();
+    let script = story.thread(1, THREAD).runs(1).loses_its_cpu(5).runs(1).exceeds_its_quota(1);
+    script.waits_and_queues(RECV, 1, 1, NET_RX).sends(SOCKET, BYTES).runs(1);
+    // On the same CPU from 1 to 3 ms.
+    story.thread(2, 2).waits(SLEEP, 1, TIMER).runs(2).waits(SLEEP, 8, TIMER);
+    story.spans.iter_mut().for_each(|span| span.cpu = Some(3));
+    let outside = |pid, cpu, from_ms: u64, to_ms: u64| {
+        let (from_ns, to_ns) = (from_ms * 1_000_000, to_ms * 1_000_000);
+        OutsideRun { cpu, from_ns, to_ns, pid, comm: "outside".to_owned() }
+    };
+    for run in [outside(7, 3, 4, 6), outside(8, 3, 3, 4), outside(9, 2, 1, 6), outside(7, 3, 8, 9)] {
+        story.outside_runs.add(run);
+    }
+    let budget = story.upload(1, 0, 10);
+    check(&budget, "cpu_wait 0.7 network 0.1 cpu 0.2");
+    let part = |holder| budget.held.iter().find(|(held, _)| *held == holder).map_or(0.0, |(_, part)| *part);
+    let [seven, eight] = [Holder::Outsider(0), Holder::Outsider(1)].map(part);
+    let parts = [seven, part(Holder::Process(ProcessSerial(2))), eight, part(Holder::Quota)];
+    // The last ms of waiting had nobody.
+    let expected = [0.2, 0.2, 0.1, 0.1];
+    assert!(parts.iter().zip(expected).all(|(part, wanted)| (part - wanted).abs() < 1e-6), "{budget:?}");
+    assert_eq!(budget.held.len(), 4, "not who ran on another CPU, or while it slept: {budget:?}");
 }
 
 #[test]

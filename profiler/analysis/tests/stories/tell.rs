@@ -19,7 +19,7 @@ use analysis::{
         states::{self, States},
         sums::Budget,
     },
-    timeline::Lossy,
+    timeline::{Lossy, OutsideRuns},
 };
 use capture::{
     Direction, HostId, ProcessSerial, Protocol, SocketEnds, TimerSet,
@@ -88,6 +88,7 @@ pub struct Story {
     pub traffic: Moved,
     pub lossy: Vec<Lossy>,
     pub timers: Vec<TimerSet>,
+    pub outside_runs: OutsideRuns,
     sequences: HashMap<(u64, &'static str), u32>,
 }
 
@@ -171,7 +172,8 @@ impl Story {
     }
 
     fn observed_of(&self, traffic: Moved) -> Observed {
-        let threads = threads::order(&self.lives, self.spans.iter().copied().collect());
+        let mut threads = threads::order(&self.lives, self.spans.iter().copied().collect());
+        threads.cpus.fill(self.outside_runs.runs.clone());
         let traffic = traffic::index(&threads, traffic.records());
         let timers = timers::index(&threads, self.timers.iter().copied().collect());
         Observed { host: HostId::default(), threads, traffic, timers, lossy: self.lossy.clone() }

@@ -16,6 +16,7 @@ use abi::{
     arrival::Arrival,
     earlier,
     event::{self, Kind},
+    occupancy::OutsideRun,
     payload::Payload,
     progress::Progress,
     send_queue::SendQueue,
@@ -24,7 +25,7 @@ use abi::{
     timers::TimerSet,
 };
 
-use crate::{ProcessSerial, Record};
+use crate::{ProcessSerial, Record, comm_text};
 
 /// Bytes of an event of a kind; `None` if it is not known.
 pub fn size_bytes(number: u32) -> Option<usize> {
@@ -49,7 +50,7 @@ pub fn kinds() -> impl Iterator<Item = crate::Kind> {
     })
 }
 
-const KINDS: [(Kind, &str, usize); 9] = [
+const KINDS: [(Kind, &str, usize); 10] = [
     kind::<Span>("span"),
     kind::<SpanByOutsider>("span_by_outsider"),
     kind::<earlier::Span>("earlier_span"),
@@ -59,6 +60,7 @@ const KINDS: [(Kind, &str, usize); 9] = [
     kind::<Progress>("progress"),
     kind::<SendQueue>("send_queue"),
     kind::<TimerSet>("timer_set"),
+    kind::<OutsideRun>("outside_run"),
 ];
 
 const fn kind<T: event::Event>(name: &'static str) -> (Kind, &'static str, usize) {
@@ -114,6 +116,7 @@ impl Reader {
             .or_else(|| raw(event).map(|raw| Record::Progress(progress(&raw))))
             .or_else(|| raw(event).map(|raw| Record::SendQueue(send_queue::send_queue(&raw))))
             .or_else(|| raw(event).map(|raw| Record::TimerSet(timers::set(&raw))))
+            .or_else(|| raw(event).map(|raw| Record::OutsideRun(outside_run(&raw))))
     }
 }
 
@@ -147,6 +150,11 @@ fn progress(raw: &Progress) -> crate::Progress {
         rx_bytes: raw.peer_rx_bytes,
         tx_bytes: raw.peer_tx_bytes,
     }
+}
+
+fn outside_run(raw: &OutsideRun) -> crate::OutsideRun {
+    let OutsideRun { tgid: pid, cpu, from_ns, to_ns, ref comm, .. } = *raw;
+    crate::OutsideRun { cpu, from_ns, to_ns, pid, comm: comm_text(comm) }
 }
 
 /// The end of a socket: addresses are in network byte order. An IPv4 peer of an IPv6 socket is shown as what it is.

@@ -11,6 +11,7 @@ mod family;
 mod host;
 mod identity;
 mod loss;
+mod occupancy;
 mod process;
 mod socket;
 pub mod span;
@@ -29,6 +30,7 @@ pub use loss::{
     ARRIVAL_REENTRY, ARRIVALS, EMPTY_PROGRAM, Losses, PROBE_REENTRY, ProbeDispatch, ProbeWindow, ProgramRuns,
     STACK_TRUNCATED, UNDECODABLE, UNKNOWN_KIND,
 };
+pub use occupancy::OutsideRun;
 pub use process::{
     OutsideWaker, ProcessTotals, Progress, Stack, ThreadIo, ThreadState, ThreadTotals, Waits, comm_text,
 };
@@ -119,6 +121,7 @@ records! {
     31 "bypassed" Bypassed,
     32 "probe_dispatch" ProbeDispatch,
     33 "timer_set" TimerSet,
+    43 "outside_run" OutsideRun,
 }
 
 /// The number of what is no encoded record, but events as the probes wrote them.

@@ -60,8 +60,14 @@ struct Row<'r> {
 
 fn sections(head: &str, rows: &[Row]) -> String {
     let pieces = longest(rows);
-    let tables =
-        [shares(head, rows), detail(head, rows), whose(head, rows), longest_table(&pieces), stacks(&pieces)];
+    let tables = [
+        shares(head, rows),
+        detail(head, rows),
+        whose(head, rows),
+        held(head, rows),
+        longest_table(&pieces),
+        stacks(&pieces),
+    ];
     let tables: Vec<String> = tables.iter().map(lines).filter(|text| !text.is_empty()).collect();
     tables.join("\n")
 }
@@ -132,6 +138,31 @@ fn whose(head: &str, rows: &[Row]) -> Table {
             let said: Vec<String> = told.into_iter().chain(saturated).collect();
             table.add_row([clean(&row.name), said.join(", ")]);
         }
+    }
+    table
+}
+
+/// Who had the CPU, where it was waited for.
+fn held(head: &str, rows: &[Row]) -> Table {
+    let of_cpu = format!("{head}: who had the CPU");
+    let mut table = table(&[&of_cpu, ""], []).prose([1]);
+    for row in rows {
+        let Some(held) = row.budget.and_then(|budget| budget.cpu_held.as_ref()) else { continue };
+        let waited = held.by.iter().map(|holder| holder.part).sum::<f64>() + held.others + held.unknown;
+        if waited < WHOSE {
+            continue;
+        }
+        let named = held.by.iter().filter(|holder| holder.part >= SHOWN).map(|holder| {
+            let pid = holder.pid.map_or_else(String::new, |pid| format!(" {pid}"));
+            let kind = if holder.is_target { ", profiled" } else { "" };
+            let (name, part) = (clean(&holder.process), percent(holder.part));
+            format!("{name}{pid}{kind}: {:.3} s, {part} %", holder.seconds)
+        });
+        let rest = [("others", held.others), ("not known", held.unknown)].into_iter();
+        let rest = rest
+            .filter(|(_, part)| *part >= SHOWN)
+            .map(|(name, part)| format!("{name}: {} %", percent(part)));
+        table.add_row([clean(&row.name), named.chain(rest).collect::<Vec<_>>().join("; ")]);
     }
     table
 }

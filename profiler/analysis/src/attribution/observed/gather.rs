@@ -36,11 +36,12 @@ pub fn gather(timeline: &Timeline, events: Events) -> Observed {
         send_queues: events.send_queues,
         sockets: sockets(timeline),
     };
-    let (threads, traffic) = std::thread::scope(|scope| {
+    let (mut threads, traffic) = std::thread::scope(|scope| {
         let threads = scope.spawn(|| threads::order(&lives, spans));
         let traffic = traffic::index(&threads::of_lives(&lives), records);
         (threads.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), traffic)
     });
+    threads.cpus.fill(events.outside_runs.runs);
     let timers = timers::index(&threads, events.timers);
     Observed { host: timeline.start.host(), threads, traffic, timers, lossy: timeline.lossy.clone() }
 }

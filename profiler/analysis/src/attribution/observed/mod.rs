@@ -1,6 +1,7 @@
 //! What a capture says, put in order: threads with their off-CPU intervals, and the payload that they moved.
 //! Attribution reads nothing else.
 
+pub mod cpus;
 pub mod datagrams;
 pub mod gather;
 #[cfg(feature = "testing")]

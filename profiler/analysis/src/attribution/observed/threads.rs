@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::cpus::Cpus;
 use crate::rows::Rows;
 use capture::{ProcessSerial, span::Span};
 
@@ -46,6 +47,7 @@ pub struct Threads {
     pub mended: u64,
     /// Spans of threads that are not known.
     pub orphans: u64,
+    pub cpus: Cpus,
     by_tid: HashMap<u32, Vec<ThreadIndex>>,
 }
 
@@ -85,6 +87,9 @@ impl Threads {
             match self.alive(span.tid, span.off_ns, reaches_ns) {
                 Some(thread) => {
                     began[thread].note(&span);
+                    if let (Some(cpu), Some(on_ns)) = (span.cpu, span.on_ns) {
+                        self.cpus.came(cpu, thread, on_ns);
+                    }
                     self.all[thread].spans.push(span);
                 }
                 None => self.orphans += 1,
@@ -118,6 +123,12 @@ impl Thread {
             off_ns
         };
         OffCpu { off_ns, runnable_ns, on_ns }
+    }
+
+    /// When it left the CPU that it came to at `on_ns`.
+    pub fn left_ns(&self, on_ns: u64) -> u64 {
+        let next = self.spans_before(on_ns);
+        if next < self.spans.len() { self.spans.look_at(next, |span| span.off_ns) } else { self.life.end_ns }
     }
 
     /// The system call that it was in.
