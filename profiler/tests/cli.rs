@@ -50,6 +50,31 @@ fn sizes_and_times_that_are_none() {
 }
 
 #[test]
+fn configurations_of_the_service_that_are_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |text: &str| {
+        let path = folder.path().join("service.toml");
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    check(&["daemon", "--config", "/nonexistent.toml"], &["/nonexistent.toml"]);
+    check(&["daemon", "--config", &file("")], &["service.toml", "no [[target]]"]);
+    check(&["daemon", "--config", &file("[[target]]\nname = 'a'\nport = 7\n")], &["service.toml", "port"]);
+    let stranger = "clients = ['nobody-of-that-name']\n[[target]]\nname = 'a'\ncommand = 'x'\n";
+    check(&["daemon", "--config", &file(stranger)], &["nobody-of-that-name"]);
+    check(
+        &["gateway", "--config", &file("listen = '0.0.0.0:9464'\n")],
+        &["service.toml", "0.0.0.0:9464", "TLS"],
+    );
+    check(&["gateway", "--config", &file("tls = 'yes'\n")], &["service.toml", "tls"]);
+}
+
+#[test]
+fn a_collector_that_is_not_there_is_named_with_its_socket() {
+    check(&["ctl", "status", "--socket", "/nonexistent/c.sock"], &["/nonexistent/c.sock", "profiler daemon"]);
+}
+
+#[test]
 fn captures_that_are_none() {
     check(&["report", "/nonexistent/run.capture"], &["/nonexistent/run.capture"]);
     check(&["report", "/dev/null"], &["/dev/null", "no capture"]);

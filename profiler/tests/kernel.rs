@@ -20,6 +20,8 @@ mod cost;
 mod counters;
 #[path = "kernel/cross_checks.rs"]
 mod cross_checks;
+#[path = "kernel/daemon.rs"]
+mod daemon;
 #[path = "kernel/deluge.rs"]
 mod deluge;
 #[path = "kernel/devices.rs"]

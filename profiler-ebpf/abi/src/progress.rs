@@ -25,3 +25,6 @@ unsafe impl Event for Progress {
 }
 
 pub const PROGRESS_INTERVAL_NS: u64 = 500_000;
+
+/// As a stride: nobody asks for progress.
+pub const NO_PROGRESS: u64 = u64::MAX;

@@ -10,7 +10,7 @@ use abi::{
     event::Event as _,
     fields::Field,
     payload::{RECEIVED, SENT},
-    progress::{PROGRESS_INTERVAL_NS, Progress},
+    progress::{NO_PROGRESS, PROGRESS_INTERVAL_NS, Progress},
     sockets::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, SocketKey, SocketUse},
     target::Process,
 };
@@ -232,6 +232,9 @@ unsafe fn count_peer(
         let there = atomic::fetch_add(total, bytes) + bytes;
         *last_ns = now;
         let stride = (&raw const STRIDE_BYTES).read_volatile();
+        if stride == NO_PROGRESS {
+            return;
+        }
         // Another CPU may have recorded more by now.
         let due = there.saturating_sub(*recorded) >= stride
             || now.saturating_sub((*process).progress_ns) >= PROGRESS_INTERVAL_NS;

@@ -2,8 +2,11 @@
 
 mod bench;
 mod completions;
+mod ctl;
+mod daemon;
 mod doctor;
 mod dump;
+mod gateway;
 mod record;
 mod report;
 mod signals;
@@ -33,6 +36,9 @@ enum Command {
     Dump(dump::Arguments),
     Verify(verify::Arguments),
     Bench(arguments::Arguments),
+    Daemon(daemon::Arguments),
+    Gateway(gateway::Arguments),
+    Ctl(ctl::Arguments),
     #[command(hide = true)]
     Transfer(unprofiled::Arguments),
     Completions(completions::Arguments),
@@ -47,6 +53,9 @@ impl Cli {
             Command::Dump(args) => dump::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Bench(args) => bench::run(args),
+            Command::Daemon(args) => daemon::run(args),
+            Command::Gateway(args) => gateway::run(args),
+            Command::Ctl(args) => ctl::run(args),
             Command::Transfer(args) => transfer::run(args),
             Command::Completions(args) => completions::run(args),
         }

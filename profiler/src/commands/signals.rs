@@ -32,5 +32,16 @@ pub fn stop() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+/// A flag that SIGINT and SIGTERM set. SIGHUP changes nothing: a service has no terminal to lose.
+pub fn stop_of_a_service() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))
+            .with_context(|| format!("handle signal {signal}"))?;
+    }
+    signal_hook::flag::register(SIGHUP, Arc::default()).context("handle SIGHUP")?;
+    Ok(stop)
+}
+
 /// How long after a signal the next one still means the same: terminals and `timeout` send several at once.
 const SAME_WISH: Duration = Duration::from_secs(1);

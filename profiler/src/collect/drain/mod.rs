@@ -2,8 +2,9 @@
 //! long looks at the rings meanwhile: between two looks they fill.
 
 mod rings;
+mod sink;
 mod stacks;
-mod sweep;
+pub mod sweep;
 mod totals;
 
 use std::{
@@ -34,6 +35,7 @@ use crate::{
 };
 use capture::{Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer, cross_check::Moment};
 use rings::{DRAIN_INTERVAL, Rings};
+pub use sink::Sink;
 use stacks::Stacks;
 use sweep::Sweep;
 
@@ -48,7 +50,7 @@ const THREAD_IO_INTERVAL_NS: u64 = 5_000_000_000;
 const TOLD_BYTES: u64 = 400 << 20;
 
 /// What is done every now and then in the midst of what takes long: it empties the ring buffers if that is due.
-pub type Meanwhile<'a> = dyn FnMut(&mut Writer) -> Result<()> + 'a;
+pub type Meanwhile<'a, W = Writer> = dyn FnMut(&mut W) -> Result<()> + 'a;
 
 /// How long another thread that has the targets is waited for at a time.
 const TARGETS_WAIT: Duration = Duration::from_millis(1);

@@ -40,6 +40,7 @@ const _: () = assert!(size_of::<Batch>() == 56);
 pub struct Table<K, V> {
     map: HashMap<MapData, Plain<K>, Plain<V>>,
     fd: OwnedFd,
+    capacity: u64,
 }
 
 impl<K: abi::Plain, V: abi::Plain> Table<K, V> {
@@ -48,7 +49,13 @@ impl<K: abi::Plain, V: abi::Plain> Table<K, V> {
         let map = ebpf.take_map(name).with_context(|| format!("the object has no {name}"))?;
         let (Map::HashMap(data) | Map::LruHashMap(data)) = &map else { bail!("{name} is no hash map") };
         let fd = data.fd().as_fd().try_clone_to_owned().with_context(|| format!("keep {name} open"))?;
-        Ok(Self { map: map.try_into()?, fd })
+        let capacity = data.info().with_context(|| format!("size of {name}"))?.max_entries().into();
+        Ok(Self { map: map.try_into()?, fd, capacity })
+    }
+
+    /// How many elements have a place.
+    pub fn capacity(&self) -> u64 {
+        self.capacity
     }
 
     /// Every element. One that is made or removed meanwhile may be there or not; no other is missed.

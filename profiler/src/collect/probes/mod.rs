@@ -32,7 +32,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/pr
 /// What the probes are told before they are loaded.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Peer payload between two progress records.
+    /// Peer payload between two progress records; [`NO_PROGRESS`](abi::progress::NO_PROGRESS) for none.
     pub stride_bytes: u64,
     /// Local or remote ports whose traffic is no peer traffic.
     pub control_ports: Vec<u16>,

@@ -8,11 +8,14 @@ use anyhow::Result;
 
 use super::open::Open;
 use crate::clock::now_ns;
-use crate::collect::{drain::totals, maps::Table};
-use capture::{Bypassed, ProcessSerial, Protocol, Record, SocketEnds, SocketTotals, Writer};
+use crate::collect::{
+    drain::{Sink, totals},
+    maps::Table,
+};
+use capture::{Bypassed, ProcessSerial, Protocol, Record, SocketEnds, SocketTotals};
 
 /// Of a connection that the kernel has released. Its numbers are final.
-pub fn write_closed(cookie: u64, socket: &Socket, counted_bytes: u64, out: &mut Writer) -> Result<()> {
+pub fn write_closed(cookie: u64, socket: &Socket, counted_bytes: u64, out: &mut dyn Sink) -> Result<()> {
     if socket.protocol != IPPROTO_TCP {
         return Ok(());
     }
@@ -27,7 +30,7 @@ pub fn write_open(
     sockets: &Table<u64, Socket>,
     established: &Table<u64, u64>,
     counted: &HashMap<u64, u64>,
-    out: &mut Writer,
+    out: &mut dyn Sink,
 ) -> Result<()> {
     // Several descriptors and processes may have one.
     let open: HashMap<u64, Open> = open.into_iter().map(|one| (one.cookie, one)).collect();
@@ -53,7 +56,7 @@ pub fn write_open(
     Ok(())
 }
 
-fn write(cookie: u64, process: u64, read_bytes: u64, counted_bytes: u64, out: &mut Writer) -> Result<()> {
+fn write(cookie: u64, process: u64, read_bytes: u64, counted_bytes: u64, out: &mut dyn Sink) -> Result<()> {
     match read_bytes.saturating_sub(counted_bytes) {
         0 => Ok(()),
         bytes => out.push(&Record::Bypassed(Bypassed {

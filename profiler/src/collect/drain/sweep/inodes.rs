@@ -10,9 +10,9 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use crate::{
     clock::now_ns,
-    collect::drain::{Meanwhile, totals},
+    collect::drain::{Meanwhile, Sink, totals},
 };
-use capture::{Record, Writer};
+use capture::Record;
 
 use crate::collect::maps::Table;
 
@@ -58,7 +58,7 @@ impl Inodes {
     }
 
     /// Like [`Inodes::write`], but not too often.
-    pub fn write_if_due(&mut self, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<()> {
+    pub fn write_if_due<W: Sink>(&mut self, out: &mut W, meanwhile: &mut Meanwhile<W>) -> Result<()> {
         let began_ns = now_ns();
         if began_ns < self.due_ns {
             return Ok(());
@@ -71,7 +71,7 @@ impl Inodes {
     }
 
     /// Writes what changed since the last time. `meanwhile` is done after each.
-    pub fn write(&mut self, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<()> {
+    pub fn write<W: Sink>(&mut self, out: &mut W, meanwhile: &mut Meanwhile<W>) -> Result<()> {
         let at_ns = now_ns();
         for (key, now) in self.uses.read_with(|| meanwhile(out))? {
             meanwhile(out)?;
@@ -100,8 +100,18 @@ impl Inodes {
         Ok(())
     }
 
+    /// How many users of files, and files on devices, are in the tables.
+    pub fn entries(&self) -> (usize, usize) {
+        (self.written_uses.len(), self.written_io.len())
+    }
+
+    /// How many of each have a place.
+    pub fn capacities(&self) -> (u64, u64) {
+        (self.uses.capacity(), self.io.capacity())
+    }
+
     /// Makes room in the kernel's tables. A file that is used again later is counted on.
-    fn forget(&mut self, now_ns: u64, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<()> {
+    fn forget<W: Sink>(&mut self, now_ns: u64, out: &mut W, meanwhile: &mut Meanwhile<W>) -> Result<()> {
         let idle_ns = |topic: &Topic| now_ns.saturating_sub(self.changed_ns[topic]);
         if !self.changed_ns.keys().any(|topic| idle_ns(topic) >= SETTLED_NS) {
             return Ok(());

@@ -2,6 +2,7 @@
 //! everything that /proc still has to add.
 
 mod bypass;
+pub mod fill;
 mod inodes;
 mod last_switch;
 pub mod open;
@@ -32,7 +33,7 @@ use crate::{
     clock::now_ns,
     collect::{
         cross_check::{self, Namespaces},
-        drain::{Meanwhile, stacks::Stacks, totals},
+        drain::{Meanwhile, Sink, stacks::Stacks, totals},
         targets::{Targets, in_proc, io_record, thread_io},
     },
 };
@@ -51,7 +52,8 @@ pub struct Sweep {
     devices: Table<DeviceKey, DeviceIo>,
     credits: Table<CreditKey, Credit>,
     inodes: Inodes,
-    namespaces: Namespaces,
+    /// Of a recording, whose cross-checks they are.
+    namespaces: Option<Namespaces>,
     losses: PerCpuArray<MapData, u64>,
     written_processes: HashMap<u64, (u64, u64)>,
     room_for_processes: Room,
@@ -60,15 +62,20 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Takes the maps out of the object; the probes keep theirs.
+    /// Takes the maps out of the object; the probes keep theirs. Of a recording.
     pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self { namespaces: Some(Namespaces::with_own()), ..Self::of_counters(ebpf)? })
+    }
+
+    /// The same without what only cross-checks want.
+    pub fn of_counters(ebpf: &mut Ebpf) -> Result<Self> {
         Ok(Self {
             threads: Threads::new(ebpf)?,
             sockets: Sockets::new(ebpf)?,
             devices: Table::take(ebpf, "DEVICES")?,
             credits: Table::take(ebpf, "CREDITS")?,
             inodes: Inodes::new(ebpf)?,
-            namespaces: Namespaces::with_own(),
+            namespaces: None,
             losses: take_counter(ebpf, "LOSSES")?,
             written_processes: HashMap::new(),
             room_for_processes: Room::of(PROCESS_SLOTS),
@@ -77,11 +84,11 @@ impl Sweep {
     }
 
     /// Writes what changed, and forgets what has ended. `meanwhile` is done after each element.
-    pub fn write(
+    pub fn write<W: Sink>(
         &mut self,
         targets: &mut Targets,
-        out: &mut Writer,
-        meanwhile: &mut Meanwhile,
+        out: &mut W,
+        meanwhile: &mut Meanwhile<W>,
     ) -> Result<()> {
         self.write_tasks(targets, out, meanwhile)?;
         self.write_disks(out, meanwhile)?;
@@ -90,11 +97,11 @@ impl Sweep {
 
     /// The same of processes, threads and sockets, if so many came since the last time that their tables could be full
     /// before the next.
-    pub fn make_room(
+    pub fn make_room<W: Sink>(
         &mut self,
         targets: &mut Targets,
-        out: &mut Writer,
-        meanwhile: &mut Meanwhile,
+        out: &mut W,
+        meanwhile: &mut Meanwhile<W>,
     ) -> Result<()> {
         if self.room_for_processes.is_needed(targets.followed()) || self.threads.need_room()? {
             return self.write_tasks(targets, out, meanwhile);
@@ -102,17 +109,19 @@ impl Sweep {
         self.sockets.make_room(out, meanwhile)
     }
 
-    fn write_tasks(
+    fn write_tasks<W: Sink>(
         &mut self,
         targets: &mut Targets,
-        out: &mut Writer,
-        meanwhile: &mut Meanwhile,
+        out: &mut W,
+        meanwhile: &mut Meanwhile<W>,
     ) -> Result<()> {
         let followed = targets.followed();
         self.unfit_processes = targets.unfit;
         let exiting: Vec<(u32, Process)> = targets.processes().filter(|(_, p)| p.exited_ns != 0).collect();
         for (_, process) in targets.processes().filter(|(_, process)| process.exited_ns == 0) {
-            self.namespaces.hold(&process);
+            if let Some(namespaces) = &mut self.namespaces {
+                namespaces.hold(&process);
+            }
             meanwhile(out)?;
         }
         self.write_processes(targets, out, meanwhile)?;
@@ -239,8 +248,8 @@ impl Sweep {
             }
             meanwhile(out)?;
         }
-        let carried = self.namespaces.read(&alive, moment);
-        carried.iter().try_for_each(|interface| out.push(interface))
+        let carried = self.namespaces.as_mut().map(|namespaces| namespaces.read(&alive, moment));
+        carried.iter().flatten().try_for_each(|interface| out.push(interface))
     }
 
     /// Everything lost so far by class; the counts are what the kernel skipped of our programs.
@@ -258,16 +267,26 @@ impl Sweep {
         self.sockets.write_open(open, out)
     }
 
+    /// Forgets what processes submitted themselves that are none of `keep`. What they submit later counts as new.
+    pub fn forget_credits(&mut self, keep: impl Fn(u64) -> bool) -> Result<()> {
+        for (key, _) in self.credits.read()? {
+            if !keep(key.process) {
+                self.credits.remove(&key)?;
+            }
+        }
+        Ok(())
+    }
+
     /// How much of one class was lost so far.
     pub fn lost(&self, class: Loss) -> Result<u64> {
         Ok(self.losses.get(&(class as u32), 0).context("read LOSSES")?.iter().sum())
     }
 
-    fn write_processes(
+    fn write_processes<W: Sink>(
         &mut self,
         targets: &Targets,
-        out: &mut Writer,
-        meanwhile: &mut Meanwhile,
+        out: &mut W,
+        meanwhile: &mut Meanwhile<W>,
     ) -> Result<()> {
         for (_, process) in targets.processes() {
             let moved =
@@ -281,7 +300,7 @@ impl Sweep {
         Ok(())
     }
 
-    fn write_disks(&mut self, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<()> {
+    fn write_disks<W: Sink>(&mut self, out: &mut W, meanwhile: &mut Meanwhile<W>) -> Result<()> {
         for (key, io) in self.devices.read()? {
             out.push(&Record::DeviceTotals(totals::device(now_ns(), &key, &io)))?;
         }

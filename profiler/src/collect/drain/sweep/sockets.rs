@@ -15,7 +15,7 @@ use aya::{
 use crate::{
     clock::now_ns,
     collect::{
-        drain::{Meanwhile, totals},
+        drain::{Meanwhile, Sink, totals},
         maps::MappedArray,
     },
 };
@@ -35,6 +35,9 @@ pub struct Sockets {
     /// In both tables, which are of one size.
     room: Room,
     written: HashMap<SocketKey, (u64, u64)>,
+    /// How many uses and sockets the last sweep has left in the tables.
+    pub swept_uses: usize,
+    pub swept_sockets: usize,
 }
 
 impl Sockets {
@@ -49,16 +52,18 @@ impl Sockets {
             described: take_counter(ebpf, "NEW_SOCKETS")?,
             room: Room::of(SOCKET_USE_SLOTS),
             written: HashMap::new(),
+            swept_uses: 0,
+            swept_sockets: 0,
         })
     }
 
     /// Writes what changed, and forgets what has ended; `ended` are processes that made their last call.
     /// `meanwhile` is done after each.
-    pub fn write(
+    pub fn write<W: Sink>(
         &mut self,
-        out: &mut Writer,
+        out: &mut W,
         ended: &[(u32, Process)],
-        meanwhile: &mut Meanwhile,
+        meanwhile: &mut Meanwhile<W>,
     ) -> Result<()> {
         let described = self.described()?;
         // Ends first: once a socket is closed, its bytes are final.
@@ -117,12 +122,18 @@ impl Sockets {
                 }
             }
         }
+        (self.swept_uses, self.swept_sockets) = (left_uses, left_ends);
         self.room.swept(described, left_uses.max(left_ends));
         Ok(())
     }
 
+    /// Of the table of sockets.
+    pub fn capacity(&self) -> u64 {
+        self.ends.capacity()
+    }
+
     /// Sweeps, if so many sockets came since the last time that the tables could be full before the next.
-    pub fn make_room(&mut self, out: &mut Writer, meanwhile: &mut Meanwhile) -> Result<()> {
+    pub fn make_room<W: Sink>(&mut self, out: &mut W, meanwhile: &mut Meanwhile<W>) -> Result<()> {
         if self.room.is_needed(self.described()?) { self.write(out, &[], meanwhile) } else { Ok(()) }
     }
 

@@ -19,12 +19,12 @@ use aya::{
 use crate::{
     clock::now_ns,
     collect::{
-        drain::{Meanwhile, totals},
+        drain::{Meanwhile, Sink, totals},
         maps::MappedArray,
         targets::Targets,
     },
 };
-use capture::{ProcessSerial, Record, ThreadIo, Writer};
+use capture::{ProcessSerial, Record, ThreadIo};
 
 use super::{room::Room, take_counter};
 use crate::collect::maps::Table;
@@ -68,13 +68,17 @@ impl Threads {
 
     /// Writes the threads that changed, and gives back the places of those that have ended; gives the serials of
     /// processes that have a thread left. `meanwhile` is done after each.
-    pub fn write(
+    pub fn write<W: Sink>(
         &mut self,
         targets: &Targets,
-        out: &mut Writer,
-        meanwhile: &mut Meanwhile,
+        out: &mut W,
+        meanwhile: &mut Meanwhile<W>,
     ) -> Result<HashSet<u64>> {
         let came = self.came()?;
+        if came == 0 {
+            // The table is long, and counters alone leave it empty.
+            return Ok(HashSet::new());
+        }
         // Before the threads: whose process has ended or lost its id by then has its last times below.
         let before: HashMap<u64, (u64, u64)> =
             targets.processes().map(|(_, p)| (p.serial, (p.exited_ns, p.thread_exec_ns))).collect();

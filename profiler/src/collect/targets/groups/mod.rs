@@ -17,7 +17,7 @@ use procfs::process::Process;
 use super::in_proc;
 
 pub use hierarchies::{Hierarchy, mounted};
-pub use unit::of_unit;
+pub use unit::{find_unit, of_unit};
 
 /// A control group's folder, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,11 @@
 //! The control group of a systemd unit: what systemd says, or without it where its naming rule puts the unit.
 
-use std::{ffi::OsStr, path::PathBuf, process::Command};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Result, bail};
 
@@ -32,6 +37,41 @@ pub fn of_unit(name: &str, systemctl: &OsStr, hierarchies: &[Hierarchy]) -> Resu
             listed(with_units().map(|hierarchy| &hierarchy.mounted_on))
         ),
     }
+}
+
+/// The groups of a unit as the folders of systemd's hierarchies have them, in whatever slice; none while it does not run. Asks
+/// no program.
+pub fn find_unit(name: &str, hierarchies: &[Hierarchy]) -> Result<Vec<Group>> {
+    let unit = with_suffix(name);
+    let with_units = || hierarchies.iter().filter(|hierarchy| hierarchy.has_units);
+    let found = inside(&by_rule(&unit), with_units());
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let mut found = Vec::new();
+    for hierarchy in with_units() {
+        if found.iter().all(|known: &Group| known.hierarchy != hierarchy.id)
+            && let Some(folder) = below(&hierarchy.mounted_on, &unit)
+        {
+            found.push(Group { folder, hierarchy: hierarchy.id });
+        }
+    }
+    Ok(found)
+}
+
+/// The first folder of a name, those that are higher up before those below them.
+fn below(folder: &Path, name: &str) -> Option<PathBuf> {
+    let mut level = vec![folder.to_owned()];
+    while !level.is_empty() {
+        let inside = level.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+        let folders = inside.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        level = folders.map(|entry| entry.path()).collect();
+        level.sort_unstable();
+        if let Some(found) = level.iter().find(|folder| folder.file_name() == Some(name.as_ref())) {
+            return Some(found.clone());
+        }
+    }
+    None
 }
 
 /// As systemctl completes names: what has no type is a service.
@@ -73,6 +113,22 @@ fn by_rule(unit: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_unit_is_found_in_whatever_slice() {
+        let root = tempfile::tempdir().unwrap();
+        let hierarchy =
+            Hierarchy { mounted_on: root.path().to_owned(), root: "/".into(), id: 0, has_units: true };
+        let find = || find_unit("node", std::slice::from_ref(&hierarchy)).unwrap();
+        assert_eq!(find(), []);
+        let folder = root.path().join("storage.slice/storage-fast.slice/node.service");
+        fs::create_dir_all(folder.join("node.service")).unwrap();
+        assert_eq!(find(), [Group { folder, hierarchy: 0 }]);
+        let folder = root.path().join("system.slice/node.service");
+        fs::create_dir_all(&folder).unwrap();
+        assert_eq!(find(), [Group { folder: folder.canonicalize().unwrap(), hierarchy: 0 }]);
+        assert_eq!(find_unit("node", &[Hierarchy { has_units: false, ..hierarchy.clone() }]).unwrap(), []);
+    }
 
     #[test]
     fn units_have_their_places() {

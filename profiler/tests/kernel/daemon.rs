@@ -1,0 +1,146 @@
+//! The service as it runs: what it counts, what it may still do, and that it leaves nothing behind.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use profiler::daemon::{
+    client,
+    messages::{Answer, Request},
+    status::{Status, TargetStatus},
+};
+
+const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A collector with a gateway, in a folder of its own.
+struct Service {
+    folder: tempfile::TempDir,
+    collector: Child,
+    gateway: Child,
+}
+
+impl Service {
+    fn start(targets: &str) -> Self {
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let place = folder.path().display();
+        let collector = format!("state = '{place}/state'\nsocket = '{place}/collector.sock'\n{targets}");
+        let gateway = format!("collector = '{place}/collector.sock'\nlisten = 'unix:{place}/http.sock'\n");
+        let start = |job: &str, config: &str| {
+            let file = folder.path().join(format!("{job}.toml"));
+            fs::write(&file, config).unwrap();
+            Command::new(PROFILER).arg(job).arg("--config").arg(file).stderr(Stdio::null()).spawn().unwrap()
+        };
+        let (collector, gateway) = (start("daemon", &collector), start("gateway", &gateway));
+        let service = Self { folder, collector, gateway };
+        service.wait_for("its first sweep", |status| status.swept_s > 0.0);
+        service
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("collector.sock")
+    }
+
+    /// Asks until it is so.
+    #[track_caller]
+    fn wait_for(&self, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
+        let began = Instant::now();
+        loop {
+            let answer = client::ask(&self.socket(), &Request::Status {}, PATIENCE);
+            match answer {
+                Ok(Answer::Status(status)) if is_so(&status) => return *status,
+                answer if began.elapsed() > PATIENCE => panic!("{what}: {answer:#?}"),
+                _ => thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    /// The page, as the gateway serves it.
+    fn page(&self, path: &str) -> String {
+        let mut stream =
+            std::os::unix::net::UnixStream::connect(self.folder.path().join("http.sock")).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        page
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        for child in [&mut self.gateway, &mut self.collector] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn target<'s>(status: &'s Status, name: &str) -> &'s TargetStatus {
+    status.targets.iter().find(|target| target.name == name).expect("it is configured")
+}
+
+/// Runs a program that sends so many bytes to this process, and reads none; it ends before this returns.
+fn send_by(program: &Path, bytes: usize) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Both are built into the shell: no other process sends.
+    let script = format!("exec 3>/dev/tcp/127.0.0.1/{port}; printf %0{bytes}d 0 >&3");
+    let mut child = Command::new(program).args(["-c", &script]).spawn().unwrap();
+    let mut received = Vec::new();
+    listener.accept().unwrap().0.read_to_end(&mut received).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(received.len(), bytes);
+}
+
+#[test]
+fn the_service_counts_to_the_byte_over_restarts_with_hardly_a_privilege() {
+    let programs = tempfile::tempdir_in("/var/tmp").unwrap();
+    let name = format!("node-{}", std::process::id());
+    let program = programs.path().join(&name);
+    symlink("/bin/bash", &program).unwrap();
+    let own = std::process::id();
+    let service = Service::start(&format!(
+        "[[target]]\nname = 'node'\nsystem = 'shell'\nrole = 'seeder'\ncommand = '{name}'\n\
+         [[target]]\nname = 'tests'\npid = {own}\n"
+    ));
+    send_by(&program, 54_321);
+    service.wait_for("the first node", |status| target(status, "node").moved.tcp_tx_bytes == 54_321);
+    send_by(&program, 12_345);
+    let status =
+        service.wait_for("the node again", |status| target(status, "node").moved.tcp_tx_bytes == 66_666);
+    let node = target(&status, "node");
+    assert_eq!((node.processes, node.processes_seen, node.moved.tcp_rx_bytes), (0, 2, 0), "{node:?}");
+    assert!(
+        target(&status, "tests").moved.tcp_rx_bytes >= 66_666
+            && status.lost.values().all(|count| *count == 0)
+    );
+    let page = service.page("/metrics");
+    let line = "profiler_target_payload_bytes_total{target=\"node\",system=\"shell\",role=\"seeder\",\
+                protocol=\"tcp\",direction=\"transmit\"} 66666";
+    assert!(page.lines().any(|found| found == line), "{page}");
+    assert!(service.page("/api/v1/targets").contains("\"processes_seen\":2"));
+
+    // CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH are left to the thread that reads /proc, and nothing to any other.
+    let threads = fs::read_dir(format!("/proc/{}/task", service.collector.id())).unwrap();
+    for thread in threads.map(|thread| thread.unwrap().path()) {
+        let is_first = thread.ends_with(service.collector.id().to_string());
+        let status = fs::read_to_string(thread.join("status")).unwrap();
+        let value =
+            |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().to_owned();
+        let expected = if is_first { 1u64 << 19 | 1 << 2 } else { 0 };
+        for key in ["CapInh:", "CapAmb:"] {
+            assert_eq!(u64::from_str_radix(&value(key), 16), Ok(0), "{key} of {thread:?}");
+        }
+        for key in ["CapPrm:", "CapEff:", "CapBnd:"] {
+            assert_eq!(u64::from_str_radix(&value(key), 16), Ok(expected), "{key} of {thread:?}");
+        }
+        assert_eq!((value("NoNewPrivs:"), value("Seccomp:")), ("1".to_owned(), "2".to_owned()));
+    }
+}
