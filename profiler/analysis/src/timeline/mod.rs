@@ -375,8 +375,8 @@ impl Folded {
             let threads = self.processes.values_mut().flat_map(|process| process.threads.values_mut());
             threads.for_each(|thread| thread.waits.forget_causes());
         }
-        for totals in self.inodes.values() {
-            totals.credit(&mut self.processes);
+        for (inode, totals) in &self.inodes {
+            totals.credit(inode, &mut self.processes);
         }
         let (end_ns, end_reason) = match self.end {
             Some((at_ns, reason)) => (at_ns, Some(reason)),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use capture::{InodeIo, InodeUse, Operation, ProcessSerial, families::OWNERS};
+use capture::{Inode, InodeIo, InodeUse, Operation, ProcessSerial, families::OWNERS};
 
 use super::{DeviceId, Process, Timeline};
 
@@ -55,11 +55,12 @@ impl InodeTotals {
         *self.device_bytes.entry((device, more.operation)).or_default() += more.bytes;
     }
 
-    /// Gives each process its share of what each device moved.
-    pub fn credit(&self, processes: &mut BTreeMap<ProcessSerial, Process>) {
+    /// Gives each process its share of what each device moved of this file.
+    pub fn credit(&self, inode: &Inode, processes: &mut BTreeMap<ProcessSerial, Process>) {
         for (&serial, bytes) in &self.uses {
             let Some(process) = serial.and_then(|serial| processes.get_mut(&serial)) else { continue };
             process.dirtied_bytes += bytes.dirtied;
+            process.writes_through |= has_no_device(inode) && bytes.cached > bytes.dirtied;
             for (&(device, operation), &moved) in &self.device_bytes {
                 let all: u64 = self.uses.values().map(|bytes| bytes.of(operation)).sum();
                 *process.file_credits.entry((device, operation)).or_default() +=
@@ -67,6 +68,11 @@ impl InodeTotals {
             }
         }
     }
+}
+
+/// Whether its file system has no device: FUSE, NFS and SMB are such ones, and btrfs, which has several.
+fn has_no_device(inode: &Inode) -> bool {
+    inode.major == 0
 }
 
 impl Bytes {

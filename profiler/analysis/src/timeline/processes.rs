@@ -27,6 +27,9 @@ pub struct Process {
     pub dirtied_bytes: u64,
     /// Page cache of no file, likewise: what the file system keeps about files.
     pub dirtied_metadata_bytes: u64,
+    /// It brought pages into the cache that it did not dirty, of a file system without a device: what it writes there may pass
+    /// on at once (FUSE).
+    pub writes_through: bool,
     /// In time order; counts never go back.
     pub progress: Vec<Point>,
 }

@@ -158,6 +158,34 @@ fn dirtied_pages_are_the_accountings_write_bytes() {
 }
 
 #[test]
+fn what_is_written_through_to_no_device_of_its_own_is_nothing_unseen() {
+    const MIB: u64 = 1 << 20;
+    let writes = |major: u32, calls_bytes: u64, write_bytes: u64| {
+        let Record::ThreadIo(mut io) = io(LEECHER, false, 0, calls_bytes) else { unreachable!() };
+        io.write_bytes = write_bytes;
+        let Record::InodeUse(mut through) = inode_use(Some(LEECHER), 0) else { unreachable!() };
+        (through.inode.major, through.cached_bytes) = (major, 64 * MIB);
+        let records = [
+            family("device", None),
+            family(OWNERS, None),
+            process(LEECHER, "dd", 0, 0),
+            Record::InodeUse(through),
+            metadata_use(LEECHER, MIB),
+            Record::ThreadIo(io),
+        ];
+        whole(records)
+    };
+    let row = "dirtied, or direct of dd-102: 1048576";
+    check("FUSE", writes(0, 64 * MIB, 65 * MIB), &[&format!("{row} <= 68157440 ± 1048576")]);
+    check(
+        "FUSE, more than was written",
+        writes(0, 63 * MIB, 65 * MIB),
+        &[&format!("{row} = 68157440 ± 1048576 DISAGREES")],
+    );
+    check("a disk", writes(8, 64 * MIB, 65 * MIB), &[&format!("{row} = 68157440 ± 1048576 DISAGREES")]);
+}
+
+#[test]
 fn cpu_time_is_the_schedulers() {
     let readings = |process_ns: u64, thread_ns: u64| {
         let run = ThreadReading { process: LEECHER, tid: 102, run_ns: thread_ns };
