@@ -12,7 +12,7 @@ use io_uring::{IoUring, opcode, squeue, types::Fd};
 use crate::{
     files::{Cold, MIB, folder},
     owners::{check, credited},
-    recorded::record,
+    recorded::{Recorded, record},
 };
 
 const ALL_BYTES: u64 = 16 * MIB;
@@ -53,6 +53,7 @@ fn check_writes(what: &str, flags: i32) {
         });
         let name = format!("{what} writes, {way:?}");
         check(&name, credited(&recorded, std::process::id(), Write), ALL_BYTES);
+        check_is_said(&name, &recorded);
     }
 }
 
@@ -68,7 +69,15 @@ fn check_reads(what: &str, flags: i32) {
         });
         let name = format!("{what} reads, {way:?}");
         check(&name, credited(&recorded, std::process::id(), Read), ALL_BYTES);
+        check_is_said(&name, &recorded);
     }
+}
+
+/// The bytes by calls lack what went through the ring.
+#[track_caller]
+fn check_is_said(name: &str, recorded: &Recorded) {
+    let ways: Vec<_> = recorded.own().uncounted_ways().names().collect();
+    assert_eq!(ways, ["io_uring"], "{name}");
 }
 
 fn open(path: &Path, flags: i32) -> File {

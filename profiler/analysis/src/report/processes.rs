@@ -9,7 +9,7 @@ use crate::{
         Evidence, phase,
         states::{self, States},
     },
-    timeline::{FileIo, Process, ThreadTime, Timeline, by_peer},
+    timeline::{FileIo, Process, ThreadTime, Timeline, Ways, by_peer},
 };
 use capture::{Operation, ProcessSerial, ProcessTotals, Protocol, Role, SocketTotals, ThreadTotals};
 
@@ -80,6 +80,8 @@ pub struct DiskBytes {
     /// The tasks' own accounting, which counts `read()` and `write()` on sockets too.
     pub file_read_bytes: u64,
     pub file_written_bytes: u64,
+    /// Ways past this accounting on which the process was seen (`io_uring`, `libaio`, `splice`): what they moved is in neither.
+    pub uncounted_ways: Ways,
     /// Page cache of files that it dirtied, by calls and through mappings: whole folios, again after each writeback.
     /// Missing where that was not recorded.
     pub dirtied_bytes: Option<u64>,
@@ -232,6 +234,7 @@ fn disk(timeline: &Timeline, process: &Process) -> DiskBytes {
     DiskBytes {
         file_read_bytes: process.io.sum(FileIo::read_bytes),
         file_written_bytes: process.io.sum(FileIo::written_bytes),
+        uncounted_ways: process.uncounted_ways(),
         dirtied_bytes: timeline.knows_owners().then_some(process.dirtied_bytes),
         device_read_bytes: timeline.credited_bytes(process, Operation::Read),
         device_written_bytes: timeline.credited_bytes(process, Operation::Write),

@@ -14,6 +14,7 @@ mod processes;
 mod progress;
 mod sockets;
 mod threads;
+mod ways;
 
 use std::{collections::BTreeMap, io::Read};
 
@@ -29,6 +30,7 @@ pub use processes::Process;
 pub use progress::Point;
 pub use sockets::{Peer, PeerKey, Remote, by_peer};
 pub use threads::ThreadTime;
+pub use ways::Ways;
 
 use capture::{
     Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, Inode, Losses,
@@ -311,6 +313,10 @@ impl Folded {
             }
             Record::Span(span) => {
                 self.seen(span.on_ns.or(span.woken_ns).unwrap_or(span.off_ns));
+                let way = span.doing.syscall.map_or(Ways::default(), Ways::of_call);
+                if !way.is_empty() {
+                    self.process(span.process).ways |= way;
+                }
                 self.events.spans.push(span);
             }
             Record::OutsideWaker(waker) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use capture::{Label, Operation, ProcessTotals, Progress, Role, SocketTotals, ThreadTotals};
 
-use super::{DeviceId, FileIos, Point};
+use super::{DeviceId, FileIos, Point, Ways};
 
 #[derive(Debug, Default, PartialEq)]
 pub struct Process {
@@ -30,11 +30,20 @@ pub struct Process {
     /// It brought pages into the cache that it did not dirty, of a file system without a device: what it writes there may pass
     /// on at once (FUSE).
     pub writes_through: bool,
+    /// Those of its calls, without those of its threads.
+    pub ways: Ways,
     /// In time order; counts never go back.
     pub progress: Vec<Point>,
 }
 
 impl Process {
+    /// Ways past the accounting of calls on which it was seen.
+    pub fn uncounted_ways(&self) -> Ways {
+        let mut ways = self.ways;
+        self.threads.values().for_each(|thread| ways |= Ways::of_thread(&thread.comm));
+        ways
+    }
+
     /// Its label, or command name and process id.
     pub fn name(&self) -> String {
         match (&self.label, &self.totals) {

@@ -131,8 +131,13 @@ pub fn disk(rows: &Rows) -> String {
     let head =
         ["process", "pid", "", "by calls, sockets too", "dirtied", "on devices", "", "of it written back"];
     let mut rows = table(&head, [1, 3, 4, 5, 6, 7]);
+    let mut uncounted = Vec::new();
     for process in shown {
         let disk = process.disk;
+        let ways: Vec<_> = disk.uncounted_ways.names().collect();
+        if !ways.is_empty() {
+            uncounted.push(format!("{} {} by {}", whole(&process.name), process.pid, ways.join(", ")));
+        }
         let directions = [
             ("read", disk.file_read_bytes, None, disk.device_read_bytes, None),
             (
@@ -159,7 +164,14 @@ pub fn disk(rows: &Rows) -> String {
             ]);
         }
     }
-    titled("Files and disks, bytes", &(lines(&rows) + below))
+    let uncounted = match uncounted.as_slice() {
+        [] => String::new(),
+        some => paragraph(&format!(
+            "Not in the bytes by calls: what these moved of files by other ways: {}.",
+            some.join("; ")
+        )),
+    };
+    titled("Files and disks, bytes", &(lines(&rows) + below + &uncounted))
 }
 
 /// A row for each process, and one for each of its threads that ran. States that nobody was in are left out.
