@@ -3,6 +3,7 @@
 mod command;
 mod guest;
 mod overhead;
+mod package;
 mod pairs;
 mod pure;
 mod results;
@@ -25,6 +26,7 @@ enum Task {
     Run(run::Args),
     Test(test::Args),
     BenchOverhead(overhead::Args),
+    Package(package::Args),
     #[command(hide = true)]
     OverheadStream(overhead::stream::Args),
 }
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
             .map(drop),
         Task::Run(args) => run::run(&args),
         Task::Test(args) => test::test(&args),
+        Task::Package(args) => package::package(&args),
         Task::BenchOverhead(args) => overhead::run(&args),
         Task::OverheadStream(args) => overhead::stream::run(&args),
     };

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::status::Status;
+use super::status::{Attempt, Status};
 
 /// A request; longer lines than [`LONGEST_REQUEST`] are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     Status {},
+    /// Tries in each kind of thread what none of them may do.
+    Attempts {},
 }
 
 /// What it is answered with.
@@ -16,6 +18,7 @@ pub enum Request {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     Status(Box<Status>),
+    Attempts(Vec<Attempt>),
     /// Why there is none.
     Error(String),
 }

@@ -19,6 +19,7 @@ use std::{
     sync::{
         Arc, RwLock,
         atomic::{AtomicBool, Ordering},
+        mpsc::{self, Sender},
     },
     thread,
     time::{Duration, Instant},
@@ -28,7 +29,12 @@ use anyhow::{Context as _, Result};
 use sd_notify::NotifyState;
 
 use self::{
-    config::Config, messages::Answer, messages::Request, publish::Publisher, tally::Tally, watch::Watch,
+    config::Config,
+    messages::{Answer, Request},
+    publish::Publisher,
+    status::{Attempt, Status},
+    tally::Tally,
+    watch::Watch,
 };
 use crate::{
     clock::now_ns,
@@ -44,6 +50,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How often is done what takes more time: losses, how full tables are, what is forgotten.
 const ACCOUNT_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long the collecting thread may take for an order: it may be in the midst of a sweep.
+const ORDER_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Watches the configuration's targets until `stop`.
 ///
 /// # Errors
@@ -55,8 +64,9 @@ pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
     let mut counters = counters::start(config.control_ports())?;
     let mut publisher = Publisher::new(config, &counters)?;
     let board = publisher.board();
+    let (orders, inbox) = mpsc::channel();
     let landlock =
-        door::open(listener, users, config.state.clone(), move |request| answer(&request, &board))?;
+        door::open(listener, users, config.state.clone(), move |request| answer(&request, &board, &orders))?;
     publisher.confined(confine::collector(landlock)?);
     // From here on nothing can be loaded, and everything foreign is looked at.
     let mut watch = Watch::new(config)?;
@@ -70,6 +80,7 @@ pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
     let (mut swept, mut accounted) = (Instant::now(), Instant::now());
     while !stop.load(Ordering::Acquire) {
         thread::sleep(LOOK_INTERVAL);
+        inbox.try_iter().for_each(carry_out);
         counters.make_room(&mut tally)?;
         if swept.elapsed() < SWEEP_INTERVAL {
             continue;
@@ -101,13 +112,38 @@ fn sweep(counters: &mut Counters, watch: &Watch, tally: &mut Tally) -> Result<()
     Ok(())
 }
 
-fn answer(request: &Request, board: &RwLock<Arc<status::Status>>) -> Answer {
+/// What only the collecting thread can do, with whom it tells of it.
+enum Order {
+    Attempt(Sender<Vec<Attempt>>),
+}
+
+/// On a thread at the door.
+fn answer(request: &Request, board: &RwLock<Arc<Status>>, orders: &Sender<Order>) -> Answer {
     match request {
         Request::Status {} => {
             let status = Arc::clone(&board.read().expect("no holder panicked"));
             Answer::Status(Box::new((*status).clone()))
         }
+        Request::Attempts {} => match ordered(orders, Order::Attempt) {
+            Ok(attempts) => {
+                Answer::Attempts(attempts.into_iter().chain(confine::attempts::at_the_door()).collect())
+            }
+            Err(why) => Answer::Error(format!("{why:#}")),
+        },
     }
+}
+
+/// On the collecting thread. Who does not wait any more is nobody's concern.
+fn carry_out(order: Order) {
+    match order {
+        Order::Attempt(reply) => _ = reply.send(confine::attempts::by("collecting")),
+    }
+}
+
+fn ordered<T>(orders: &Sender<Order>, order: impl FnOnce(Sender<T>) -> Order) -> Result<T> {
+    let (reply, answer) = mpsc::channel();
+    orders.send(order(reply)).ok().context("the collecting thread has ended")?;
+    answer.recv_timeout(ORDER_PATIENCE).context("the collecting thread does not answer")
 }
 
 /// Who may ask.

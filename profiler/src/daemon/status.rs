@@ -112,3 +112,13 @@ pub struct Confinement {
     /// How far Landlock keeps what answers to the state folder: `fully`, `partly` or `not`.
     pub landlock: String,
 }
+
+/// Something that must not be possible, as it was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// `collecting` or `door`
+    pub thread: String,
+    pub what: String,
+    /// Why it was refused; nothing if it was possible all the same.
+    pub refused: Option<String>,
+}

@@ -199,7 +199,7 @@ async fn ask(pages: &Arc<Pages>) -> Result<Status> {
     let answer = asked.await.context("ask the collector")?;
     match answer {
         Ok(Answer::Status(status)) => Ok(*status),
-        Ok(Answer::Error(why)) => bail!(why),
+        Ok(_) => bail!("the collector answers something else than it was asked"),
         Err(error) => {
             pages.own.failures.fetch_add(1, Ordering::Relaxed);
             tracing::warn!("{error:#}");

@@ -127,11 +127,30 @@ fn the_service_counts_to_the_byte_over_restarts_with_hardly_a_privilege() {
     assert!(page.lines().any(|found| found == line), "{page}");
     assert!(service.page("/api/v1/targets").contains("\"processes_seen\":2"));
 
+    // The collector itself tries, in both kinds of threads.
+    let answer = client::ask(&service.socket(), &Request::Attempts {}, PATIENCE).unwrap();
+    let Answer::Attempts(attempts) = answer else { panic!("{answer:?}") };
+    let possible: Vec<_> = attempts.iter().filter(|attempt| attempt.refused.is_none()).collect();
+    // Without Landlock the door's threads are kept from files by their user alone.
+    let by_landlock =
+        |what: &str| what.contains("outside of the state folder") && status.confinement.landlock == "not";
+    assert!(
+        possible.iter().all(|attempt| attempt.thread == "door" && by_landlock(&attempt.what)),
+        "{possible:#?}"
+    );
+    assert_eq!(attempts.len(), 15, "{attempts:#?}");
+    service.wait_for("an answer after the attempts", |status| !status.targets.is_empty());
+
     // CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH are left to the thread that reads /proc, and nothing to any other.
-    let threads = fs::read_dir(format!("/proc/{}/task", service.collector.id())).unwrap();
+    let threads = [&service.collector, &service.gateway].map(|child| format!("/proc/{}/task", child.id()));
+    let threads = threads.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let mut checked = 0;
     for thread in threads.map(|thread| thread.unwrap().path()) {
         let is_first = thread.ends_with(service.collector.id().to_string());
-        let status = fs::read_to_string(thread.join("status")).unwrap();
+        let is_gateways = thread.starts_with(format!("/proc/{}", service.gateway.id()));
+        // Those that answer come and go.
+        let Ok(status) = fs::read_to_string(thread.join("status")) else { continue };
+        checked += 1;
         let value =
             |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().to_owned();
         let expected = if is_first { 1u64 << 19 | 1 << 2 } else { 0 };
@@ -141,6 +160,8 @@ fn the_service_counts_to_the_byte_over_restarts_with_hardly_a_privilege() {
         for key in ["CapPrm:", "CapEff:", "CapBnd:"] {
             assert_eq!(u64::from_str_radix(&value(key), 16), Ok(expected), "{key} of {thread:?}");
         }
-        assert_eq!((value("NoNewPrivs:"), value("Seccomp:")), ("1".to_owned(), "2".to_owned()));
+        let seccomp = if is_gateways { "0" } else { "2" };
+        assert_eq!((value("NoNewPrivs:").as_str(), value("Seccomp:").as_str()), ("1", seccomp), "{thread:?}");
     }
+    assert!(checked >= 3, "the collecting thread, the one at the door, and the gateway's");
 }

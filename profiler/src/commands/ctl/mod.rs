@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Args)]
 #[command(after_help = "Examples:
   profiler ctl status
+  profiler ctl confinement
   profiler ctl targets --json | jq '.[] | {name, processes}'")]
 pub struct Arguments {
     #[command(subcommand)]
@@ -40,24 +41,45 @@ enum Job {
     Status,
     /// What is watched, and what it moved since the collector's start
     Targets,
+    /// Have the running collector try what it must not be able to do; fails if any of it is possible
+    Confinement,
 }
 
 pub fn run(args: &Arguments) -> Result<ExitCode> {
-    let status = status(args)?;
     match args.job {
-        Job::Status if args.json => print_json(&status)?,
-        Job::Status => print!("{}", text::status(&status)),
-        Job::Targets if args.json => print_json(&status.targets)?,
-        Job::Targets => print!("{}", text::targets(&status.targets)),
+        Job::Status => show(args, &status(args)?, text::status)?,
+        Job::Targets => show(args, &status(args)?.targets, |targets| text::targets(targets))?,
+        Job::Confinement => {
+            let Answer::Attempts(attempts) = ask(args, &Request::Attempts {})? else { bail!(OTHER) };
+            show(args, &attempts, |attempts| text::attempts(attempts))?;
+            if attempts.iter().any(|attempt| attempt.refused.is_none()) {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Of a collector that is of another version.
+const OTHER: &str = "the collector answers something else than it was asked";
+
 fn status(args: &Arguments) -> Result<Status> {
-    match client::ask(&args.socket, &Request::Status {}, PATIENCE)? {
+    match ask(args, &Request::Status {})? {
         Answer::Status(status) => Ok(*status),
-        Answer::Error(why) => bail!(why),
+        _ => bail!(OTHER),
     }
+}
+
+fn ask(args: &Arguments, request: &Request) -> Result<Answer> {
+    client::ask(&args.socket, request, PATIENCE)
+}
+
+fn show<T: Serialize>(args: &Arguments, value: &T, text: impl Fn(&T) -> String) -> Result<()> {
+    if args.json {
+        return print_json(value);
+    }
+    print!("{}", text(value));
+    Ok(())
 }
 
 fn print_json(value: &impl Serialize) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    daemon::status::{Status, TargetStatus},
+    daemon::status::{Attempt, Status, TargetStatus},
     export::text::cells::{Table, clean, exact, human, lines, table},
 };
 
@@ -79,6 +79,16 @@ pub fn targets(targets: &[TargetStatus]) -> String {
             human(sent),
             human(moved.dirtied_bytes),
         ]);
+    }
+    lines(&rows)
+}
+
+/// What was tried, and what came of it.
+pub fn attempts(attempts: &[Attempt]) -> String {
+    let mut rows = table(&["thread", "tried to", "outcome"], []);
+    for attempt in attempts {
+        let outcome = attempt.refused.as_ref().map_or("POSSIBLE".to_owned(), |why| format!("refused: {why}"));
+        rows.add_row([clean(&attempt.thread), clean(&attempt.what), clean(&outcome)]);
     }
     lines(&rows)
 }

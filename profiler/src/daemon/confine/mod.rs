@@ -8,6 +8,7 @@
 //! Landlock is the door's alone: it refuses all that `ptrace` is asked for, `/proc/PID/io` and `/proc/PID/exe` among it, of every
 //! process that is not confined likewise, whatever capabilities there are (`hook_ptrace_access_check`, 5.13 to 6.18).
 
+pub mod attempts;
 mod calls;
 mod capabilities;
 mod files;
