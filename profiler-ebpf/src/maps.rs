@@ -3,6 +3,7 @@
 use abi::{
     context::Context,
     disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes, Submission},
+    drops::{DropCounts, DropKey, KERNEL_REASONS},
     groups::{self, GroupKey},
     loss::Loss,
     occupancy::Occupancy,
@@ -157,6 +158,18 @@ pub static DIRECT_CALLS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(819
 
 #[map]
 pub static INODE_IO: HashMap<InodeIoKey, InodeIo> = HashMap::with_max_entries(32768, 0);
+
+/// What the kernel threw away of targets' sockets.
+#[map]
+pub static DROPS: HashMap<DropKey, DropCounts> = HashMap::with_max_entries(4096, 0);
+
+/// The number of a [`DropReason`](abi::drops::DropReason) by the kernel's; the daemon fills it.
+#[map]
+pub static DROP_REASONS: Array<u32> = Array::with_max_entries(KERNEL_REASONS, 0);
+
+/// The process of each listening socket, by the kernel's cookie. Old entries make room for new ones.
+#[map]
+pub static LISTENERS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
 
 #[map]
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::ALL.len() as u32, 0);

@@ -28,6 +28,8 @@ mod deluge;
 mod devices;
 #[path = "kernel/disk.rs"]
 mod disk;
+#[path = "kernel/drops.rs"]
+mod drops;
 #[path = "kernel/faults.rs"]
 mod faults;
 #[path = "kernel/file_rings.rs"]

@@ -23,6 +23,7 @@ kinds! {
     SendQueue = 5,
     EarlierSpanByOutsider = 6,
     TimerSet = 33,
+    Dropped = 34,
     Span = 39,
     SpanByOutsider = 42,
     OutsideRun = 43,

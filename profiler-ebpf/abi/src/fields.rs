@@ -86,6 +86,14 @@ fields! {
     SockFlags = "sock", "__sk_common.skc_flags", 8;
     /// Whether a task holds the socket's lock. What arrives meanwhile waits for the task.
     SockOwned = "sock", "sk_lock.owned", 4;
+    SockRcvbuf = "sock", "sk_rcvbuf", 4;
+    SockSndbuf = "sock", "sk_sndbuf", 4;
+    SockMaxAckBacklog = "sock", "sk_max_ack_backlog", 4;
+    SkbSk = "sk_buff", "sk", 8;
+    SkbLen = "sk_buff", "len", 4;
+    SkbHead = "sk_buff", "head", 8;
+    SkbNetworkHeader = "sk_buff", "network_header", 2;
+    SkbTransportHeader = "sk_buff", "transport_header", 2;
     SockPacingStatus = "sock", "sk_pacing_status", 4;
     NetInum = "net", "ns.inum", 4;
     TcpBytesReceived = "tcp_sock", "bytes_received", 8;

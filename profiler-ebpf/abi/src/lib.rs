@@ -7,6 +7,7 @@
 pub mod arrival;
 pub mod context;
 pub mod disk;
+pub mod drops;
 pub mod earlier;
 pub mod event;
 pub mod fields;

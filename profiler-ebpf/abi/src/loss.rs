@@ -35,5 +35,6 @@ losses! {
     StackTableFull = "stack_table_full", "a stack found no place in its table, or another one in its place: a long off-CPU interval has none";
     SwitchUnseen = "switch_unseen", "a thread left its CPU or came to it unseen: the kernel's own count of its CPU time tells when";
     WakeUnseen = "wake_unseen", "a thread ran again without a wake-up that was seen: what it slept for is not known, and its run queue time counts as sleep";
+    DropTableFull = "drop_table_full", "dropped packets found no place in their table: what was lost of a socket, or by whom it was sent, is not all known";
     InodeTableFull = "inode_table_full", "a file found no place in its table: what devices moved of it is credited to nobody";
 }

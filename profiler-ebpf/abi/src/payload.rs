@@ -45,7 +45,7 @@ pub const SENT: u16 = 1;
 
 /// An address and a port; the family is 0 where they are not known.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Destination {
     pub family: u16,
     pub port: u16,

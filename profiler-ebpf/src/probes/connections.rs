@@ -16,7 +16,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::{cookie, given_cookie, load, read_bytes},
     maps::{ESTABLISHED, NEW_SOCKET, NEW_SOCKETS, NO_EXIST, SOCKETS},
-    probes::{bytes_read::bytes_read, context, socket_uses, traffic},
+    probes::{bytes_read::bytes_read, context, drops, socket_uses, traffic},
     target,
     zero::zero,
 };
@@ -30,6 +30,7 @@ const TCP_SYN_SENT: i32 = 2;
 const TCP_FIN_WAIT1: i32 = 4;
 const TCP_CLOSE: i32 = 7;
 const TCP_LAST_ACK: i32 = 9;
+const TCP_LISTEN: i32 = 10;
 
 /// `inet_sock_set_state(const struct sock *sk, const int oldstate, const int newstate)`: in softirq as often
 /// as not; a connect starts in the context of its process.
@@ -73,6 +74,12 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
                     connect_again(sk, cookie, (*process).serial);
                     describe(sk, identity(sk, cookie), IPPROTO_TCP, (*process).serial, 0);
                 }
+            }
+        }
+        TCP_LISTEN => {
+            if let Some(process) = target::current() {
+                // SAFETY: argument 0 is a struct sock; a live slot.
+                unsafe { drops::listens(sk, (*process).serial) };
             }
         }
         // It closes the connection: an owner that is not known otherwise if it only spliced. A connection may also

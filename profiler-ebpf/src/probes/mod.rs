@@ -8,6 +8,7 @@ mod context;
 mod destination;
 mod direct;
 mod disk;
+mod drops;
 mod empty;
 mod groups;
 mod occupancy;

@@ -9,6 +9,9 @@ pub const SCHEDULING: &str = "scheduling";
 /// The family without which the cause of a wait is not known.
 pub const CONTEXTS: &str = "wake-up context";
 
+/// The family that sees what the kernel throws away.
+pub const DROPS: &str = "drops";
+
 /// The family without which nothing that went through the page cache has an owner.
 pub const OWNERS: &str = "owners";
 

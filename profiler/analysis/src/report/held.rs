@@ -38,7 +38,7 @@ pub(super) fn cpu(timeline: &Timeline, budget: &Budget) -> Option<CpuHeld> {
         return None;
     }
     let named = budget.held.len().min(NAMED);
-    let sum = |held: &[(Holder, f64)]| held.iter().map(|(_, part)| part).sum::<f64>();
+    let sum = |held: &[(Holder, f64)]| held.iter().fold(0.0, |sum, (_, part)| sum + part);
     let by = budget.held[..named].iter().map(|&(holder, part)| {
         let (process, pid, is_target) = name(timeline, holder);
         CpuHolder { process, pid, is_target, part, seconds: part * super::seconds(budget.wall_ns) }

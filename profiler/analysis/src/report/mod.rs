@@ -6,6 +6,7 @@
 mod about;
 mod budget;
 mod devices;
+mod drops;
 mod held;
 mod helpers;
 mod overhead;
@@ -21,6 +22,7 @@ use serde::Serialize;
 pub use about::{About, Host};
 pub use budget::{Budget, Holder, Piece, ProcessShare, StackReport, ThreadName};
 pub use devices::DeviceReport;
+pub use drops::DropReport;
 pub use held::{CpuHeld, CpuHolder};
 pub use helpers::HelperReport;
 pub use overhead::{Overhead, Program};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Budget, budget, seconds};
+use super::{Budget, DropReport, budget, drops, seconds};
 
 use crate::{
     attribution::{
@@ -23,6 +23,8 @@ pub struct ProcessReport {
     pub program: Option<String>,
     pub network: NetworkBytes,
     pub peers: Vec<PeerReport>,
+    /// What the kernel threw away of its sockets.
+    pub dropped: Vec<DropReport>,
     pub disk: DiskBytes,
     /// Of all threads together. Missing where scheduling was not recorded.
     pub time: Option<ThreadTime>,
@@ -132,8 +134,8 @@ impl DiskBytes {
 pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<ProcessReport> {
     timeline
         .processes
-        .values()
-        .filter_map(|process| {
+        .iter()
+        .filter_map(|(&serial, process)| {
             let totals = process.totals.as_ref()?;
             let peers = peers(process.sockets.values());
             let threads = evidence.map(|evidence| threads(timeline, process, evidence));
@@ -145,6 +147,7 @@ pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<Pr
                 program: process.label.as_ref().and_then(|label| label.program.clone()),
                 network: network(totals, &peers),
                 peers,
+                dropped: drops::of_process(timeline, serial),
                 disk: disk(timeline, process),
                 time: threads.as_ref().map(|threads| {
                     threads.iter().fold(ThreadTime::default(), |mut sum, thread| {

@@ -9,7 +9,7 @@ use crate::{
 };
 use capture::{Direction, MilestoneName, Operation, Role, Transfer};
 
-use super::{Budget, budget, ratio, seconds};
+use super::{Budget, DropReport, budget, drops, ratio, seconds};
 
 /// Seconds count from the request.
 #[derive(Clone, Debug, Serialize)]
@@ -66,6 +66,8 @@ pub struct Phase {
     pub from: String,
     pub to: MilestoneName,
     pub wall_s: f64,
+    /// What the kernel threw away meanwhile of any target's sockets.
+    pub dropped: Vec<DropReport>,
     /// Missing where the scheduling of threads could not be recorded.
     #[serde(flatten)]
     pub budget: Option<Budget>,
@@ -268,6 +270,7 @@ fn phases(timeline: &Timeline, evidence: Option<&Evidence>, transfer: &FoundTran
             from,
             to,
             wall_s: signed_seconds(to_ns, from_ns),
+            dropped: drops::between(timeline, from_ns, to_ns),
             budget: budgets.next(),
         })
         .collect()

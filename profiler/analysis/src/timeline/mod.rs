@@ -6,6 +6,7 @@
 
 mod cross_checks;
 mod devices;
+mod drops;
 mod events;
 mod file_io;
 mod outside_runs;
@@ -23,6 +24,7 @@ use anyhow::{Result, bail};
 
 pub use cross_checks::{CrossChecks, Grown, Readings};
 pub use devices::{Device, DeviceId};
+pub use drops::{Dropped, Drops, SocketDrops};
 pub use events::{Events, Lossy};
 pub use file_io::{FileIo, FileIos};
 pub use outside_runs::{OutsideRuns, Outsider, OutsiderIndex, Run};
@@ -69,6 +71,8 @@ pub struct Timeline {
     /// When records of the ring buffers were lost, in order of time.
     pub lossy: Vec<Lossy>,
     pub cross_checks: CrossChecks,
+    /// What the kernel threw away of targets' sockets.
+    pub drops: Drops,
 }
 
 /// A transfer with what the application claimed about it.
@@ -187,6 +191,7 @@ struct Folded {
     events: Events,
     lossy: Vec<Lossy>,
     cross_checks: CrossChecks,
+    drops: Drops,
     /// Losses of events were known up to here, and how many.
     losses_known: (u64, u64),
 }
@@ -341,6 +346,10 @@ impl Folded {
                 self.seen(set.at_ns);
                 self.events.timers.push(set);
             }
+            Record::Drops(drops) => {
+                self.seen(drops.at_ns);
+                self.drops.add(&drops);
+            }
             Record::OutsideRun(run) => {
                 self.seen(run.to_ns);
                 self.events.outside_runs.add(run);
@@ -407,6 +416,7 @@ impl Folded {
             events: self.events,
             lossy: self.lossy,
             cross_checks: self.cross_checks,
+            drops: self.drops.in_order(),
         })
     }
 

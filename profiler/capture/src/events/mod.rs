@@ -1,5 +1,6 @@
 //! Events as the probes wrote them, and the records that they become when a capture is read.
 
+pub mod drops;
 mod earlier_workers;
 mod send_queue;
 pub mod spans;
@@ -14,6 +15,7 @@ use std::{
 
 use abi::{
     arrival::Arrival,
+    drops::Dropped,
     earlier,
     event::{self, Kind},
     occupancy::OutsideRun,
@@ -50,7 +52,7 @@ pub fn kinds() -> impl Iterator<Item = crate::Kind> {
     })
 }
 
-const KINDS: [(Kind, &str, usize); 10] = [
+const KINDS: [(Kind, &str, usize); 11] = [
     kind::<Span>("span"),
     kind::<SpanByOutsider>("span_by_outsider"),
     kind::<earlier::Span>("earlier_span"),
@@ -60,6 +62,7 @@ const KINDS: [(Kind, &str, usize); 10] = [
     kind::<Progress>("progress"),
     kind::<SendQueue>("send_queue"),
     kind::<TimerSet>("timer_set"),
+    kind::<Dropped>("dropped"),
     kind::<OutsideRun>("outside_run"),
 ];
 
@@ -116,6 +119,7 @@ impl Reader {
             .or_else(|| raw(event).map(|raw| Record::Progress(progress(&raw))))
             .or_else(|| raw(event).map(|raw| Record::SendQueue(send_queue::send_queue(&raw))))
             .or_else(|| raw(event).map(|raw| Record::TimerSet(timers::set(&raw))))
+            .or_else(|| raw(event).map(|raw| Record::Drops(drops::dropped(&raw))))
             .or_else(|| raw(event).map(|raw| Record::OutsideRun(outside_run(&raw))))
     }
 }

@@ -7,6 +7,7 @@
 mod body;
 pub mod cross_check;
 mod disk;
+mod drops;
 mod family;
 mod host;
 mod identity;
@@ -23,6 +24,7 @@ pub(crate) use body::decode;
 use serde::{Deserialize, Serialize};
 
 pub use disk::{CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation};
+pub use drops::{DropReason, Drops};
 pub use family::{Family, FamilyState, Hook};
 pub use host::{Clock, Daemon, Disk, End, Environment, Filesystem, Kind, Layout, Run, Start};
 pub use identity::{HostId, OnHost};
@@ -121,6 +123,7 @@ records! {
     31 "bypassed" Bypassed,
     32 "probe_dispatch" ProbeDispatch,
     33 "timer_set" TimerSet,
+    34 "drops" Drops,
     43 "outside_run" OutsideRun,
 }
 

@@ -158,6 +158,7 @@ pub fn run(
     rings::write_pending(&ebpf, &mut out)?;
     sweep.write(&mut targets, &mut out, &mut |_| Ok(()))?;
     sweep.write_open(open, &mut out)?;
+    sweep.write_listeners(&targets, &mut out)?;
     sweep.write_live_threads(&targets, end_ns, &standings, &mut stacks, &mut out)?;
     sweep.write_cross_checks(&targets, Moment::AfterEnd, &mut out, &mut |_| Ok(()))?;
     around_end.iter().try_for_each(|cross_check| out.push(cross_check))?;

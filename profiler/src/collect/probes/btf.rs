@@ -78,6 +78,17 @@ pub fn enumerator(btf: &Btf, name: &str) -> Option<u32> {
         .flatten()
 }
 
+/// Names and values of an enumeration; none where the kernel lacks it.
+pub fn enumerators(btf: &Btf, name: &str) -> Vec<(String, u32)> {
+    let types = btf.resolve_types_by_name(name).unwrap_or_default();
+    let found = types.into_iter().find_map(|found| match found {
+        Type::Enum(found) => Some(found),
+        _ => None,
+    });
+    let members = found.iter().flat_map(|found| &found.members);
+    members.filter_map(|member| Some((btf.resolve_name(member).ok()?, member.val()))).collect()
+}
+
 /// The number of a bit field's first bit inside its structure.
 pub fn bit(btf: &Btf, structure: &str, path: &str) -> Result<u32> {
     locate(btf, structure, path).map(|(bits, _)| bits)

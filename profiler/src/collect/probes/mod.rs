@@ -10,6 +10,7 @@ mod rings;
 use std::{num::NonZeroU32, ops::Range};
 
 use abi::{
+    drops::{DropReason, KERNEL_REASONS},
     sched::THREAD_SLOTS,
     sockets::SOCKET_USE_SLOTS,
     target::{CONTROL_PORTS, PID_LIMIT, PROCESS_SLOTS, SLOTS_PER_ELEMENT},
@@ -18,7 +19,7 @@ use abi::{
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{HashMap, Queue},
+    maps::{Array, HashMap, Queue},
     programs::Program,
 };
 
@@ -106,6 +107,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     fill(&mut ebpf, "FREE_THREADS", 1..THREAD_SLOTS)?;
     fill(&mut ebpf, "FREE_USES", 1..SOCKET_USE_SLOTS)?;
 
+    name_drops(&mut ebpf, &types)?;
     let known = Known {
         points: hook::points(OBJECT)?,
         reads: reads::of_programs(OBJECT)?,
@@ -175,6 +177,23 @@ fn name_workers(ebpf: &mut Ebpf) -> Result<bool> {
         workers.insert(address, *worker as u32, 0).context("fill WORKERS")?;
     }
     Ok(!found.is_empty())
+}
+
+/// Tells the probes which of the kernel's reasons to drop a packet are losses. Kernels number them anew.
+fn name_drops(ebpf: &mut Ebpf, types: &btf_rs::Btf) -> Result<()> {
+    let map = ebpf.map_mut("DROP_REASONS").context("the object has no DROP_REASONS")?;
+    let mut reasons = Array::<_, u32>::try_from(map)?;
+    for (name, number) in btf::enumerators(types, "skb_drop_reason") {
+        let is_it = |reason: &&DropReason| {
+            name.strip_prefix("SKB_DROP_REASON_").is_some_and(|name| reason.kernel_names().contains(&name))
+        };
+        if let Some(reason) = DropReason::ALL.iter().find(is_it)
+            && number < KERNEL_REASONS
+        {
+            reasons.set(number, *reason as u32, 0).context("fill DROP_REASONS")?;
+        }
+    }
+    Ok(())
 }
 
 /// Asks the kernel, with a map of one element, whether this process may use BPF at all; and whether it may trace, which

@@ -6,6 +6,7 @@ use analysis::report::{Budget, Piece, ProcessReport, Report, StackReport, Transf
 
 use super::{
     cells::{Table, clean, lines, or_dash, table},
+    drops,
     rows::one_by_one,
 };
 
@@ -26,8 +27,27 @@ pub fn phases(transfer: &TransferReport) -> String {
             budget: phase.budget.as_ref(),
         })
         .collect();
-    sections("phase, by the kernel", &rows)
+    let head = "phase, by the kernel";
+    let sections = sections(head, &rows);
+    match lines(&dropped(head, transfer)) {
+        none if none.is_empty() => sections,
+        dropped => format!("{sections}\n{dropped}"),
+    }
 }
+
+/// What the kernel threw away in each phase.
+fn dropped(head: &str, transfer: &TransferReport) -> Table {
+    let of_kernel = format!("{head}: dropped");
+    let mut table = table(&[&of_kernel, ""], []).prose([1]);
+    for phase in transfer.phases.iter().filter(|phase| !phase.dropped.is_empty()) {
+        let said: Vec<String> = phase.dropped.iter().take(DROPS).map(drops::said).collect();
+        table.add_row([clean(&format!("{} to {}", phase.from, phase.to)), said.join("; ")]);
+    }
+    table
+}
+
+/// Sockets that are shown of a phase.
+const DROPS: usize = 5;
 
 /// What the first thread of each process waited for.
 pub fn paths(report: &Report) -> String {
@@ -149,7 +169,7 @@ fn held(head: &str, rows: &[Row]) -> Table {
     for row in rows {
         let Some(held) = row.budget.and_then(|budget| budget.cpu_held.as_ref()) else { continue };
         let waited = held.by.iter().map(|holder| holder.part).sum::<f64>() + held.others + held.unknown;
-        if waited < WHOSE {
+        if waited < WHOSE || held.by.is_empty() {
             continue;
         }
         let named = held.by.iter().filter(|holder| holder.part >= SHOWN).map(|holder| {

@@ -3,6 +3,7 @@
 mod budgets;
 pub(crate) mod cells;
 mod cross_checks;
+mod drops;
 pub(crate) mod layout;
 mod rows;
 mod tables;
@@ -47,6 +48,7 @@ pub fn render(report: &Report) -> String {
     sections.extend(report.agreement.as_ref().map(agreement));
     sections.push(tables::network(&rows));
     sections.push(tables::peers(&rows));
+    sections.push(drops::all(report));
     sections.push(tables::disk(&rows));
     sections.push(tables::time(&rows));
     sections.push(tables::devices(&report.devices));
@@ -176,6 +178,9 @@ fn trust(report: &Report) -> String {
     table.add_row(["events lost", &if lost == 0 { "0".to_owned() } else { classes.join(", ") }]);
     let missing = trust.probes_missing.join(", ");
     table.add_row(["probes missing", if missing.is_empty() { "none" } else { &missing }]);
+    if let Some(packets) = trust.packets_dropped {
+        table.add_row(["packets dropped", &exact(packets)]);
+    }
     if !trust.probes_left_out.is_empty() {
         table.add_row(["left out", &trust.probes_left_out.join(", ")]);
     }

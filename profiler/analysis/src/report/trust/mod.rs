@@ -12,7 +12,8 @@ use crate::{
 };
 use capture::{
     ARRIVAL_REENTRY, ARRIVALS, Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE,
-    UNKNOWN_KIND, families::PROBE_COST,
+    UNKNOWN_KIND,
+    families::{DROPS, PROBE_COST},
 };
 
 mod cross_checks;
@@ -39,6 +40,8 @@ pub struct Trust {
     pub cross_checks: Vec<Comparison>,
     /// Why some have no cross_check.
     pub cross_checks_missing: Option<&'static str>,
+    /// What the kernel threw away of targets' sockets; missing where that was not recorded.
+    pub packets_dropped: Option<u64>,
     /// Hooks that stand in for others; they count the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub probes_second_choice: Vec<String>,
@@ -89,6 +92,10 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
         probes_left_out: left_out.map(|family| family.name.clone()).collect(),
         cross_checks,
         cross_checks_missing: cross_checks::missing(timeline),
+        packets_dropped: timeline
+            .families
+            .contains_key(DROPS)
+            .then(|| timeline.drops.between(0, u64::MAX).map(|dropped| dropped.drops).sum()),
     }
 }
 

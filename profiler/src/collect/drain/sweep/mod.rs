@@ -2,6 +2,7 @@
 //! everything that /proc still has to add.
 
 mod bypass;
+mod drops;
 pub mod fill;
 mod inodes;
 mod last_switch;
@@ -39,6 +40,7 @@ use crate::{
 };
 use capture::{Losses, ProcessSerial, Record, ThreadTotals, Waits, Writer, comm_text, cross_check::Moment};
 
+use drops::Drops;
 use inodes::Inodes;
 use last_switch::Standing;
 use room::Room;
@@ -52,6 +54,7 @@ pub struct Sweep {
     devices: Table<DeviceKey, DeviceIo>,
     credits: Table<CreditKey, Credit>,
     inodes: Inodes,
+    drops: Drops,
     /// Of a recording, whose cross-checks they are.
     namespaces: Option<Namespaces>,
     losses: PerCpuArray<MapData, u64>,
@@ -75,6 +78,7 @@ impl Sweep {
             devices: Table::take(ebpf, "DEVICES")?,
             credits: Table::take(ebpf, "CREDITS")?,
             inodes: Inodes::new(ebpf)?,
+            drops: Drops::new(ebpf)?,
             namespaces: None,
             losses: take_counter(ebpf, "LOSSES")?,
             written_processes: HashMap::new(),
@@ -92,6 +96,7 @@ impl Sweep {
     ) -> Result<()> {
         self.write_tasks(targets, out, meanwhile)?;
         self.write_disks(out, meanwhile)?;
+        self.drops.write(out)?;
         self.inodes.write_if_due(out, meanwhile)
     }
 
@@ -275,6 +280,11 @@ impl Sweep {
             }
         }
         Ok(())
+    }
+
+    /// Writes what listening sockets could not take.
+    pub fn write_listeners(&self, targets: &Targets, out: &mut Writer) -> Result<()> {
+        self.drops.write_listeners(targets, out)
     }
 
     /// How much of one class was lost so far.

@@ -44,7 +44,7 @@ pub fn look(targets: &Targets, mut meanwhile: impl FnMut() -> Result<()>) -> Res
 }
 
 /// Borrows each socket of a process, one after the other.
-fn sockets(pid: u32) -> impl Iterator<Item = OwnedFd> {
+pub(super) fn sockets(pid: u32) -> impl Iterator<Item = OwnedFd> {
     /// `PIDFD_THREAD`: of a thread that is not the first one of its process (6.9).
     const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL as u32);
     // The first thread has no descriptors any more, where it has ended before others.

@@ -5,6 +5,7 @@ mod accounting;
 mod context;
 mod direct;
 mod disk;
+mod drops;
 mod groups;
 mod owners;
 mod pinned;
@@ -28,6 +29,7 @@ pub const FAMILIES: &[Family] = &[
     processes::FAMILY,
     groups::FAMILY,
     sockets::FAMILY,
+    drops::FAMILY,
     send_queue::FAMILY,
     disk::FAMILY,
     owners::FAMILY,
