@@ -71,6 +71,8 @@ fn configurations_of_the_service_that_are_wrong() {
 
 #[test]
 fn a_collector_that_is_not_there_is_named_with_its_socket() {
+    check(&["mark", "end", "a", "--socket", "/nonexistent/c.sock"], &["/nonexistent/c.sock"]);
+    check(&["mark", "begin", "a", "--target", "b", "--size", "0"], &["at least one byte"]);
     check(&["ctl", "status", "--socket", "/nonexistent/c.sock"], &["/nonexistent/c.sock", "profiler daemon"]);
 }
 

@@ -7,6 +7,7 @@ mod daemon;
 mod doctor;
 mod dump;
 mod gateway;
+mod mark;
 mod record;
 mod report;
 mod signals;
@@ -39,6 +40,7 @@ enum Command {
     Daemon(daemon::Arguments),
     Gateway(gateway::Arguments),
     Ctl(ctl::Arguments),
+    Mark(mark::Arguments),
     #[command(hide = true)]
     Transfer(unprofiled::Arguments),
     Completions(completions::Arguments),
@@ -56,6 +58,7 @@ impl Cli {
             Command::Daemon(args) => daemon::run(args),
             Command::Gateway(args) => gateway::run(args),
             Command::Ctl(args) => ctl::run(args),
+            Command::Mark(args) => mark::run(args),
             Command::Transfer(args) => transfer::run(args),
             Command::Completions(args) => completions::run(args),
         }

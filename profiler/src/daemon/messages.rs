@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::status::{Attempt, Status};
+use super::{
+    status::{Attempt, Status},
+    transfers::{Mark, Transfer},
+};
 
 /// A request; longer lines than [`LONGEST_REQUEST`] are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +14,12 @@ pub enum Request {
     Status {},
     /// Tries in each kind of thread what none of them may do.
     Attempts {},
+    /// What a script says of a transfer.
+    Mark {
+        mark: Mark,
+    },
+    /// The transfers that run, and those that ended last.
+    Transfers {},
 }
 
 /// What it is answered with.
@@ -19,6 +28,8 @@ pub enum Request {
 pub enum Answer {
     Status(Box<Status>),
     Attempts(Vec<Attempt>),
+    Marked {},
+    Transfers(Vec<Transfer>),
     /// Why there is none.
     Error(String),
 }
@@ -36,7 +47,13 @@ mod tests {
     fn requests_are_what_they_say() {
         let read = |line: &str| serde_json::from_str::<Request>(line).map_err(|error| error.to_string());
         assert_eq!(read(r#"{"request":"status"}"#), Ok(Request::Status {}));
+        let mark = r#"{"request":"mark","mark":{"step":"progress","label":"a","bytes":7}}"#;
+        assert_eq!(
+            read(mark),
+            Ok(Request::Mark { mark: Mark::Progress { label: "a".to_owned(), bytes: 7 } })
+        );
         for (line, part) in [
+            (r#"{"request":"mark","mark":{"step":"end","label":"a"}}"#, "failed"),
             (r#"{"request":"stats"}"#, "stats"),
             (r#"{"request":"status","of":1}"#, "of"),
             ("{}", "request"),

@@ -10,6 +10,7 @@ pub mod messages;
 mod publish;
 pub mod status;
 mod tally;
+pub mod transfers;
 mod watch;
 
 use std::{
@@ -19,13 +20,12 @@ use std::{
     sync::{
         Arc, RwLock,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
-    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use sd_notify::NotifyState;
 
 use self::{
@@ -33,11 +33,12 @@ use self::{
     messages::{Answer, Request},
     publish::Publisher,
     status::{Attempt, Status},
-    tally::Tally,
+    tally::{Sum, Tally},
+    transfers::{Direction, Mark, Now, Transfer, Transfers},
     watch::Watch,
 };
 use crate::{
-    clock::now_ns,
+    clock::{now_ns, wall_ns},
     collect::counters::{self, Counters},
 };
 
@@ -46,6 +47,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How old what is told may be.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The same while a transfer runs, whose milestones are no finer.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often is done what takes more time: losses, how full tables are, what is forgotten.
 const ACCOUNT_INTERVAL: Duration = Duration::from_secs(10);
@@ -61,83 +65,141 @@ pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
     let users = users(config)?;
     make_state_folder(&config.state)?;
     let listener = door::bind(&config.socket)?;
-    let mut counters = counters::start(config.control_ports())?;
+    let counters = counters::start(config.control_ports())?;
     let mut publisher = Publisher::new(config, &counters)?;
     let board = publisher.board();
     let (orders, inbox) = mpsc::channel();
     let landlock =
-        door::open(listener, users, config.state.clone(), move |request| answer(&request, &board, &orders))?;
+        door::open(listener, users, config.state.clone(), move |request| answer(request, &board, &orders))?;
     publisher.confined(confine::collector(landlock)?);
     // From here on nothing can be loaded, and everything foreign is looked at.
-    let mut watch = Watch::new(config)?;
-    let mut tally = Tally::new(config.targets.len());
-    complain(watch.begin(&mut counters.targets));
-    sweep(&mut counters, &watch, &mut tally)?;
-    publisher.account(&counters)?;
-    publisher.started(&tally);
+    let mut collector = Collector {
+        counters,
+        watch: Watch::new(config)?,
+        tally: Tally::new(config.targets.len()),
+        transfers: Transfers::default(),
+        names: config.targets.iter().map(|target| target.name.clone()).collect(),
+    };
+    complain(collector.watch.begin(&mut collector.counters.targets));
+    collector.sweep()?;
+    publisher.account(&collector.counters)?;
+    publisher.started(&collector.tally, &collector.transfers);
     notify(&[NotifyState::Ready]);
     tracing::info!("ready: {} targets, at {}", config.targets.len(), config.socket.display());
-    let (mut swept, mut accounted) = (Instant::now(), Instant::now());
-    while !stop.load(Ordering::Acquire) {
-        thread::sleep(LOOK_INTERVAL);
-        inbox.try_iter().for_each(carry_out);
-        counters.make_room(&mut tally)?;
-        if swept.elapsed() < SWEEP_INTERVAL {
-            continue;
-        }
-        swept = Instant::now();
-        complain(watch.look(&mut counters.targets));
-        sweep(&mut counters, &watch, &mut tally)?;
-        if accounted.elapsed() >= ACCOUNT_INTERVAL {
-            accounted = Instant::now();
-            tally.forget(now_ns());
-            counters.forget_credits(|serial| tally.knows(serial))?;
-            publisher.account(&counters)?;
-        }
-        publisher.publish(&tally);
-        notify(&[NotifyState::Watchdog]);
-    }
+    collector.collect(&inbox, &mut publisher, stop)?;
     notify(&[NotifyState::Stopping]);
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Adds up what changed, and finds the targets of processes that are new.
-fn sweep(counters: &mut Counters, watch: &Watch, tally: &mut Tally) -> Result<()> {
-    counters.sweep(tally)?;
-    if tally.has_open() {
-        let members = watch.members();
-        tally.assign(|id, of_pid| watch.target_of(id, &members, of_pid));
+/// What the collecting thread has.
+struct Collector {
+    counters: Counters,
+    watch: Watch,
+    tally: Tally,
+    transfers: Transfers,
+    /// Of the targets.
+    names: Vec<String>,
+}
+
+impl Collector {
+    fn collect(
+        &mut self,
+        inbox: &Receiver<Order>,
+        publisher: &mut Publisher,
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        let (mut looked, mut swept, mut accounted) = (Instant::now(), Instant::now(), Instant::now());
+        while !stop.load(Ordering::Acquire) {
+            match inbox.recv_timeout(LOOK_INTERVAL) {
+                Ok(order) => self.carry_out(order)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => bail!("the thread at the door has ended"),
+            }
+            self.counters.make_room(&mut self.tally)?;
+            let interval = if self.transfers.are_running() { SAMPLE_INTERVAL } else { SWEEP_INTERVAL };
+            if swept.elapsed() < interval {
+                continue;
+            }
+            swept = Instant::now();
+            if looked.elapsed() >= SWEEP_INTERVAL {
+                looked = Instant::now();
+                complain(self.watch.look(&mut self.counters.targets));
+            }
+            self.sweep()?;
+            self.transfers.sample(payload(&self.tally.sums()), now());
+            if accounted.elapsed() >= ACCOUNT_INTERVAL {
+                accounted = Instant::now();
+                self.tally.forget(now_ns());
+                self.counters.forget_credits(|serial| self.tally.knows(serial))?;
+                publisher.account(&self.counters)?;
+            }
+            publisher.publish(&self.tally, &self.transfers);
+            notify(&[NotifyState::Watchdog]);
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Adds up what changed, and finds the targets of processes that are new.
+    fn sweep(&mut self) -> Result<()> {
+        self.counters.sweep(&mut self.tally)?;
+        if self.tally.has_open() {
+            let members = self.watch.members();
+            self.tally.assign(|id, of_pid| self.watch.target_of(id, &members, of_pid));
+        }
+        Ok(())
+    }
+
+    /// Who does not wait for the reply any more is nobody's concern.
+    fn carry_out(&mut self, order: Order) -> Result<()> {
+        match order {
+            Order::Attempt(reply) => _ = reply.send(confine::attempts::by("collecting")),
+            Order::Transfers(reply) => _ = reply.send(self.transfers.list()),
+            Order::Mark(mark, reply) => {
+                // The mark's counts are those of its moment.
+                self.sweep()?;
+                let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+                let taken = self.transfers.mark(&mark, &names, payload(&self.tally.sums()), now());
+                let _ = reply.send(taken);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the targets have moved without control traffic, by their places.
+fn payload(sums: &[Sum]) -> impl Fn(usize, Direction) -> u64 + '_ {
+    |place, direction| match direction {
+        Direction::Receive => sums[place].moved.peer_rx_bytes,
+        Direction::Transmit => sums[place].moved.peer_tx_bytes,
+    }
+}
+
+fn now() -> Now {
+    Now { monotonic_ns: now_ns(), wall_s: wall_ns() as f64 / 1e9 }
 }
 
 /// What only the collecting thread can do, with whom it tells of it.
 enum Order {
     Attempt(Sender<Vec<Attempt>>),
+    Mark(Mark, Sender<Result<()>>),
+    Transfers(Sender<Vec<Transfer>>),
 }
 
 /// On a thread at the door.
-fn answer(request: &Request, board: &RwLock<Arc<Status>>, orders: &Sender<Order>) -> Answer {
-    match request {
+fn answer(request: Request, board: &RwLock<Arc<Status>>, orders: &Sender<Order>) -> Answer {
+    let answer = match request {
         Request::Status {} => {
             let status = Arc::clone(&board.read().expect("no holder panicked"));
-            Answer::Status(Box::new((*status).clone()))
+            Ok(Answer::Status(Box::new((*status).clone())))
         }
-        Request::Attempts {} => match ordered(orders, Order::Attempt) {
-            Ok(attempts) => {
-                Answer::Attempts(attempts.into_iter().chain(confine::attempts::at_the_door()).collect())
-            }
-            Err(why) => Answer::Error(format!("{why:#}")),
-        },
-    }
-}
-
-/// On the collecting thread. Who does not wait any more is nobody's concern.
-fn carry_out(order: Order) {
-    match order {
-        Order::Attempt(reply) => _ = reply.send(confine::attempts::by("collecting")),
-    }
+        Request::Attempts {} => ordered(orders, Order::Attempt)
+            .map(|by| Answer::Attempts(by.into_iter().chain(confine::attempts::at_the_door()).collect())),
+        Request::Mark { mark } => ordered(orders, |reply| Order::Mark(mark, reply))
+            .and_then(|taken| taken.map(|()| Answer::Marked {})),
+        Request::Transfers {} => ordered(orders, Order::Transfers).map(Answer::Transfers),
+    };
+    answer.unwrap_or_else(|why| Answer::Error(format!("{why:#}")))
 }
 
 fn ordered<T>(orders: &Sender<Order>, order: impl FnOnce(Sender<T>) -> Order) -> Result<T> {

@@ -13,6 +13,7 @@ use super::{
     log,
     status::{Confinement, DeviceStatus, FamilyStatus, Status, TableStatus, TargetStatus},
     tally::Tally,
+    transfers::Transfers,
 };
 use crate::{
     clock::{process_cpu_ns, wall_ns},
@@ -76,9 +77,9 @@ impl Publisher {
     }
 
     /// The first status.
-    pub fn started(&mut self, tally: &Tally) {
+    pub fn started(&mut self, tally: &Tally, transfers: &Transfers) {
         self.status.cost.start_cpu_s = seconds(process_cpu_ns());
-        self.publish(tally);
+        self.publish(tally, transfers);
     }
 
     /// Reads what is not read for each status.
@@ -108,7 +109,9 @@ impl Publisher {
     }
 
     /// Tells of what was counted.
-    pub fn publish(&mut self, tally: &Tally) {
+    pub fn publish(&mut self, tally: &Tally, transfers: &Transfers) {
+        self.status.transfers = transfers.sums();
+        self.status.transfers_running = transfers.running_by_target();
         for (target, sum) in self.status.targets.iter_mut().zip(tally.sums()) {
             tell_of_change(target, sum.processes);
             target.processes = sum.processes;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::transfers::TransferSum;
+
 /// Everything, as of the last sweep. Totals are since the collector's start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -18,6 +20,10 @@ pub struct Status {
     pub swept_s: f64,
     pub targets: Vec<TargetStatus>,
     pub devices: Vec<DeviceStatus>,
+    /// Of the transfers that were marked and have ended.
+    pub transfers: Vec<TransferSum>,
+    /// How many run, by target.
+    pub transfers_running: BTreeMap<String, u64>,
     /// What was not counted, by class.
     pub lost: BTreeMap<String, u64>,
     pub tables: Vec<TableStatus>,

@@ -11,7 +11,10 @@ use prometheus_client::{
 };
 
 use super::own::Taken;
-use crate::daemon::status::{Status, TargetStatus};
+use crate::daemon::{
+    status::{Status, TargetStatus},
+    transfers::TransferSum,
+};
 
 /// Which of the two texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,7 @@ impl Collector for Scrape {
         if let Some(status) = &self.status {
             host(status, &mut out)?;
             targets(&status.targets, &mut out)?;
+            transfers(status, &mut out)?;
             collector(status, &mut out)?;
         }
         let own = self.own;
@@ -169,6 +173,37 @@ fn targets(targets: &[TargetStatus], out: &mut Out<'_>) -> fmt::Result {
     )
 }
 
+fn transfers(status: &Status, out: &mut Out<'_>) -> fmt::Result {
+    out.gauge(
+        "profiler_transfers_running",
+        "Transfers that were marked as begun, and not yet as ended",
+        status.targets.iter().map(|target| {
+            let running = status.transfers_running.get(&target.name).copied().unwrap_or(0);
+            (vec![("target", target.name.as_str())], running as f64)
+        }),
+    )?;
+    fn of(sum: &TransferSum) -> Labels<'_> {
+        vec![("target", &sum.target), ("direction", sum.direction.name()), ("outcome", &sum.outcome)]
+    }
+    let each = |value: fn(&TransferSum) -> u64| status.transfers.iter().map(move |sum| (of(sum), value(sum)));
+    out.counter("profiler_transfers", "Transfers that were marked as ended", each(|sum| sum.transfers))?;
+    out.counter(
+        "profiler_transfer_file_bytes",
+        "Sizes of these transfers, by the marks' word",
+        each(|sum| sum.file_bytes),
+    )?;
+    out.counter(
+        "profiler_transfer_kernel_bytes",
+        "Payload that the kernel counted from begin to end of these transfers",
+        each(|sum| sum.kernel_bytes),
+    )?;
+    out.floats(
+        "profiler_transfer_seconds",
+        "Seconds from begin to end of these transfers",
+        status.transfers.iter().map(|sum| (of(sum), sum.seconds)),
+    )
+}
+
 fn collector(status: &Status, out: &mut Out<'_>) -> fmt::Result {
     let cost = &status.cost;
     let plain = |value: f64| [(vec![], value)];
@@ -243,8 +278,20 @@ impl Out<'_> {
     }
 
     fn float(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
-        let metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        ConstCounter::new(value).encode(metric)
+        self.floats(name, help, [(vec![], value)])
+    }
+
+    fn floats<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = (Labels<'a>, f64)>,
+    ) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, value) in series {
+            ConstCounter::new(value).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 
     fn gauge<'a>(

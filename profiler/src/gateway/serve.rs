@@ -39,6 +39,7 @@ use crate::daemon::{
     client, confine,
     messages::{Answer, Request as Question},
     status::Status,
+    transfers::Transfer,
 };
 
 /// Connections at one time: others wait until one of them ends.
@@ -173,10 +174,13 @@ async fn page(pages: Arc<Pages>, request: Request<Incoming>) -> Result<Page, Inf
             page
         }
         "/metrics" => scrape(&pages, format).await,
-        "/api/v1/status" => json(ask(&pages).await),
-        "/api/v1/targets" => json(ask(&pages).await.map(|status| status.targets)),
+        "/api/v1/status" => json(status(&pages).await),
+        "/api/v1/targets" => json(status(&pages).await.map(|status| status.targets)),
+        "/api/v1/transfers" => json(transfers(&pages).await),
         "/-/healthy" => text(StatusCode::OK, "the gateway runs\n"),
-        "/" => text(StatusCode::OK, "/metrics\n/api/v1/status\n/api/v1/targets\n/-/healthy\n"),
+        "/" => {
+            text(StatusCode::OK, "/metrics\n/api/v1/status\n/api/v1/targets\n/api/v1/transfers\n/-/healthy\n")
+        }
         _ => text(StatusCode::NOT_FOUND, "there is no such page: / lists all\n"),
     })
 }
@@ -184,28 +188,38 @@ async fn page(pages: Arc<Pages>, request: Request<Incoming>) -> Result<Page, Inf
 /// A collector that is down is no failed scrape: it is what the scrape says.
 async fn scrape(pages: &Arc<Pages>, format: Format) -> Page {
     pages.own.scrapes.fetch_add(1, Ordering::Relaxed);
-    let status = ask(pages).await.ok();
+    let status = status(pages).await.ok();
     match metrics::render(status.as_ref(), pages.own.taken(), format) {
         Ok(metrics) => with_type(StatusCode::OK, format.content_type(), metrics),
         Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n"),
     }
 }
 
-async fn ask(pages: &Arc<Pages>) -> Result<Status> {
-    let collector = pages.collector.clone();
-    let asked = tokio::task::spawn_blocking(move || {
-        client::ask(&collector, &Question::Status {}, COLLECTOR_PATIENCE)
-    });
-    let answer = asked.await.context("ask the collector")?;
-    match answer {
-        Ok(Answer::Status(status)) => Ok(*status),
-        Ok(_) => bail!("the collector answers something else than it was asked"),
-        Err(error) => {
-            pages.own.failures.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!("{error:#}");
-            Err(error)
-        }
+async fn status(pages: &Arc<Pages>) -> Result<Status> {
+    match ask(pages, Question::Status {}).await? {
+        Answer::Status(status) => Ok(*status),
+        _ => bail!(OTHER),
     }
+}
+
+async fn transfers(pages: &Arc<Pages>) -> Result<Vec<Transfer>> {
+    match ask(pages, Question::Transfers {}).await? {
+        Answer::Transfers(transfers) => Ok(transfers),
+        _ => bail!(OTHER),
+    }
+}
+
+/// Of a collector that is of another version.
+const OTHER: &str = "the collector answers something else than it was asked";
+
+async fn ask(pages: &Arc<Pages>, question: Question) -> Result<Answer> {
+    let collector = pages.collector.clone();
+    let asked = tokio::task::spawn_blocking(move || client::ask(&collector, &question, COLLECTOR_PATIENCE));
+    let answer = asked.await.context("ask the collector")?;
+    answer.inspect_err(|error| {
+        pages.own.failures.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!("{error:#}");
+    })
 }
 
 /// What a client asks for: OpenMetrics only where it says so.

@@ -15,6 +15,7 @@ use profiler::daemon::{
     client,
     messages::{Answer, Request},
     status::{Status, TargetStatus},
+    transfers::{Direction, Mark, Outcome},
 };
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
@@ -60,6 +61,12 @@ impl Service {
                 _ => thread::sleep(Duration::from_millis(50)),
             }
         }
+    }
+
+    #[track_caller]
+    fn mark(&self, mark: Mark) {
+        let answer = client::ask(&self.socket(), &Request::Mark { mark }, PATIENCE).unwrap();
+        assert_eq!(answer, Answer::Marked {});
     }
 
     /// The page, as the gateway serves it.
@@ -110,7 +117,14 @@ fn the_service_counts_to_the_byte_over_restarts_with_hardly_a_privilege() {
         "[[target]]\nname = 'node'\nsystem = 'shell'\nrole = 'seeder'\ncommand = '{name}'\n\
          [[target]]\nname = 'tests'\npid = {own}\n"
     ));
+    service.mark(Mark::Begin {
+        label: "first".to_owned(),
+        target: "node".to_owned(),
+        size_bytes: 54_321,
+        direction: Direction::Transmit,
+    });
     send_by(&program, 54_321);
+    service.mark(Mark::End { label: "first".to_owned(), failed: false });
     service.wait_for("the first node", |status| target(status, "node").moved.tcp_tx_bytes == 54_321);
     send_by(&program, 12_345);
     let status =
@@ -121,6 +135,12 @@ fn the_service_counts_to_the_byte_over_restarts_with_hardly_a_privilege() {
         target(&status, "tests").moved.tcp_rx_bytes >= 66_666
             && status.lost.values().all(|count| *count == 0)
     );
+    let answer = client::ask(&service.socket(), &Request::Transfers {}, PATIENCE).unwrap();
+    let Answer::Transfers(transfers) = answer else { panic!("{answer:?}") };
+    let [transfer] = &transfers[..] else { panic!("{transfers:#?}") };
+    assert_eq!((transfer.outcome, transfer.kernel_bytes), (Outcome::Complete, 54_321), "{transfer:#?}");
+    assert_eq!(transfer.kernel_milestones.len(), 4, "{transfer:#?}");
+    assert!(transfer.kernel_milestones.iter().all(|one| one.at_s <= transfer.lasted_s), "{transfer:#?}");
     let page = service.page("/metrics");
     let line = "profiler_target_payload_bytes_total{target=\"node\",system=\"shell\",role=\"seeder\",\
                 protocol=\"tcp\",direction=\"transmit\"} 66666";

@@ -16,7 +16,7 @@ use crate::daemon::{
 };
 
 /// How long a collector may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ask the collector of this host: root may, its own user, and those that its configuration names
 #[derive(Args)]
@@ -41,6 +41,8 @@ enum Job {
     Status,
     /// What is watched, and what it moved since the collector's start
     Targets,
+    /// Transfers that were marked (`profiler mark`): those that run, and those that ended last
+    Transfers,
     /// Have the running collector try what it must not be able to do; fails if any of it is possible
     Confinement,
 }
@@ -49,6 +51,10 @@ pub fn run(args: &Arguments) -> Result<ExitCode> {
     match args.job {
         Job::Status => show(args, &status(args)?, text::status)?,
         Job::Targets => show(args, &status(args)?.targets, |targets| text::targets(targets))?,
+        Job::Transfers => {
+            let Answer::Transfers(transfers) = ask(args, &Request::Transfers {})? else { bail!(OTHER) };
+            show(args, &transfers, |transfers| text::transfers(transfers))?;
+        }
         Job::Confinement => {
             let Answer::Attempts(attempts) = ask(args, &Request::Attempts {})? else { bail!(OTHER) };
             show(args, &attempts, |attempts| text::attempts(attempts))?;
@@ -61,7 +67,7 @@ pub fn run(args: &Arguments) -> Result<ExitCode> {
 }
 
 /// Of a collector that is of another version.
-const OTHER: &str = "the collector answers something else than it was asked";
+pub const OTHER: &str = "the collector answers something else than it was asked";
 
 fn status(args: &Arguments) -> Result<Status> {
     match ask(args, &Request::Status {})? {

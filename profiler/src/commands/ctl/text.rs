@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::{
-    daemon::status::{Attempt, Status, TargetStatus},
+    daemon::{
+        status::{Attempt, Status, TargetStatus},
+        transfers::Transfer,
+    },
     export::text::cells::{Table, clean, exact, human, lines, table},
 };
 
@@ -78,6 +81,45 @@ pub fn targets(targets: &[TargetStatus]) -> String {
             exact(sent),
             human(sent),
             human(moved.dirtied_bytes),
+        ]);
+    }
+    lines(&rows)
+}
+
+/// By the application's word, and by the kernel's count.
+pub fn transfers(transfers: &[Transfer]) -> String {
+    let head = [
+        "transfer",
+        "target",
+        "",
+        "outcome",
+        "seconds",
+        "file",
+        "kernel bytes",
+        "first byte s",
+        "50 %",
+        "90 %",
+        "100 %",
+    ];
+    let mut rows = table(&head, 4..11);
+    for transfer in transfers {
+        let milestone = |name: &str| {
+            let found = transfer.kernel_milestones.iter().find(|one| one.name == name);
+            found.map_or("-".to_owned(), |one| format!("{:.2}", one.at_s))
+        };
+        let shared = if transfer.is_shared { " (with others)" } else { "" };
+        rows.add_row([
+            clean(&transfer.label),
+            clean(&transfer.target),
+            transfer.direction.name().to_owned(),
+            transfer.outcome.name().to_owned(),
+            format!("{:.2}", transfer.lasted_s),
+            human(transfer.size_bytes),
+            format!("{}{shared}", exact(transfer.kernel_bytes)),
+            milestone("first_byte"),
+            milestone("p50"),
+            milestone("p90"),
+            milestone("p100"),
         ]);
     }
     lines(&rows)

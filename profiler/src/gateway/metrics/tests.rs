@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::daemon::status::{DeviceStatus, FamilyStatus, Moved, TableStatus};
+use crate::daemon::{
+    status::{DeviceStatus, FamilyStatus, Moved, TableStatus},
+    transfers::Direction,
+};
 
 fn status() -> Status {
     let target = |name: &str, tcp_rx_bytes| TargetStatus {
@@ -22,6 +25,15 @@ fn status() -> Status {
         lost: [("ring_full".to_owned(), 3)].into(),
         tables: vec![TableStatus { table: "sockets".to_owned(), entries: 1, capacity: 16384 }],
         families: vec![FamilyStatus { family: "sockets".to_owned(), attached: true, missing: None }],
+        transfers: vec![TransferSum {
+            target: "a".to_owned(),
+            direction: Direction::Receive,
+            outcome: "complete".to_owned(),
+            transfers: 2,
+            seconds: 1.5,
+            ..TransferSum::default()
+        }],
+        transfers_running: [("a".to_owned(), 1)].into(),
         ..Status::default()
     }
 }
@@ -39,6 +51,10 @@ fn what_is_counted_is_there_to_the_byte() {
         r#"profiler_target_processes{target="a",system="codex",role="storage"} 2.0"#,
         r#"profiler_lost_total{class="ring_full"} 3"#,
         r#"profiler_table_capacity{table="sockets"} 16384.0"#,
+        r#"profiler_transfers_total{target="a",direction="receive",outcome="complete"} 2"#,
+        r#"profiler_transfer_seconds_total{target="a",direction="receive",outcome="complete"} 1.5"#,
+        r#"profiler_transfers_running{target="a"} 1.0"#,
+        r#"profiler_transfers_running{target="unassigned"} 0.0"#,
         "# TYPE profiler_target_payload_bytes_total counter",
     ] {
         assert!(lines(&text).contains(&line), "{line} is missing in:\n{text}");

@@ -1,0 +1,352 @@
+//! Transfers that others start, and mark: when they began and ended by their word, and what the kernel had counted of their
+//! target's payload meanwhile. Pure; bounded in number and in memory.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+/// Transfers that run at one time.
+pub const RUNNING: usize = 64;
+
+/// Transfers that have ended, of which it is told.
+const KEPT: usize = 256;
+
+/// Without an end for so long, a transfer is given up: its script was killed, as a rule.
+const ABANDONED_NS: u64 = 24 * 3600 * 1_000_000_000;
+
+/// Counts that are kept of one; beyond, every other one goes.
+const SAMPLES: usize = 4096;
+
+/// Marks between begin and end.
+const MARKS: usize = 256;
+
+/// Bytes of a label.
+const LABEL: usize = 128;
+
+/// Peer traffic is a transfer's from here on: less is said to greet (as in the reports of recordings).
+const FIRST_BYTE: u64 = 16 << 10;
+
+const PARTS: [(&str, f64); 3] = [("p50", 0.5), ("p90", 0.9), ("p100", 1.0)];
+
+/// What the target does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    #[default]
+    Receive,
+    Transmit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Running,
+    Complete,
+    Failed,
+    /// It never ended.
+    Abandoned,
+}
+
+impl Outcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+impl Direction {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Receive => "receive",
+            Self::Transmit => "transmit",
+        }
+    }
+}
+
+/// What is said of a transfer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Mark {
+    Begin {
+        label: String,
+        target: String,
+        size_bytes: u64,
+        direction: Direction,
+    },
+    /// The application has so many bytes of it.
+    Progress {
+        label: String,
+        bytes: u64,
+    },
+    End {
+        label: String,
+        failed: bool,
+    },
+}
+
+/// A transfer as it is told of. Seconds are since its begin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    pub label: String,
+    pub target: String,
+    pub direction: Direction,
+    pub size_bytes: u64,
+    pub outcome: Outcome,
+    /// Seconds since 1970.
+    pub began_s: f64,
+    pub lasted_s: f64,
+    /// Payload of the target without control traffic, from begin to end, other transfers of it at that time included.
+    pub kernel_bytes: u64,
+    /// Others of the same target and direction ran meanwhile: their bytes cannot be told apart.
+    pub is_shared: bool,
+    /// Of `kernel_bytes`; known once it has ended.
+    pub kernel_milestones: Vec<Milestone>,
+    pub marks: Vec<AppMark>,
+    /// Marks that found no place.
+    pub marks_left_out: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Milestone {
+    pub name: String,
+    pub at_s: f64,
+    /// By so much it may have been earlier.
+    pub resolution_s: f64,
+}
+
+/// Between begin and end.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AppMark {
+    pub at_s: f64,
+    /// By the application's word.
+    pub app_bytes: u64,
+    /// That the kernel had counted then.
+    pub kernel_bytes: u64,
+}
+
+/// All of one target, direction and outcome that have ended since the collector's start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TransferSum {
+    pub target: String,
+    pub direction: Direction,
+    pub outcome: String,
+    pub transfers: u64,
+    pub seconds: f64,
+    pub file_bytes: u64,
+    pub kernel_bytes: u64,
+}
+
+#[derive(Default)]
+pub struct Transfers {
+    running: BTreeMap<String, Running>,
+    ended: VecDeque<Transfer>,
+    sums: BTreeMap<(String, Direction, &'static str), TransferSum>,
+}
+
+struct Running {
+    transfer: Transfer,
+    /// Place of the target among the sums.
+    place: usize,
+    began_ns: u64,
+    before_bytes: u64,
+    /// Since the begin.
+    samples: Vec<(u64, u64)>,
+}
+
+/// The moment of a mark or of a look.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    pub monotonic_ns: u64,
+    pub wall_s: f64,
+}
+
+impl Transfers {
+    /// Takes a mark. `places` are the targets' names, `count` the payload of one so far by its place.
+    ///
+    /// # Errors
+    /// What is marked is not known, or is known already, or one too many.
+    pub fn mark(
+        &mut self,
+        mark: &Mark,
+        places: &[&str],
+        count: impl Fn(usize, Direction) -> u64,
+        now: Now,
+    ) -> Result<()> {
+        match mark {
+            Mark::Begin { label, target, size_bytes, direction } => {
+                let place = places.iter().position(|name| name == target);
+                let place = place.with_context(|| {
+                    format!("no target is called {target:?}: there are {}", places.join(", "))
+                })?;
+                let is_plain =
+                    !label.is_empty() && label.len() <= LABEL && !label.chars().any(char::is_control);
+                ensure!(is_plain, "a label is up to {LABEL} bytes of text on one line");
+                ensure!(!self.running.contains_key(label), "a transfer {label:?} runs already: end it first");
+                ensure!(
+                    self.running.len() < RUNNING,
+                    "{RUNNING} transfers run, and no more are followed at one time"
+                );
+                ensure!(*size_bytes > 0, "a transfer has at least one byte");
+                let mut is_shared = false;
+                for other in self.running.values_mut() {
+                    let transfer = &mut other.transfer;
+                    if other.place == place && transfer.direction == *direction {
+                        (transfer.is_shared, is_shared) = (true, true);
+                    }
+                }
+                let running = Running {
+                    transfer: Transfer {
+                        label: label.clone(),
+                        target: target.clone(),
+                        direction: *direction,
+                        size_bytes: *size_bytes,
+                        outcome: Outcome::Running,
+                        began_s: now.wall_s,
+                        lasted_s: 0.0,
+                        kernel_bytes: 0,
+                        is_shared,
+                        kernel_milestones: Vec::new(),
+                        marks: Vec::new(),
+                        marks_left_out: 0,
+                    },
+                    place,
+                    began_ns: now.monotonic_ns,
+                    before_bytes: count(place, *direction),
+                    samples: vec![(0, 0)],
+                };
+                self.running.insert(label.clone(), running);
+            }
+            Mark::Progress { label, bytes } => {
+                let running = self.running.get_mut(label).with_context(|| unknown(label))?;
+                running.sample(&count, now);
+                running.progress(*bytes);
+            }
+            Mark::End { label, failed } => {
+                let mut running = self.running.remove(label).with_context(|| unknown(label))?;
+                running.sample(&count, now);
+                self.keep(running.ended(if *failed { Outcome::Failed } else { Outcome::Complete }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether counts are wanted.
+    pub fn are_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Notes what was counted by now, and gives up what never ended.
+    pub fn sample(&mut self, count: impl Fn(usize, Direction) -> u64, now: Now) {
+        self.running.values_mut().for_each(|running| running.sample(&count, now));
+        let is_over = |running: &Running| now.monotonic_ns.saturating_sub(running.began_ns) >= ABANDONED_NS;
+        let over: Vec<_> = self.running.extract_if(.., |_, running| is_over(running)).collect();
+        over.into_iter().for_each(|(_, running)| self.keep(running.ended(Outcome::Abandoned)));
+    }
+
+    /// Those that run, and then those that ended last.
+    pub fn list(&self) -> Vec<Transfer> {
+        let running = self.running.values().map(|running| running.transfer.clone());
+        running.chain(self.ended.iter().rev().cloned()).collect()
+    }
+
+    pub fn sums(&self) -> Vec<TransferSum> {
+        self.sums.values().cloned().collect()
+    }
+
+    /// How many run, by target.
+    pub fn running_by_target(&self) -> BTreeMap<String, u64> {
+        let mut running = BTreeMap::new();
+        for one in self.running.values() {
+            *running.entry(one.transfer.target.clone()).or_default() += 1;
+        }
+        running
+    }
+
+    fn keep(&mut self, transfer: Transfer) {
+        let outcome = transfer.outcome.name();
+        let key = (transfer.target.clone(), transfer.direction, outcome);
+        let sum = self.sums.entry(key).or_insert_with(|| TransferSum {
+            target: transfer.target.clone(),
+            direction: transfer.direction,
+            outcome: outcome.to_owned(),
+            ..TransferSum::default()
+        });
+        sum.transfers += 1;
+        sum.seconds += transfer.lasted_s;
+        sum.file_bytes += transfer.size_bytes;
+        sum.kernel_bytes += transfer.kernel_bytes;
+        if self.ended.len() == KEPT {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(transfer);
+    }
+}
+
+impl Running {
+    fn sample(&mut self, count: &impl Fn(usize, Direction) -> u64, now: Now) {
+        let since_ns = now.monotonic_ns.saturating_sub(self.began_ns);
+        let bytes = count(self.place, self.transfer.direction).saturating_sub(self.before_bytes);
+        (self.transfer.kernel_bytes, self.transfer.lasted_s) = (bytes, seconds(since_ns));
+        // What stands still needs its last time only.
+        let stands_still = |pair: &[(u64, u64)]| pair.iter().all(|(_, before)| *before == bytes);
+        if self.samples.len() > 1 && stands_still(&self.samples[self.samples.len() - 2..]) {
+            self.samples.pop();
+        }
+        self.samples.push((since_ns, bytes));
+        if self.samples.len() >= SAMPLES {
+            let mut place = 0;
+            self.samples.retain(|_| (place += 1, place % 2 == 1).1);
+        }
+    }
+
+    fn progress(&mut self, app_bytes: u64) {
+        if self.transfer.marks.len() == MARKS {
+            self.transfer.marks_left_out += 1;
+            return;
+        }
+        let Transfer { lasted_s: at_s, kernel_bytes, .. } = self.transfer;
+        self.transfer.marks.push(AppMark { at_s, app_bytes, kernel_bytes });
+    }
+
+    fn ended(mut self, outcome: Outcome) -> Transfer {
+        self.transfer.outcome = outcome;
+        self.transfer.kernel_milestones = milestones(&self.samples);
+        self.transfer
+    }
+}
+
+/// When the count passed the first byte, and parts of its own last value.
+fn milestones(samples: &[(u64, u64)]) -> Vec<Milestone> {
+    let total = samples.last().map_or(0, |(_, bytes)| *bytes);
+    if total < FIRST_BYTE {
+        return Vec::new();
+    }
+    let parts = PARTS.map(|(name, part)| (name, (part * total as f64).ceil() as u64));
+    let wanted = [("first_byte", FIRST_BYTE)].into_iter().chain(parts);
+    let passed = wanted.filter_map(|(name, bytes)| {
+        let place = samples.iter().position(|(_, there)| *there >= bytes)?;
+        let (at_ns, before_ns) = (samples[place].0, samples[place.saturating_sub(1)].0);
+        Some(Milestone {
+            name: name.to_owned(),
+            at_s: seconds(at_ns),
+            resolution_s: seconds(at_ns - before_ns),
+        })
+    });
+    passed.collect()
+}
+
+fn unknown(label: &str) -> String {
+    format!("no transfer {label:?} runs: `profiler mark begin` is the first")
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests;
