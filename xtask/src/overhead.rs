@@ -5,6 +5,7 @@
 //! that waits for this process to be gone.
 
 mod child;
+mod counter;
 mod load;
 mod losses;
 mod markdown;
@@ -15,9 +16,13 @@ mod ratio;
 mod results;
 mod run;
 mod scratch;
+mod state;
 pub mod stream;
 mod summary;
+mod toggled;
+mod toggler;
 mod tool;
+mod trimmed;
 
 use std::{
     path::{Path, PathBuf},
@@ -32,6 +37,7 @@ use self::{
     results::{About, AboutTool, Results},
     run::Row,
     scratch::Scratch,
+    toggled::Plan,
     tool::Tool,
 };
 use crate::{
@@ -41,13 +47,24 @@ use crate::{
 
 /// Measure what this profiler and other tools cost the same transfers; needs root
 ///
-/// In each round every tool watches every load once, in another order each time.
+/// Our own probes are attached and detached in segments of one run, each between two without, until it is known what they cost;
+/// beside them the control `nothing`, which attaches nothing. Then come rounds of whole runs, for tools that cannot be switched like
+/// that: in each round every tool watches every load once, in another order each time.
 #[derive(clap::Args)]
-#[command(after_help = "Example: cargo xtask bench-overhead --rounds 5 --load stream-16k --tool profiler")]
+#[command(after_help = "Example: cargo xtask bench-overhead --rounds 0 --load stream-16k --tool profiler")]
 pub struct Args {
-    /// How many runs of each tool with each load
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    /// How many whole runs of each tool with each load
+    #[arg(long, value_name = "N", default_value_t = 20)]
     rounds: u16,
+    /// Length of a segment
+    #[arg(long, value_name = "MS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(5..))]
+    segment_ms: u16,
+    /// Half the width of the intervals, in points of a hundred, at which it is enough
+    #[arg(long, value_name = "POINTS", default_value_t = 1.5)]
+    half_width: f64,
+    /// How long segments of one tool with one load are measured at most
+    #[arg(long, value_name = "SECONDS", default_value_t = 90)]
+    limit_s: u16,
     /// Only this load; may be repeated
     #[arg(long, value_enum, value_name = "NAME")]
     load: Vec<Load>,
@@ -77,13 +94,28 @@ pub fn run(args: &Args) -> Result<()> {
         rounds: 0,
         rounds_asked: args.rounds.into(),
         loads: loads.to_vec(),
+        toggled: Vec::new(),
         summaries: Vec::new(),
         probes: Vec::new(),
     };
+    let plan = Plan {
+        segment: Duration::from_millis(args.segment_ms.into()),
+        half_width_points: args.half_width,
+        limit: Duration::from_secs(args.limit_s.into()),
+    };
+    for &load in loads.iter().filter(|load| load.is_endless()) {
+        let mut paces = Vec::new();
+        for &tool in tools.iter().filter(|tool| tool.is_ours() || **tool == Tool::Nothing) {
+            eprintln!("{load}, {tool}: segments, {} s at most", args.limit_s);
+            let measured = toggled::measure(load, tool, plan, &mut paces, (&profiler, &scratch.path));
+            results.toggled.push(measured.with_context(|| format!("segments: {load}, {tool}"))?);
+            results::write(&folder, &results, &[], &markdown::render(&results))?;
+        }
+    }
     let rows = rounds(&mut results, &folder, &tools, |load, tool, place| {
         run::run(load, tool, place, &profiler, &scratch.path)
     })?;
-    if tools.contains(&Tool::Profiler) && Tool::Bpftrace.obstacle().is_none() {
+    if args.rounds > 0 && tools.contains(&Tool::Profiler) && Tool::Bpftrace.obstacle().is_none() {
         for &load in loads {
             eprintln!("{load}: one more run, for the cost of each probe");
             results.probes.push(probes::measure(load, &profiler, &scratch.path)?);
@@ -165,7 +197,11 @@ fn typed(args: &Args) -> String {
     let loads = args.load.iter().map(|load| format!(" --load {load}"));
     let tools = args.tool.iter().map(|tool| format!(" --tool {tool}"));
     let chosen: String = loads.chain(tools).collect();
-    format!("cargo xtask bench-overhead --rounds {}{chosen}", args.rounds)
+    let segments = format!(
+        "--segment-ms {} --half-width {} --limit-s {}",
+        args.segment_ms, args.half_width, args.limit_s
+    );
+    format!("cargo xtask bench-overhead --rounds {} {segments}{chosen}", args.rounds)
 }
 
 fn minutes(seconds: f64) -> String {
@@ -191,8 +227,15 @@ mod tests {
         let folder = env::temp_dir().join(format!("xtask-overhead-test-{}", process::id()));
         let about = About::now(String::new(), None, Vec::new()).expect("this host");
         let loads = vec![Load::Stream16k];
-        let mut results =
-            Results { about, rounds: 0, rounds_asked: 3, loads, summaries: Vec::new(), probes: Vec::new() };
+        let mut results = Results {
+            about,
+            rounds: 0,
+            rounds_asked: 3,
+            loads,
+            toggled: Vec::new(),
+            summaries: Vec::new(),
+            probes: Vec::new(),
+        };
         let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
         let runs = Cell::new(0);
         let outcome =
@@ -208,7 +251,7 @@ mod tests {
         let (report, names) = (read("report.md"), fs::read_dir(&folder).map_or(0, Iterator::count));
         let _ = fs::remove_dir_all(&folder);
         assert_eq!((error.as_str(), runs.get(), names), ("round 2: stream-16k, nothing", 4, 3));
-        assert!(report.contains(": 1 of 3 rounds,"), "{report}");
+        assert!(report.contains("Then 1 of 3 rounds,"), "{report}");
     }
 
     #[test]

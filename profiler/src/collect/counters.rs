@@ -15,7 +15,7 @@ use crate::{
             Sink,
             sweep::{Sweep, fill::Fill},
         },
-        probes::{self, Settings, families::ProbeSet},
+        probes::{self, Settings, families::ProbeSet, links::Links},
         targets::Targets,
     },
     memory,
@@ -24,6 +24,8 @@ use crate::{
 /// Attached probes, and the tables that they count in. Dropping it detaches them.
 pub struct Counters {
     ebpf: Ebpf,
+    /// The probes are attached as long as it is there.
+    _links: Links,
     pub targets: Targets,
     sweep: Sweep,
     pub families: Vec<Family>,
@@ -48,7 +50,14 @@ pub fn start(control_ports: Vec<u16>) -> Result<Counters> {
     let map_bytes = cost::map_bytes(&probes.ebpf)?;
     let targets = Targets::new(&mut probes.ebpf)?;
     let sweep = Sweep::of_counters(&mut probes.ebpf)?;
-    Ok(Counters { ebpf: probes.ebpf, targets, sweep, families: probes.families, map_bytes })
+    Ok(Counters {
+        ebpf: probes.ebpf,
+        _links: probes.links,
+        targets,
+        sweep,
+        families: probes.families,
+        map_bytes,
+    })
 }
 
 impl Counters {

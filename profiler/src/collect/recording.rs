@@ -17,7 +17,7 @@ use crate::{
     collect::{
         cost::{self, dispatch},
         cross_check,
-        drain::{self, Begun, Detached, Shared},
+        drain::{self, Begun, Detached, Shared, toggle::Ask},
         environment,
         probes::{self, Settings},
         targets::{Registered, Targets, groups::Group},
@@ -39,6 +39,7 @@ pub struct Subject {
 /// A recording that is under way. Dropping it detaches the probes and leaves a capture that says it was cut.
 pub struct Recording {
     inbox: Sender<Record>,
+    asks: Sender<Ask>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Result<Detached>>>,
 }
@@ -62,12 +63,13 @@ pub fn start(path: &Path, settings: &Settings, subject: &Subject) -> Result<Reco
         })
         .and_then(|(begun, shared)| {
             let (inbox, messages) = mpsc::channel();
+            let (asks, asked) = mpsc::channel();
             let worker = Arc::clone(&shared);
             let thread = std::thread::Builder::new()
                 .name("drain".to_owned())
-                .spawn(move || drain::run(begun, &worker, &messages, out))
+                .spawn(move || drain::run(begun, &worker, &messages, &asked, out))
                 .context("start the thread that writes the capture")?;
-            Ok(Recording { inbox, shared, thread: Some(thread) })
+            Ok(Recording { inbox, asks, shared, thread: Some(thread) })
         })
 }
 
@@ -114,6 +116,13 @@ impl Recording {
         let serial = self.targets().serial(pid);
         let ended = serial.and_then(|serial| cross_check::process(pid, serial, Moment::AfterEnd));
         ended.map_or(Ok(()), |record| self.push(record))
+    }
+
+    /// Asks something of the probes, and waits for the answer.
+    pub fn ask<T>(&self, question: impl FnOnce(Sender<T>) -> Ask) -> Result<T> {
+        let (answers, answer) = mpsc::channel();
+        self.asks.send(question(answers)).ok().context("the recording has stopped")?;
+        answer.recv().context("the recording has stopped")
     }
 
     pub fn status(&self) -> Status {
@@ -223,7 +232,7 @@ fn begin(
         stop: AtomicBool::new(false),
         capture_bytes: AtomicU64::new(out.written_bytes()),
     };
-    Ok((Begun { ebpf: probes.ebpf, map_bytes, are_runs_counted }, Arc::new(shared)))
+    Ok((Begun { ebpf: probes.ebpf, links: probes.links, map_bytes, are_runs_counted }, Arc::new(shared)))
 }
 
 /// A transfer has about a thousand progress records; the smallest stride is one large call.

@@ -11,6 +11,7 @@ mod mark;
 mod record;
 mod report;
 mod signals;
+mod toggle;
 mod transfer;
 mod verify;
 
@@ -43,6 +44,8 @@ enum Command {
     Mark(mark::Arguments),
     #[command(hide = true)]
     Transfer(unprofiled::Arguments),
+    #[command(hide = true)]
+    Toggle(toggle::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -60,6 +63,7 @@ impl Cli {
             Command::Ctl(args) => ctl::run(args),
             Command::Mark(args) => mark::run(args),
             Command::Transfer(args) => transfer::run(args),
+            Command::Toggle(args) => toggle::run(args),
             Command::Completions(args) => completions::run(args),
         }
     }

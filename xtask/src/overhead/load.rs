@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The same for a swarm to be up and to do its work: longer than the 3 min after which it gives up itself, and says why.
 const SWARM_PATIENCE: Duration = Duration::from_secs(240);
 const PACE_BYTES_PER_S: f64 = 1e9;
+const DATAGRAM: usize = 1400;
 const BITTORRENT: &str = "deluge-tcp";
 
 /// How much a load does.
@@ -60,6 +61,8 @@ pub enum Load {
     #[value(name = "stream-64k")]
     #[serde(rename = "stream-64k")]
     Stream64k,
+    /// UDP on loopback in datagrams of 1400 bytes, as fast as it goes
+    Datagrams,
     /// One seeder and one leecher in network namespaces
     Bittorrent,
 }
@@ -90,6 +93,9 @@ impl Load {
             Self::Stream64k => {
                 format!("one TCP stream on loopback in calls of 64 KiB, paced to 1 GB/s, {stream_s} s")
             }
+            Self::Datagrams => {
+                format!("datagrams of {DATAGRAM} bytes, one way on loopback, unpaced, {stream_s} s")
+            }
             Self::Bittorrent => {
                 let size = Length::Round.file_size();
                 format!("one seeder, one leecher of {BITTORRENT}, {size}, in network namespaces")
@@ -100,14 +106,14 @@ impl Load {
     /// How long a run takes with a tool, from its start to its end.
     pub fn estimate_s(self) -> f64 {
         match self {
-            Self::Stream16k | Self::Stream64k => Length::Round.stream_s() + 3.3,
+            Self::Stream16k | Self::Stream64k | Self::Datagrams => Length::Round.stream_s() + 3.3,
             Self::Bittorrent => 8.0,
         }
     }
 
     fn patience(self) -> Duration {
         match self {
-            Self::Stream16k | Self::Stream64k => PATIENCE,
+            Self::Stream16k | Self::Stream64k | Self::Datagrams => PATIENCE,
             Self::Bittorrent => SWARM_PATIENCE,
         }
     }
@@ -115,17 +121,33 @@ impl Load {
     /// Starts it, up to where it waits for its word.
     pub fn start(self, length: Length, profiler: &Path, scratch: &Path) -> Result<Waiting> {
         let mut command = match self {
-            Self::Stream16k => stream(16 << 10, None, length)?,
-            Self::Stream64k => stream(64 << 10, Some(PACE_BYTES_PER_S), length)?,
             Self::Bittorrent => {
                 let mut command = Command::new(profiler);
                 command.args(["transfer", "--system", BITTORRENT, "--size", length.file_size()]);
                 command.arg("--scratch").arg(scratch);
                 command
             }
+            stream => stream.stream(length.stream_s())?,
         };
+        self.spawn(&mut command)
+    }
+
+    /// Whether it can go on for as long as it is measured, and count meanwhile.
+    pub fn is_endless(self) -> bool {
+        self != Self::Bittorrent
+    }
+
+    /// Starts it so that it goes on until it is dropped, and counts what is received.
+    pub fn start_endless(self, counter: &Path) -> Result<Waiting> {
+        const ENDLESS_S: f64 = 1e6;
+        let mut command = self.stream(ENDLESS_S)?;
+        command.arg("--counter").arg(counter);
+        self.spawn(&mut command)
+    }
+
+    fn spawn(self, command: &mut Command) -> Result<Waiting> {
         // SIGTERM, after which the swarm removes its nodes and networks.
-        child::ends_with_parent(&mut command, libc::SIGTERM);
+        child::ends_with_parent(command, libc::SIGTERM);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -136,17 +158,34 @@ impl Load {
         waiting.pids = pids(&waiting.line("ready")?).with_context(|| format!("{self} names no processes"))?;
         Ok(waiting)
     }
+
+    fn stream(self, seconds: f64) -> Result<Command> {
+        let mut command = Command::new(env::current_exe().context("find this program")?);
+        let call = match self {
+            Self::Stream64k => 64 << 10,
+            Self::Datagrams => DATAGRAM,
+            Self::Stream16k | Self::Bittorrent => 16 << 10,
+        };
+        command.args(["overhead-stream", "--call", &call.to_string(), "--seconds", &seconds.to_string()]);
+        match self {
+            Self::Stream64k => drop(command.args(["--bytes-per-s", &PACE_BYTES_PER_S.to_string()])),
+            Self::Datagrams => drop(command.arg("--datagrams")),
+            Self::Stream16k | Self::Bittorrent => {}
+        }
+        Ok(command)
+    }
 }
 
 impl Waiting {
+    /// Has it begin.
+    pub fn begin(&mut self) -> Result<()> {
+        let input = self.child.stdin.as_mut().context("the load has no input")?;
+        input.write_all(b"go\n").context("tell the load")
+    }
+
     /// Has it do its work. Its processes stay until [`end`](Self::end).
     pub fn go(&mut self) -> Result<Done> {
-        self.child
-            .stdin
-            .as_mut()
-            .context("the load has no input")?
-            .write_all(b"go\n")
-            .context("tell the load")?;
+        self.begin()?;
         done(&self.line("done")?).context("the load does not say what it did")
     }
 
@@ -177,35 +216,21 @@ impl Display for Load {
         f.write_str(match self {
             Self::Stream16k => "stream-16k",
             Self::Stream64k => "stream-64k",
+            Self::Datagrams => "datagrams",
             Self::Bittorrent => "bittorrent",
         })
     }
 }
 
-fn stream(call: usize, pace: Option<f64>, length: Length) -> Result<Command> {
-    let mut command = Command::new(env::current_exe().context("find this program")?);
-    command.args([
-        "overhead-stream",
-        "--call",
-        &call.to_string(),
-        "--seconds",
-        &length.stream_s().to_string(),
-    ]);
-    if let Some(pace) = pace {
-        command.args(["--bytes-per-s", &pace.to_string()]);
-    }
-    Ok(command)
-}
-
 /// The lines of a load, which a thread reads, because reading itself has no limit.
-fn lines(output: impl Read + Send + 'static) -> Receiver<io::Result<String>> {
+pub fn lines(output: impl Read + Send + 'static) -> Receiver<io::Result<String>> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || BufReader::new(output).lines().try_for_each(|line| sender.send(line)));
     lines
 }
 
 /// What follows `word` in the next line, for which it waits as long as `limit`.
-fn rest(lines: &Receiver<io::Result<String>>, word: &str, limit: Duration) -> Result<String> {
+pub fn rest(lines: &Receiver<io::Result<String>>, word: &str, limit: Duration) -> Result<String> {
     let line = match lines.recv_timeout(limit) {
         Ok(line) => line.context("read what the load says")?,
         Err(RecvTimeoutError::Timeout) => bail!("the load was not {word} within {} s", limit.as_secs_f64()),

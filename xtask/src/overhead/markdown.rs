@@ -2,7 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{ratio::Ratio, results::Results};
+use super::{
+    ratio::Ratio,
+    results::Results,
+    toggled::{InState, Toggled},
+    trimmed::Estimate,
+};
 
 const MIB: f64 = 1024.0 * 1024.0;
 /// Probes shown for each load, the busiest.
@@ -13,9 +18,12 @@ pub fn render(results: &Results) -> String {
     let about = &results.about;
     let _ = write!(
         out,
-        "{}, Linux {}, {} CPUs, profiler {}; `{}`: {}, in each of them every tool once, in an order \
-         that is another one in each round. Ratios are to the unprofiled run of the same round, geometric means with \
-         their 95 % confidence interval (Student's t on logarithms, paired). The tools' files were on {}. The kernel's \
+        "{}, Linux {}, {} CPUs, profiler {}; `{}`. Our own probes were attached and detached in segments of one run, each between two \
+         without; ratios are to these two, 20 % trimmed geometric means with their 95 % confidence interval, in the state of the \
+         host that is named. Then {}, in each of them every tool once, in an order \
+         that is another one in each round. Their ratios are to the unprofiled run of the same round, medians with \
+         their 95 % confidence interval (sign test), of runs in the fast state of the host alone: not slower than the tool's \
+         fastest by more than a factor of √2. The tools' files were on {}. The kernel's \
          buffers of perf are in no column of memory: they are neither the tool's own memory nor BPF maps.\n\n",
         about.date,
         about.kernel,
@@ -38,14 +46,23 @@ pub fn render(results: &Results) -> String {
     }
     for load in &results.loads {
         let _ = write!(out, "\n## {load}\n\n{}\n\n", load.description());
-        out += "| tool | MB/s, median | throughput, ratio | CPU of the machine per byte, ratio | CPU of the machine s, median \
+        let toggled: Vec<&Toggled> = results.toggled.iter().filter(|found| found.load == *load).collect();
+        if !toggled.is_empty() {
+            segments(&mut out, &toggled);
+        }
+        if !results.summaries.iter().any(|summary| summary.load == *load) {
+            continue;
+        }
+        out += "| tool | fast runs of all | MB/s, median | throughput, ratio | CPU of the machine per byte, ratio | CPU of the machine s, median \
                 | CPU of the tool s, median | the same, start to end | anonymous memory MiB, max | BPF maps MiB | events lost |\n";
-        out += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+        out += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
         for summary in results.summaries.iter().filter(|summary| summary.load == *load) {
             let _ = writeln!(
                 out,
-                "| {} | {:.1} | {} | {} | {:.2} | {:.3} | {:.3} | {:.1} | {:.1} | {} |",
+                "| {} | {} of {} | {:.1} | {} | {} | {:.2} | {:.3} | {:.3} | {:.1} | {:.1} | {} |",
                 summary.tool,
+                summary.fast_runs,
+                summary.runs,
                 summary.bytes_per_s_median / 1e6,
                 ratio(summary.throughput_ratio),
                 ratio(summary.cpu_per_byte_ratio),
@@ -74,6 +91,66 @@ pub fn render(results: &Results) -> String {
         }
     }
     out
+}
+
+/// What was measured in segments, and what each program's runs took.
+fn segments(out: &mut String, toggled: &[&Toggled]) {
+    out.push_str(
+        "| in segments | host | segments | MB/s without | throughput, ratio | CPU of both ends per byte, ratio \
+         | with the profiler's own | profiler, % of a CPU | |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n",
+    );
+    for found in toggled {
+        let states = [("fast", found.fast), ("slow", found.slow)];
+        for (host, state) in states.into_iter().filter_map(|(host, state)| Some((host, state?))) {
+            let InState { segments, bytes_per_s, throughput, ends_cpu, all_cpu } = state;
+            let is_decided = if found.is_decided { "" } else { "not decided" };
+            let _ = writeln!(
+                out,
+                "| {} | {host} | {segments} | {:.0} | {} | {} | {} | {:.1} | {} |",
+                found.tool,
+                bytes_per_s / 1e6,
+                interval(throughput),
+                interval(ends_cpu),
+                interval(all_cpu),
+                found.tool_cpu * 100.0,
+                if host == "fast" { is_decided } else { "" },
+            );
+        }
+        if found.changed > 0 {
+            let _ = writeln!(
+                out,
+                "| {} | changed | {} | — | — | — | — | — | left out |",
+                found.tool, found.changed
+            );
+        }
+    }
+    for found in toggled.iter().filter(|found| !found.probes.is_empty()) {
+        let _ = write!(
+            out,
+            "\n{}: what the runs of each program took, with the kernel's statistics on (`empty` does nothing).\n\n\
+             | probe | runs per s | ns per run | % of a CPU |\n| --- | ---: | ---: | ---: |\n",
+            found.tool
+        );
+        for probe in &found.probes {
+            let _ = writeln!(
+                out,
+                "| {} | {:.0} | {:.0} | {:.2} |",
+                probe.probe,
+                probe.runs_per_s,
+                probe.ns_per_run,
+                probe.runs_per_s * probe.ns_per_run / 1e7,
+            );
+        }
+    }
+    out.push('\n');
+}
+
+fn interval(found: Option<Estimate>) -> String {
+    found.map_or_else(
+        || "—".to_owned(),
+        |found| format!("{:.3} ({:.3} to {:.3})", found.ratio, found.ci95_low, found.ci95_high),
+    )
 }
 
 fn ratio(ratio: Option<Ratio>) -> String {

@@ -1,6 +1,6 @@
 //! What the kernel says of processes, and of the whole machine.
 
-use std::fs;
+use std::{fs, io};
 
 use anyhow::{Context as _, Result};
 
@@ -20,6 +20,30 @@ pub fn process_cpu_s(pid: u32) -> f64 {
         fs::read_to_string(task.path().join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
     };
     tasks.filter_map(run_ns).sum::<u64>() as f64 / 1e9
+}
+
+/// The clock of a process's CPU time, exact to the ns also while it runs.
+pub struct CpuClock(libc::clockid_t);
+
+impl CpuClock {
+    pub fn of(pid: u32) -> Result<Self> {
+        let mut clock = 0;
+        // SAFETY: a place of its type.
+        match unsafe { libc::clock_getcpuclockid(pid as i32, &raw mut clock) } {
+            0 => Ok(Self(clock)),
+            error => Err(io::Error::from_raw_os_error(error)).context("find a process's CPU clock"),
+        }
+    }
+
+    /// CPU time so far.
+    pub fn s(&self) -> Result<f64> {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: a place of its type.
+        if unsafe { libc::clock_gettime(self.0, &raw mut time) } != 0 {
+            return Err(io::Error::last_os_error()).context("read a process's CPU clock: has it ended?");
+        }
+        Ok(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
+    }
 }
 
 /// Anonymous memory of a process now; 0 once it has ended.
@@ -105,6 +129,8 @@ mod tests {
     fn this_process_uses_cpu_and_memory_and_watches_nothing() {
         let me = process::id();
         assert!(process_cpu_s(me) > 0.0);
+        let clock = CpuClock::of(me).expect("a clock");
+        assert!(clock.s().expect("a time") > 0.0);
         assert!(anon_bytes(me) > 0);
         assert_eq!((watching(me), map_bytes(me), program_runs(me)), (0, 0, (0, 0)));
         assert!(machine_cpu_s().expect("a number") > 0.0);

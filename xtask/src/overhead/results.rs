@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::{load::Load, probes::Probes, run::Row, summary::Summary, tool::Tool};
+use super::{load::Load, probes::Probes, run::Row, summary::Summary, toggled::Toggled, tool::Tool};
 use crate::{command, results};
 
 #[derive(Serialize)]
@@ -20,6 +20,8 @@ pub struct Results {
     pub rounds: usize,
     pub rounds_asked: usize,
     pub loads: Vec<Load>,
+    /// Of our own probes, in segments of one run.
+    pub toggled: Vec<Toggled>,
     pub summaries: Vec<Summary>,
     pub probes: Vec<Probes>,
 }

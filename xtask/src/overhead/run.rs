@@ -124,16 +124,17 @@ impl Watcher {
     /// The same with a command of its own, or none.
     pub fn of(command: Option<std::process::Command>, folder: &Path) -> Result<Self> {
         let mut watcher = Self { child: None, peak: Arc::default(), is_over: Arc::default() };
-        let Some(mut command) = command else { return Ok(watcher) };
+        let Some(mut command) = command else {
+            // At this process instead: looking costs the load something, too.
+            watcher.look_at(std::process::id());
+            return Ok(watcher);
+        };
         child::ends_with_parent(&mut command, libc::SIGKILL);
-        let child = watcher.child.insert(command.spawn().context("run it")?);
-        let (pid, peak, is_over) = (child.id(), Arc::clone(&watcher.peak), Arc::clone(&watcher.is_over));
-        thread::spawn(move || {
-            while !is_over.load(Ordering::Relaxed) {
-                peak.fetch_max(proc::anon_bytes(pid), Ordering::Relaxed);
-                thread::sleep(LOOK_INTERVAL);
-            }
-        });
+        let child = command.spawn().context("run it")?;
+        let pid = child.id();
+        watcher.child = Some(child);
+        watcher.look_at(pid);
+        let child = watcher.child.as_mut().context("it was just started")?;
         let started = Instant::now();
         let (mut watching, mut since) = (0, Instant::now());
         while watching == 0 || since.elapsed() < SETTLED {
@@ -152,12 +153,25 @@ impl Watcher {
         Ok(watcher)
     }
 
+    /// Keeps the peak of a process's memory.
+    fn look_at(&self, pid: u32) {
+        let (peak, is_over) = (Arc::clone(&self.peak), Arc::clone(&self.is_over));
+        thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                peak.fetch_max(proc::anon_bytes(pid), Ordering::Relaxed);
+                thread::sleep(LOOK_INTERVAL);
+            }
+        });
+    }
+
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
     pub fn cpu_s(&self) -> f64 {
-        self.pid().map_or(0.0, proc::process_cpu_s)
+        // Read without a tool, too: reading costs the load something.
+        let cpu_s = proc::process_cpu_s(self.pid().unwrap_or_else(std::process::id));
+        if self.child.is_some() { cpu_s } else { 0.0 }
     }
 
     /// Ends the tool as Ctrl-C does, and waits until it has written everything.

@@ -1,4 +1,4 @@
-//! A TCP stream on loopback between two processes: the load whose every cost shows.
+//! A TCP stream, or datagrams, on loopback between two processes: the loads whose every cost shows.
 //!
 //! `cargo xtask overhead-stream` is the receiver, and starts the sender. It speaks the same lines as
 //! `profiler transfer`: `ready PID…`, then a line to begin, then `done BYTES NANOSECONDS`, and it ends with its input.
@@ -6,7 +6,8 @@
 use std::{
     env,
     io::{self, BufRead as _, Read as _, Write as _},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
+    path::PathBuf,
     process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
@@ -14,13 +15,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::child;
+use super::{child, counter::Counter};
 
 /// How far ahead of its pace the sender may be, before it sleeps.
 const AHEAD: Duration = Duration::from_millis(1);
 /// How long the sender may take to connect.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// No datagram for so long: there was the last.
+const LAST_DATAGRAM: Duration = Duration::from_millis(300);
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -29,6 +32,12 @@ pub struct Args {
     call: usize,
     #[arg(long)]
     seconds: f64,
+    /// Datagrams instead of a stream
+    #[arg(long)]
+    datagrams: bool,
+    /// Shared memory in which the receiver counts
+    #[arg(long)]
+    counter: Option<PathBuf>,
     /// As fast as it goes, if missing
     #[arg(long)]
     bytes_per_s: Option<f64>,
@@ -45,37 +54,81 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn receive(args: &Args) -> Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen on loopback")?;
-    let port = listener.local_addr()?.port().to_string();
-    let mut sender = std::process::Command::new(env::current_exe().context("find this program")?);
-    sender.args(["overhead-stream", "--to", &port, "--call", &args.call.to_string()]);
-    sender.args(["--seconds", &args.seconds.to_string()]).stdin(Stdio::piped()).stdout(Stdio::null());
-    if let Some(pace) = args.bytes_per_s {
-        sender.args(["--bytes-per-s", &pace.to_string()]);
-    }
-    child::ends_with_parent(&mut sender, libc::SIGKILL);
-    let mut sender = sender.spawn().context("start the sender")?;
-    let mut stream = accept(&listener, &mut sender, CONNECT_LIMIT)?;
+    let counter = args.counter.as_deref().map(Counter::open).transpose()?;
+    let (mut sender, source) = if args.datagrams {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("bind on loopback")?;
+        socket.set_read_timeout(Some(LAST_DATAGRAM)).context("limit the wait for datagrams")?;
+        let sender = start_sender(args, socket.local_addr()?.port())?;
+        (sender, Source::Datagrams(socket))
+    } else {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen on loopback")?;
+        let mut sender = start_sender(args, listener.local_addr()?.port())?;
+        let stream = accept(&listener, &mut sender, CONNECT_LIMIT)?;
+        (sender, Source::Stream(stream))
+    };
     say(&format!("ready {} {}", std::process::id(), sender.id()))?;
     if io::stdin().lock().read_line(&mut String::new())? == 0 {
         return Ok(());
     }
     sender.stdin.take().context("the sender has no input")?.write_all(b"go\n")?;
     let mut buffer = vec![0; args.call];
-    let (mut bytes, mut begun) = (0u64, None);
+    let (mut bytes, mut begun, mut last) = (0u64, None, Instant::now());
     loop {
-        let count = stream.read(&mut buffer).context("receive")?;
-        if count == 0 {
-            break;
-        }
+        let count = match source.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && begun.is_none() => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error).context("receive"),
+        };
         begun.get_or_insert_with(Instant::now);
+        if args.datagrams {
+            last = Instant::now();
+        }
         bytes += count as u64;
+        if let Some(counter) = &counter {
+            counter.add(count as u64);
+        }
     }
-    let took = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+    if !args.datagrams {
+        last = Instant::now();
+    }
+    let took = begun.map_or(Duration::ZERO, |begun| last - begun);
     ensure!(sender.wait()?.success(), "the sender failed");
     say(&format!("done {bytes} {}", took.as_nanos()))?;
     io::stdin().lock().read_line(&mut String::new())?;
     Ok(())
+}
+
+fn start_sender(args: &Args, port: u16) -> Result<Child> {
+    let mut sender = std::process::Command::new(env::current_exe().context("find this program")?);
+    sender.args(["overhead-stream", "--to", &port.to_string(), "--call", &args.call.to_string()]);
+    sender.args(["--seconds", &args.seconds.to_string()]).stdin(Stdio::piped()).stdout(Stdio::null());
+    if let Some(pace) = args.bytes_per_s {
+        sender.args(["--bytes-per-s", &pace.to_string()]);
+    }
+    if args.datagrams {
+        sender.arg("--datagrams");
+    }
+    child::ends_with_parent(&mut sender, libc::SIGKILL);
+    sender.spawn().context("start the sender")
+}
+
+enum Source {
+    Stream(TcpStream),
+    Datagrams(UdpSocket),
+}
+
+impl Source {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Stream(stream) => {
+                let mut stream = stream;
+                stream.read(buffer)
+            }
+            Self::Datagrams(socket) => socket.recv(buffer),
+        }
+    }
 }
 
 /// The sender's connection; an error if it ends before that, or takes longer than `limit`.
@@ -98,8 +151,18 @@ fn accept(listener: &TcpListener, sender: &mut Child, limit: Duration) -> Result
 }
 
 fn send(args: &Args, port: u16) -> Result<()> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).context("connect to the receiver")?;
+    let to = (Ipv4Addr::LOCALHOST, port);
     let buffer = vec![7; args.call];
+    if args.datagrams {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("bind on loopback")?;
+        socket.connect(to).context("connect to the receiver")?;
+        return send_by(args, || socket.send(&buffer).map(drop));
+    }
+    let mut stream = TcpStream::connect(to).context("connect to the receiver")?;
+    send_by(args, || stream.write_all(&buffer))
+}
+
+fn send_by(args: &Args, mut call: impl FnMut() -> io::Result<()>) -> Result<()> {
     if io::stdin().lock().read_line(&mut String::new())? == 0 {
         return Ok(());
     }
@@ -116,8 +179,8 @@ fn send(args: &Args, port: u16) -> Result<()> {
                 continue;
             }
         }
-        stream.write_all(&buffer).context("send")?;
-        sent += buffer.len() as u64;
+        call().context("send")?;
+        sent += args.call as u64;
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     load::Load,
     ratio::{Ratio, median, ratio},
     run::Row,
+    state,
     tool::Tool,
 };
 
@@ -14,6 +15,9 @@ use super::{
 pub struct Summary {
     pub load: Load,
     pub tool: Tool,
+    pub runs: usize,
+    /// In the host's fast state, by the tool's own paces; medians and ratios are of these alone.
+    pub fast_runs: usize,
     pub bytes_per_s_median: f64,
     /// To the unprofiled run of the same round, as everything that ends in `_ratio`.
     pub throughput_ratio: Option<Ratio>,
@@ -42,15 +46,24 @@ pub fn summaries(rows: &[Row]) -> Vec<Summary> {
 
 fn summary(rows: &[Row], load: Load, tool: Tool) -> Summary {
     let of = |tool: Tool| rows.iter().filter(move |row| row.load == load && row.tool == tool);
-    let middle = |value: fn(&Row) -> f64| median(&of(tool).map(value).collect::<Vec<_>>()).unwrap_or(0.0);
+    let fast_of = |tool: Tool| -> Vec<&Row> {
+        let is_fast = state::fast_ones(&of(tool).map(|row| row.bytes_per_s).collect::<Vec<_>>());
+        of(tool).zip(is_fast).filter(|(_, is_fast)| *is_fast).map(|(row, _)| row).collect()
+    };
+    let (fast, bases) = (fast_of(tool), fast_of(Tool::Nothing));
+    let middle = |value: fn(&Row) -> f64| {
+        median(&fast.iter().map(|row| value(row)).collect::<Vec<_>>()).unwrap_or(0.0)
+    };
     let paired = |value: fn(&Row) -> f64| {
-        let base = |round| of(Tool::Nothing).find(|base| base.round == round);
-        let pairs = of(tool).filter_map(|row| Some((value(row), value(base(row.round)?))));
+        let base = |round| bases.iter().find(|base| base.round == round);
+        let pairs = fast.iter().filter_map(|row| Some((value(row), value(base(row.round)?))));
         if tool == Tool::Nothing { None } else { ratio(&pairs.collect::<Vec<_>>()) }
     };
     Summary {
         load,
         tool,
+        runs: of(tool).count(),
+        fast_runs: fast.len(),
         bytes_per_s_median: middle(|row| row.bytes_per_s),
         throughput_ratio: paired(|row| row.bytes_per_s),
         cpu_per_byte_ratio: paired(|row| row.machine_cpu_s / row.bytes as f64),
@@ -92,10 +105,10 @@ pub mod tests {
         let rows = [
             row(1, Tool::Nothing, 1000.0, 1.0),
             row(1, Tool::Profiler, 900.0, 1.8),
-            row(2, Tool::Profiler, 1800.0, 3.6),
-            row(2, Tool::Nothing, 2000.0, 2.0),
+            row(2, Tool::Profiler, 1080.0, 2.16),
+            row(2, Tool::Nothing, 1200.0, 1.2),
             // A round that was not finished.
-            row(3, Tool::Profiler, 1.0, 1.0),
+            row(3, Tool::Profiler, 1000.0, 1.0),
         ];
         let found = summaries(&rows);
         assert_eq!(found.len(), 2);
@@ -107,5 +120,21 @@ pub mod tests {
         assert_eq!(format!("{:.3}", cpu.ratio), "2.000");
         assert_eq!((profiler.events_lost, profiler.runs_with_unknown_losses), (4, 1));
         assert_eq!(profiler.tool_anon_peak_bytes_max, 3);
+    }
+
+    #[test]
+    fn a_run_in_the_hosts_slow_state_is_compared_with_nothing() {
+        let rows = [
+            row(1, Tool::Nothing, 1000.0, 1.0),
+            row(1, Tool::Profiler, 450.0, 1.8),
+            row(2, Tool::Profiler, 900.0, 1.8),
+            row(2, Tool::Nothing, 1000.0, 1.0),
+            row(3, Tool::Profiler, 900.0, 1.8),
+            row(3, Tool::Nothing, 500.0, 1.0),
+        ];
+        let found = &summaries(&rows)[1];
+        let throughput = found.throughput_ratio.expect("a pair");
+        assert_eq!((throughput.pairs, format!("{:.3}", throughput.ratio)), (1, "0.900".to_owned()));
+        assert_eq!((found.runs, found.fast_runs, found.bytes_per_s_median), (3, 2, 900.0));
     }
 }

@@ -5,6 +5,7 @@ mod rings;
 mod sink;
 mod stacks;
 pub mod sweep;
+pub mod toggle;
 mod totals;
 
 use std::{
@@ -28,7 +29,7 @@ use crate::{
     collect::{
         cost::{self, Windows},
         cross_check,
-        probes::families,
+        probes::{families, links::Links},
         targets::Targets,
     },
     display::tell,
@@ -38,6 +39,7 @@ use rings::{DRAIN_INTERVAL, Rings};
 pub use sink::Sink;
 use stacks::Stacks;
 use sweep::Sweep;
+use toggle::Ask;
 
 /// What a killed recording loses at most.
 const FRAME_INTERVAL_NS: u64 = 250_000_000;
@@ -64,8 +66,10 @@ pub struct Shared {
 
 /// What a recording begins with.
 pub struct Begun {
-    /// With all programs attached.
+    /// With all programs loaded.
     pub ebpf: Ebpf,
+    /// Their links.
+    pub links: Links,
     /// Memory of all its maps.
     pub map_bytes: u64,
     /// The kernel counts the programs' runs for this process.
@@ -80,14 +84,15 @@ pub struct Detached {
 }
 
 /// Runs until `shared.stop`, then detaches the probes and writes their last counts. `inbox` carries what others
-/// have to record.
+/// have to record, `asked` what a measurement wants of the probes.
 pub fn run(
     begun: Begun,
     shared: &Arc<Shared>,
     inbox: &Receiver<Record>,
+    asked: &Receiver<Ask>,
     mut out: Writer,
 ) -> Result<Detached> {
-    let Begun { mut ebpf, map_bytes, are_runs_counted } = begun;
+    let Begun { mut ebpf, mut links, map_bytes, are_runs_counted } = begun;
     let mut rings = Rings::new(&mut ebpf)?;
     let mut stacks = Stacks::new(&mut ebpf)?;
     let mut sweep = Sweep::new(&mut ebpf)?;
@@ -96,8 +101,11 @@ pub fn run(
     let mut due = Due::default();
 
     while !shared.stop.load(Ordering::Acquire) {
-        thread::sleep(DRAIN_INTERVAL);
+        let ask = toggle::asked(asked, DRAIN_INTERVAL);
         rings.drain(&mut stacks, &mut out)?;
+        if let Some(ask) = ask {
+            toggle::answer(ask, asked, &mut ebpf, &mut links, &shared.stop)?;
+        }
         if let Some(before) = rings.losses_grew(&sweep)? {
             out.push(&Record::Losses(before))?;
             write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
@@ -146,7 +154,7 @@ pub fn run(
     }
     let open = sweep::open::look(&targets, || meanwhile(&mut out))?;
     let reentries = cost::reentries(&ebpf)?;
-    detach(&mut ebpf)?;
+    detach(&mut ebpf, &mut links)?;
     // Counters stand still from here on.
     let end_ns = now_ns();
     // Threads first: they run on, and what a long sweep adds would be part of the known error.
@@ -236,9 +244,9 @@ fn write_losses(
     out.push(&Record::Losses(losses))
 }
 
-/// Detaches family by family, in the order in which programs are listed: a wake-up that is no longer seen after
-/// `sched_switch` is gone makes no difference, while the reverse would look like a lost one.
-fn detach(ebpf: &mut Ebpf) -> Result<()> {
+/// Detaches the programs, and unloads them.
+fn detach(ebpf: &mut Ebpf, links: &mut Links) -> Result<()> {
+    links.off();
     for program in families::programs() {
         let unloaded = match ebpf.program_mut(program.name) {
             Some(loaded) if loaded.fd().is_err() => Ok(()),
@@ -247,7 +255,7 @@ fn detach(ebpf: &mut Ebpf) -> Result<()> {
             Some(Program::PerfEvent(loaded)) => loaded.unload(),
             _ => Ok(()),
         };
-        unloaded.with_context(|| format!("detach {}", program.name))?;
+        unloaded.with_context(|| format!("unload {}", program.name))?;
     }
     Ok(())
 }

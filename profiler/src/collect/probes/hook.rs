@@ -3,22 +3,12 @@
 use std::collections::BTreeMap;
 
 use abi::fields::Field;
-use anyhow::{Context as _, Error, Result, bail};
-use aya::{
-    Btf, Ebpf,
-    programs::{
-        BtfTracePoint, FExit, PerfEvent,
-        perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
-    },
-    util::online_cpus,
-};
+use anyhow::{Context as _, Result, bail};
+use aya::{Btf, Ebpf, programs};
 
-use crate::collect::probes::{btf, families::Program, reads::Reads};
+use crate::collect::probes::{btf, families::Program, links::Links, reads::Reads};
 use capture::Hook;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
-
-/// No multiple of the kernel's tick, so that the two do not stay in step.
-const SAMPLE_INTERVAL_NS: u64 = 1_999_993;
 
 /// What attaching goes by.
 pub struct Known {
@@ -61,17 +51,18 @@ pub fn attach(
     ebpf: &mut Ebpf,
     program: &Program,
     known: &Known,
+    links: &mut Links,
     hooks: &mut Vec<Hook>,
     reasons: &mut Vec<String>,
 ) {
-    let error = match attach_program(ebpf, program, known) {
+    let error = match attach_program(ebpf, program, known, links) {
         Ok(name) => return hooks.push(Hook::new(name)),
         Err(error) => error,
     };
     let first = known.points.get(program.name).map_or(program.name, |point| point.target.as_str());
     let mut failed = Vec::new();
     for choice in program.instead {
-        match attach_program(ebpf, choice, known) {
+        match attach_program(ebpf, choice, known, links) {
             Ok(name) => hooks.push(Hook { name, instead_of: Some(first.to_owned()) }),
             Err(error) => failed.push(format!("{}: {error:#}", choice.name)),
         }
@@ -83,19 +74,29 @@ pub fn attach(
 }
 
 /// Gives the hook's name.
-fn attach_program(ebpf: &mut Ebpf, program: &Program, known: &Known) -> Result<String> {
+fn attach_program(ebpf: &mut Ebpf, program: &Program, known: &Known, links: &mut Links) -> Result<String> {
     let reads = known.reads.get(program.name);
     let reads = reads.with_context(|| format!("the object has no program {}", program.name))?;
     check_fields(reads, &known.missing)?;
+    let loaded = ebpf.program_mut(program.name);
+    let loaded = loaded.with_context(|| format!("the object has no program {}", program.name))?;
     let Some(AttachPoint { kind, target }) = known.points.get(program.name) else {
-        attach_samples(ebpf, program.name)?;
+        let events: &mut programs::PerfEvent = loaded.try_into()?;
+        events.load().context("load for perf events")?;
+        links.attach(ebpf, program.name)?;
         return Ok("perf_event/cpu-clock".to_owned());
     };
     check_parameters(program, kind, target, &known.types)?;
-    match loaded(ebpf, program.name)? {
-        aya::programs::Program::FExit(exit) => attach_exit(exit, target, &known.kernel)?,
-        other => attach_tracepoint(other.try_into()?, target, &known.kernel)?,
+    match loaded {
+        programs::Program::FExit(exit) => {
+            exit.load(target, &known.kernel).with_context(|| format!("load for the end of {target}"))?;
+        }
+        other => {
+            let tracepoint: &mut programs::BtfTracePoint = other.try_into()?;
+            tracepoint.load(target, &known.kernel).with_context(|| format!("load for {target}"))?;
+        }
     }
+    links.attach(ebpf, program.name).with_context(|| format!("attach to {target}"))?;
     Ok(format!("{kind}/{target}"))
 }
 
@@ -123,37 +124,6 @@ fn check_parameters(program: &Program, kind: &str, target: &str, types: &btf_rs:
         );
     }
     Ok(())
-}
-
-fn attach_tracepoint(program: &mut BtfTracePoint, tracepoint: &str, kernel: &Btf) -> Result<()> {
-    program.load(tracepoint, kernel).with_context(|| format!("load for {tracepoint}"))?;
-    program.attach().with_context(|| format!("attach to {tracepoint}"))?;
-    Ok(())
-}
-
-fn attach_exit(program: &mut FExit, function: &str, kernel: &Btf) -> Result<()> {
-    program.load(function, kernel).with_context(|| format!("load for the end of {function}"))?;
-    program.attach().with_context(|| format!("attach to the end of {function}"))?;
-    Ok(())
-}
-
-/// Samples every CPU that is online; one that comes later is not sampled.
-fn attach_samples(ebpf: &mut Ebpf, name: &str) -> Result<()> {
-    let loaded: &mut PerfEvent = loaded(ebpf, name)?.try_into()?;
-    loaded.load().context("load for perf events")?;
-    let cpus = online_cpus().map_err(|(path, error)| Error::new(error).context(format!("read {path}")))?;
-    for cpu in cpus {
-        let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
-        let scope = PerfEventScope::AllProcessesOneCpu { cpu };
-        loaded
-            .attach(clock, scope, SamplePolicy::Period(SAMPLE_INTERVAL_NS), false)
-            .with_context(|| format!("open a cpu-clock event on CPU {cpu}"))?;
-    }
-    Ok(())
-}
-
-fn loaded<'e>(ebpf: &'e mut Ebpf, name: &str) -> Result<&'e mut aya::programs::Program> {
-    ebpf.program_mut(name).with_context(|| format!("the object has no program {name}"))
 }
 
 #[cfg(test)]

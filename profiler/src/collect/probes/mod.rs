@@ -4,6 +4,7 @@
 pub mod btf;
 pub mod families;
 mod hook;
+pub mod links;
 pub mod reads;
 mod rings;
 
@@ -27,6 +28,7 @@ use self::hook::Known;
 use super::{kallsyms, privileges};
 use capture::{EMPTY_PROGRAM, Hook};
 use families::{FAMILIES, Family};
+use links::Links;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler-ebpf"));
 
@@ -57,6 +59,7 @@ impl Default for Settings {
 /// Attached probes. Dropping it detaches them all.
 pub struct Probes {
     pub ebpf: Ebpf,
+    pub links: Links,
     pub families: Vec<capture::Family>,
 }
 
@@ -116,11 +119,12 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         missing,
         functions: settings.probes.have(false) && name_workers(&mut ebpf)?,
     };
+    let mut links = Links::default();
     let attached = FAMILIES
         .iter()
         .map(|family| {
             if settings.probes.have(family.is_counter) {
-                attach_family(&mut ebpf, family, &known)
+                attach_family(&mut ebpf, family, &known, &mut links)
             } else {
                 Ok(capture::Family::left_out(family.name))
             }
@@ -133,7 +137,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     if let Some(Program::SocketFilter(empty)) = ebpf.program_mut(EMPTY_PROGRAM) {
         let _ = empty.load();
     }
-    Ok(Probes { ebpf, families: attached })
+    Ok(Probes { ebpf, links, families: attached })
 }
 
 /// Ids of processes and threads stay below this on the running host.
@@ -145,11 +149,16 @@ pub fn pid_max() -> Result<u32> {
 }
 
 /// Attaches what can be attached of a family. An error only where nothing works without it.
-fn attach_family(ebpf: &mut Ebpf, family: &Family, known: &Known) -> Result<capture::Family> {
+fn attach_family(
+    ebpf: &mut Ebpf,
+    family: &Family,
+    known: &Known,
+    links: &mut Links,
+) -> Result<capture::Family> {
     let mut hooks = Vec::new();
     let mut reasons = Vec::new();
     for program in family.programs {
-        hook::attach(ebpf, program, known, &mut hooks, &mut reasons);
+        hook::attach(ebpf, program, known, links, &mut hooks, &mut reasons);
     }
     if !family.ways.is_empty() {
         match families::find(family, &known.types, &known.missing) {

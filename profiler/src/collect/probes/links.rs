@@ -1,0 +1,89 @@
+//! The attached programs: each can be detached, and attached again, while it stays loaded.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Error, Result, bail};
+use aya::{
+    Ebpf,
+    programs::{
+        Program,
+        fexit::FExitLink,
+        perf_event::{PerfEventConfig, PerfEventLink, PerfEventScope, SamplePolicy, SoftwareEvent},
+        tp_btf::BtfTracePointLink,
+    },
+    util::online_cpus,
+};
+
+use super::families;
+
+/// No multiple of the kernel's tick, so that the two do not stay in step.
+const SAMPLE_INTERVAL_NS: u64 = 1_999_993;
+
+/// By program. Dropping it detaches them all.
+#[derive(Default)]
+pub struct Links {
+    attached: BTreeMap<String, Vec<Link>>,
+    /// Detached by [`Self::off`].
+    off: Vec<&'static str>,
+}
+
+/// Held for its end, which detaches.
+#[expect(dead_code, reason = "a link is attached as long as it is there")]
+enum Link {
+    Tracepoint(BtfTracePointLink),
+    Exit(FExitLink),
+    Samples(PerfEventLink),
+}
+
+impl Links {
+    /// Attaches a program that is loaded.
+    pub fn attach(&mut self, ebpf: &mut Ebpf, name: &str) -> Result<()> {
+        let program = ebpf.program_mut(name).with_context(|| format!("the object has no program {name}"))?;
+        let links = match program {
+            Program::BtfTracePoint(program) => {
+                let id = program.attach()?;
+                vec![Link::Tracepoint(program.take_link(id)?)]
+            }
+            Program::FExit(program) => {
+                let id = program.attach()?;
+                vec![Link::Exit(program.take_link(id)?)]
+            }
+            Program::PerfEvent(program) => samples(program)?,
+            _ => bail!("{name} is a program of a kind that is not attached"),
+        };
+        self.attached.insert(name.to_owned(), links);
+        Ok(())
+    }
+
+    /// Detaches all programs, family by family, in the order in which they are listed: a wake-up that is no longer seen after
+    /// `sched_switch` is gone makes no difference, while the reverse would look like a lost one.
+    pub fn off(&mut self) {
+        for program in families::programs() {
+            if self.attached.remove(program.name).is_some() {
+                self.off.push(program.name);
+            }
+        }
+    }
+
+    /// Attaches those again that [`Self::off`] has detached.
+    pub fn on(&mut self, ebpf: &mut Ebpf) -> Result<()> {
+        for name in std::mem::take(&mut self.off) {
+            self.attach(ebpf, name).with_context(|| format!("attach {name} again"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Samples every CPU that is online; one that comes later is not sampled.
+fn samples(program: &mut aya::programs::PerfEvent) -> Result<Vec<Link>> {
+    let cpus = online_cpus().map_err(|(path, error)| Error::new(error).context(format!("read {path}")))?;
+    let open = |cpu| {
+        let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
+        let scope = PerfEventScope::AllProcessesOneCpu { cpu };
+        let id = program
+            .attach(clock, scope, SamplePolicy::Period(SAMPLE_INTERVAL_NS), false)
+            .with_context(|| format!("open a cpu-clock event on CPU {cpu}"))?;
+        Ok(Link::Samples(program.take_link(id)?))
+    };
+    cpus.into_iter().map(open).collect()
+}
