@@ -108,7 +108,7 @@ impl ThreadTime {
         }
         let user = self.user_samples as f64 / samples as f64;
         let user_ns = (self.cpu_ns as f64 * user).round() as u64;
-        let error = 1.96 * (user * (1.0 - user) / samples as f64).sqrt();
+        let error = share_error(user, samples as f64);
         self.cpu_user_ns = Some(user_ns);
         self.cpu_kernel_ns = Some(self.cpu_ns - user_ns);
         self.cpu_split_error_ns = Some((self.cpu_ns as f64 * error).round() as u64);
@@ -130,6 +130,17 @@ impl ThreadTime {
     pub fn adds_up(&self) -> bool {
         u128::from(self.difference_ns) * u128::from(TOLERANCE) <= u128::from(self.lifetime_ns)
     }
+}
+
+/// How far the true share may be from the one that was found in so many samples: to the farther end of the 95 % score
+/// interval. Unlike the standard error it is not 0 where few samples all say the same. E. B. Wilson, "Probable Inference, the Law
+/// of Succession, and Statistical Inference", JASA 22 (1927).
+fn share_error(share: f64, samples: f64) -> f64 {
+    const Z: f64 = 1.96;
+    let weight = Z * Z / samples;
+    let center = (share + weight / 2.0) / (1.0 + weight);
+    let half = (weight * (share * (1.0 - share) + weight / 4.0)).sqrt() / (1.0 + weight);
+    half + (center - share).abs()
 }
 
 impl AddAssign for ThreadTime {
@@ -202,6 +213,30 @@ mod tests {
             state_since_ns: open.1,
             creator_tid: None,
         }
+    }
+
+    #[track_caller]
+    fn check_split(samples: [u32; 2], expected: &str) {
+        let [user_samples, kernel_samples] = samples;
+        let totals = ThreadTotals {
+            user_samples,
+            kernel_samples,
+            ..thread([8_000, 0, 0, 0], (ThreadState::Exited, 9_000))
+        };
+        let time = ThreadTime::of(&totals, None);
+        let found = time.cpu_user_ns.zip(time.cpu_split_error_ns);
+        let found = found.map_or("unknown".to_owned(), |(user, error)| format!("{user} ± {error}"));
+        assert_eq!(found, expected, "{samples:?}");
+    }
+
+    #[test]
+    fn few_samples_are_not_sure_even_if_all_say_the_same() {
+        check_split([0, 0], "unknown");
+        check_split([1, 0], "8000 ± 6348");
+        check_split([0, 40], "0 ± 701");
+        // 1.96 √(0.25/40) = 0.155, less for the weight of what is not known.
+        check_split([20, 20], "4000 ± 1184");
+        check_split([3_000, 1_000], "6000 ± 109");
     }
 
     #[test]
