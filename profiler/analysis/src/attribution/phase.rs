@@ -16,17 +16,14 @@ pub fn budgets(evidence: &Evidence, transferred: Transferred, phases: &[(u64, u6
     let connections = cuts::cut(&evidence.observed.traffic, process_of, transferred);
     let clock = Clock::new(&connections);
     let mut sums = Sums::new(evidence, clock, phases);
-    for cuts in &connections {
-        for (cut, rate) in cuts.iter().zip(weights::rates(cuts)) {
-            lineage::of_movement(evidence, &cut.end, cut.from_ns, cut.to_ns, sums.weigh(rate));
-        }
-    }
+    let weighed = connections.iter().flat_map(|cuts| cuts.iter().copied().zip(weights::rates(cuts)));
+    lineage::of_cuts(evidence, weighed, &mut sums);
     sums.close()
 }
 
 /// The budget of one thread between two times, for programs that move no payload.
 pub fn of_thread(evidence: &Evidence, thread: ThreadIndex, from_ns: u64, to_ns: u64) -> Budget {
     let mut sums = Sums::new(evidence, Clock::plain(from_ns, to_ns), &[(from_ns, to_ns)]);
-    lineage::of_thread(evidence, thread, from_ns, to_ns, sums.weigh(1.0));
+    lineage::of_thread(evidence, thread, from_ns, to_ns, &mut sums);
     sums.close().pop().expect("one phase, one budget")
 }

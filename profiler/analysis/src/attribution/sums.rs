@@ -6,6 +6,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap},
+    ops::Range,
 };
 
 use crate::attribution::{
@@ -35,8 +36,6 @@ pub struct Sums<'e> {
     evidence: &'e Evidence<'e>,
     clock: Clock,
     phases: Vec<Phase>,
-    /// Of the walk that goes on.
-    rate: f64,
     /// By thread: weight, and how many walks, that begin or end with one of its elements, of which there is one more than
     /// spans: the n-th but for the first one is a span and the run after it.
     covered: BTreeMap<(ThreadIndex, Side), BTreeMap<usize, (f64, i64)>>,
@@ -113,13 +112,7 @@ impl<'e> Sums<'e> {
     /// Of phases that do not overlap, in order of time.
     pub fn new(evidence: &'e Evidence<'e>, clock: Clock, phases: &[(u64, u64)]) -> Self {
         let phases = phases.iter().map(|&(from_ns, to_ns)| Phase { from_ns, to_ns, ..Phase::default() });
-        Self { evidence, clock, phases: phases.collect(), rate: 0.0, covered: BTreeMap::new() }
-    }
-
-    /// What the next walk's time weighs.
-    pub fn weigh(&mut self, rate: f64) -> &mut Self {
-        self.rate = rate;
-        self
+        Self { evidence, clock, phases: phases.collect(), covered: BTreeMap::new() }
     }
 
     pub fn close(mut self) -> Vec<Budget> {
@@ -128,8 +121,8 @@ impl<'e> Sums<'e> {
             let mut since = 0;
             for (element, (change, count)) in changes {
                 if walks > 0 {
-                    self.rate = rate;
-                    (since..element).for_each(|element| self.element(thread, side, element, 0, u64::MAX));
+                    (since..element)
+                        .for_each(|element| self.element(rate, (thread, side), element, 0..u64::MAX));
                 } else {
                     // What is left are rounding errors.
                     rate = 0.0;
@@ -143,15 +136,21 @@ impl<'e> Sums<'e> {
     }
 
     /// The parts of an element that lie between two moments.
-    fn element(&mut self, thread: ThreadIndex, side: Side, element: usize, from_ns: u64, to_ns: u64) {
+    fn element(
+        &mut self,
+        rate: f64,
+        (thread, side): (ThreadIndex, Side),
+        element: usize,
+        within_ns: Range<u64>,
+    ) {
         let evidence = self.evidence;
         let all = &evidence.observed.threads.all[thread];
         let is_last = element >= all.spans.len();
         let next_off_ns = if is_last { all.life.end_ns } else { all.off_cpu(element).off_ns };
         let mut part = |begin_ns: u64, end_ns: u64, span, share| {
-            let (from_ns, to_ns) = (begin_ns.max(from_ns), end_ns.min(to_ns));
+            let (from_ns, to_ns) = (begin_ns.max(within_ns.start), end_ns.min(within_ns.end));
             if from_ns < to_ns {
-                self.segment(Segment { from_ns, to_ns, thread: Some(thread), span, share, side });
+                self.segment(rate, Segment { from_ns, to_ns, thread: Some(thread), span, share, side });
             }
         };
         let Some(span) = element.checked_sub(1) else {
@@ -166,7 +165,7 @@ impl<'e> Sums<'e> {
 }
 
 impl Found for Sums<'_> {
-    fn segment(&mut self, segment: Segment) {
+    fn segment(&mut self, rate: f64, segment: Segment) {
         let first = self.phases.partition_point(|phase| phase.to_ns <= segment.from_ns);
         for phase in &mut self.phases[first..] {
             if phase.from_ns >= segment.to_ns {
@@ -176,7 +175,7 @@ impl Found for Sums<'_> {
             if from_ns >= to_ns {
                 continue;
             }
-            let ns = self.rate * self.clock.between(from_ns, to_ns);
+            let ns = rate * self.clock.between(from_ns, to_ns);
             let segment = Segment { from_ns, to_ns, ..segment };
             let wall_ns = to_ns - from_ns;
             if ns > 0.0 {
@@ -185,15 +184,16 @@ impl Found for Sums<'_> {
         }
     }
 
-    fn own(&mut self, thread: ThreadIndex, side: Side, from_ns: u64, to_ns: u64) {
+    fn own(&mut self, rate: f64, (thread, side): (ThreadIndex, Side), between_ns: Range<u64>) {
+        let Range { start: from_ns, end: to_ns } = between_ns;
         let all = &self.evidence.observed.threads.all[thread];
         // The element that a moment lies in: as many as spans have begun.
         let (first, last) = (all.spans_before(from_ns + 1), all.spans_before(to_ns));
-        self.element(thread, side, first, from_ns, to_ns);
+        self.element(rate, (thread, side), first, from_ns..to_ns);
         if last > first {
-            self.element(thread, side, last, from_ns, to_ns);
+            self.element(rate, (thread, side), last, from_ns..to_ns);
             let changes = self.covered.entry((thread, side)).or_default();
-            for (element, rate, count) in [(first + 1, self.rate, 1), (last, -self.rate, -1)] {
+            for (element, rate, count) in [(first + 1, rate, 1), (last, -rate, -1)] {
                 let change = changes.entry(element).or_default();
                 change.0 += rate;
                 change.1 += count;

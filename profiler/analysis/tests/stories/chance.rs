@@ -1,11 +1,14 @@
 //! Captures that nobody would tell: whatever the records say, time is divided without remainder.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use analysis::{
     attribution::{
         self,
-        cuts::Transferred,
+        cuts::{Cut, Transferred},
         futex,
         lineage::{self, Found},
         observed::{
@@ -32,32 +35,22 @@ const THREADS: u32 = 6;
 const END_NS: u64 = 10_000;
 const PAIRS: u64 = 3;
 
-/// What a walk has found, and how far down it is.
-struct Walked {
-    until_ns: u64,
-    met: BTreeSet<String>,
-}
-
-impl Walked {
-    fn covers(&mut self, from_ns: u64, to_ns: u64) {
-        assert_eq!(to_ns, self.until_ns);
-        assert!(from_ns < to_ns);
-        self.until_ns = from_ns;
-    }
-}
+/// What walks have found, by their numbers, which stand for their rates.
+#[derive(Debug, Default, PartialEq)]
+struct Walked(BTreeMap<usize, Vec<(String, Range<u64>)>>);
 
 impl Found for Walked {
-    fn segment(&mut self, segment: Segment) {
-        self.covers(segment.from_ns, segment.to_ns);
-        self.met.insert(format!("{:?}", segment.share));
+    fn segment(&mut self, number: f64, segment: Segment) {
+        let found = (format!("{:?}", segment.share), segment.from_ns..segment.to_ns);
+        self.0.entry(number as usize).or_default().push(found);
     }
 
-    fn own(&mut self, _thread: ThreadIndex, _side: Side, from_ns: u64, to_ns: u64) {
-        self.covers(from_ns, to_ns);
-        self.met.insert("own".to_owned());
+    fn own(&mut self, number: f64, _thread: (ThreadIndex, Side), between_ns: Range<u64>) {
+        self.0.entry(number as usize).or_default().push(("own".to_owned(), between_ns));
     }
 }
 
+/// Each walk covers its time once, and finds the same whether it is alone or goes together with all others.
 #[test]
 fn every_walk_covers_its_time_once() {
     let mut met = BTreeSet::new();
@@ -65,13 +58,24 @@ fn every_walk_covers_its_time_once() {
         let observed = if seed % 2 == 0 { anything(seed) } else { order(of_many_cuts(seed), 0) };
         let evidence = attribution::weigh(&observed);
         let mut chance = Chance(seed * 31);
-        for movement in (0..observed.threads.all.len()).flat_map(|thread| observed.traffic.of_thread(thread))
-        {
-            let from_ns = chance.below(movement.at_ns + 1);
-            let mut walked = Walked { until_ns: movement.at_ns, met: std::mem::take(&mut met) };
-            lineage::of_movement(&evidence, &movement, from_ns, movement.at_ns, &mut walked);
-            assert_eq!(walked.until_ns, from_ns, "seed {seed}");
-            met = walked.met;
+        let movements = (0..observed.threads.all.len()).flat_map(|thread| observed.traffic.of_thread(thread));
+        let cuts: Vec<Cut> = movements
+            .map(|end| Cut { end, from_ns: chance.below(end.at_ns + 1), to_ns: end.at_ns, bytes: 1 })
+            .collect();
+        let numbered = || cuts.iter().enumerate().map(|(number, &cut)| (cut, number as f64));
+        let (mut alone, mut together) = (Walked::default(), Walked::default());
+        numbered().for_each(|walk| lineage::of_cuts(&evidence, [walk].into_iter(), &mut alone));
+        lineage::of_cuts(&evidence, numbered(), &mut together);
+        assert_eq!(together, alone, "seed {seed}");
+        for (number, cut) in cuts.iter().enumerate() {
+            let mut until_ns = cut.to_ns;
+            for (share, between_ns) in together.0.remove(&number).unwrap_or_default() {
+                assert_eq!(between_ns.end, until_ns, "seed {seed}");
+                assert!(between_ns.start < until_ns, "seed {seed}");
+                until_ns = between_ns.start;
+                met.insert(share);
+            }
+            assert_eq!(until_ns, cut.from_ns, "seed {seed}");
         }
     }
     // A thread's own, disk, timer, cpu_wait and other of idle waits, and four parts of network.

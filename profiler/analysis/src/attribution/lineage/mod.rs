@@ -8,10 +8,14 @@
 
 mod round;
 mod timer;
+mod together;
+
+use std::{cell::RefCell, ops::Range};
 
 use crate::attribution::{
     Evidence, calls,
     cause::Cause,
+    cuts::Cut,
     deadlines,
     observed::{
         payload::Movement,
@@ -28,12 +32,23 @@ use round::Missing;
 /// receives, each of which made room for the next.
 const MOST_JUMPS_AT_ONCE: u32 = 256;
 
-/// Takes what a walk finds, the latest first. It covers the walk's time without overlap.
+/// Takes what walks find, of each the latest first. It covers the walk's time without overlap.
 pub trait Found {
-    fn segment(&mut self, segment: Segment);
+    /// `rate` is what the walk's time weighs.
+    fn segment(&mut self, rate: f64, segment: Segment);
 
     /// All of a thread's time between two moments is its own.
-    fn own(&mut self, thread: ThreadIndex, side: Side, from_ns: u64, to_ns: u64);
+    fn own(&mut self, rate: f64, thread: (ThreadIndex, Side), between_ns: Range<u64>);
+}
+
+impl<F: Found> Found for &mut F {
+    fn segment(&mut self, rate: f64, segment: Segment) {
+        (**self).segment(rate, segment);
+    }
+
+    fn own(&mut self, rate: f64, thread: (ThreadIndex, Side), between_ns: Range<u64>) {
+        (**self).own(rate, thread, between_ns);
+    }
 }
 
 /// What a thread is walked for.
@@ -56,197 +71,246 @@ impl Goal {
     }
 }
 
-/// Walks back from the movement that ends a cut to the cut's start.
-pub fn of_movement(
-    evidence: &Evidence,
-    movement: &Movement,
-    from_ns: u64,
-    to_ns: u64,
-    found: &mut dyn Found,
-) {
-    walk(evidence, movement.thread, Goal::of(movement), from_ns, to_ns, found);
+/// Walks back from the movement that ends each cut to the cut's start; with what each cut's time weighs.
+pub fn of_cuts(evidence: &Evidence, cuts: impl Iterator<Item = (Cut, f64)>, found: &mut impl Found) {
+    let found = RefCell::new(found);
+    let begun = cuts.map(|(Cut { end, from_ns, to_ns, .. }, rate)| {
+        Walk::new(evidence, &found, rate, (end.thread, Goal::of(&end)), from_ns..to_ns)
+    });
+    together::walk_all(begun.collect());
 }
 
 /// Walks back from what a thread did at `to_ns`, whatever it was for. Behind a time in which records were lost it begins again.
-pub fn of_thread(evidence: &Evidence, thread: ThreadIndex, from_ns: u64, to_ns: u64, found: &mut dyn Found) {
+pub fn of_thread(evidence: &Evidence, thread: ThreadIndex, from_ns: u64, to_ns: u64, found: &mut impl Found) {
+    let found = RefCell::new(found);
     let mut until_ns = to_ns;
+    let mut walks = Vec::new();
+    let mut walk = |from_ns, to_ns| {
+        walks.push(Walk::new(evidence, &found, 1.0, (thread, Goal::Wake(None)), from_ns..to_ns));
+    };
     for lossy in
         evidence.observed.lossy.iter().rev().filter(|lossy| lossy.from_ns < to_ns && from_ns < lossy.to_ns)
     {
-        walk(evidence, thread, Goal::Wake(None), lossy.from_ns.max(from_ns), until_ns, found);
+        walk(lossy.from_ns.max(from_ns), until_ns);
         until_ns = lossy.from_ns.max(from_ns);
     }
-    walk(evidence, thread, Goal::Wake(None), from_ns, until_ns, found);
+    walk(from_ns, until_ns);
+    together::walk_all(walks);
 }
 
 /// Where a walk goes on.
 type Next = (ThreadIndex, Goal);
 
-struct Walk<'e, 'f> {
+struct Walk<'e, F> {
     evidence: &'e Evidence<'e>,
+    /// What all walks report to, and what the time of this one weighs.
+    found: &'e RefCell<F>,
+    rate: f64,
     /// The process that is asked about, and on which side of its connections the walk is.
     asked: ProcessSerial,
     side: Side,
+    /// Before this, records were lost: a chain that goes through that time proves nothing.
     from_ns: u64,
+    whole_from_ns: u64,
     /// What is later has been reported.
     to_ns: u64,
-    found: &'f mut dyn Found,
+    at: Next,
+    /// What is left of the thread to look at; None: it has just come there.
+    left: Option<Left>,
+    /// How often it jumped at one moment.
+    jumps: (u64, u32),
 }
 
-fn walk<'e>(
-    evidence: &'e Evidence<'e>,
-    thread: ThreadIndex,
-    goal: Goal,
-    from_ns: u64,
-    to_ns: u64,
-    found: &mut dyn Found,
-) {
-    let lossy = &evidence.observed.lossy;
-    let lost_until_ns =
-        lossy[..lossy.partition_point(|lossy| lossy.from_ns < to_ns)].last().map_or(0, |lossy| lossy.to_ns);
-    // Where records were lost, a chain that goes through that time proves nothing.
-    let known_from_ns = lost_until_ns.clamp(from_ns, to_ns.max(from_ns));
-    let asked = evidence.observed.threads.all[thread].life.process;
-    let mut walk = Walk { evidence, asked, side: Side::Own, from_ns: known_from_ns, to_ns, found };
-    let (mut thread, mut goal) = (thread, goal);
-    let mut jumped = (to_ns, 0);
-    while walk.is_open() {
-        let Some(next) = walk.back(thread, goal) else { break };
-        jumped = if jumped.0 == walk.to_ns { (jumped.0, jumped.1 + 1) } else { (walk.to_ns, 0) };
-        if jumped.1 > MOST_JUMPS_AT_ONCE {
-            break;
-        }
-        (thread, goal) = next;
+/// What a walk still has to look at of its thread.
+#[derive(Clone, Copy)]
+struct Left {
+    /// Spans.
+    before: usize,
+    /// Whether this is still the round in which the thread did what it is walked for.
+    is_goals: bool,
+}
+
+/// How a walk goes on after a wait.
+enum Step {
+    Back(Left),
+    Jump(Next),
+    End,
+}
+
+impl From<Option<Next>> for Step {
+    fn from(next: Option<Next>) -> Self {
+        next.map_or(Self::End, Self::Jump)
     }
-    walk.from_ns = from_ns;
-    walk.rest(Share::Other);
 }
 
-impl<'e> Walk<'e, '_> {
+impl<'e, F: Found> Walk<'e, F> {
+    fn new(
+        evidence: &'e Evidence<'e>,
+        found: &'e RefCell<F>,
+        rate: f64,
+        at: Next,
+        Range { start: from_ns, end: to_ns }: Range<u64>,
+    ) -> Self {
+        let lossy = &evidence.observed.lossy;
+        let lossy = &lossy[..lossy.partition_point(|lossy| lossy.from_ns < to_ns)];
+        let lost_until_ns = lossy.last().map_or(0, |lossy| lossy.to_ns);
+        Self {
+            evidence,
+            found,
+            rate,
+            asked: evidence.observed.threads.all[at.0].life.process,
+            side: Side::Own,
+            from_ns: lost_until_ns.clamp(from_ns, to_ns.max(from_ns)),
+            whole_from_ns: from_ns,
+            to_ns,
+            at,
+            left: None,
+            jumps: (to_ns, 0),
+        }
+    }
+
     fn is_open(&self) -> bool {
         self.to_ns > self.from_ns
+    }
+
+    /// Goes back over one wait. At the walk's end what is left is reported, and it is false.
+    fn step(&mut self) -> bool {
+        let step = if self.is_open() { self.back() } else { Step::End };
+        match step {
+            Step::Back(left) => self.left = Some(left),
+            Step::Jump(next) => {
+                let Self { to_ns, jumps: (at_ns, jumps), .. } = *self;
+                self.jumps = (to_ns, if at_ns == to_ns { jumps + 1 } else { 0 });
+                (self.at, self.left) = (next, None);
+            }
+            Step::End => {}
+        }
+        let goes_on = !matches!(step, Step::End) && self.jumps.1 <= MOST_JUMPS_AT_ONCE;
+        if !goes_on {
+            self.from_ns = self.whole_from_ns;
+            self.report(self.from_ns, None, None, Share::Other);
+        }
+        goes_on
     }
 
     /// Reports what lies between a moment and what was reported.
     fn report(&mut self, from_ns: u64, thread: Option<ThreadIndex>, span: Option<usize>, share: Share) {
         let from_ns = from_ns.max(self.from_ns);
         if from_ns < self.to_ns {
-            let Self { to_ns, side, .. } = *self;
-            self.found.segment(Segment { from_ns, to_ns, thread, span, share, side });
+            let Self { to_ns, side, rate, .. } = *self;
+            let segment = Segment { from_ns, to_ns, thread, span, share, side };
+            self.found.borrow_mut().segment(rate, segment);
             self.to_ns = from_ns;
         }
-    }
-
-    fn rest(&mut self, share: Share) {
-        self.report(self.from_ns, None, None, share);
     }
 
     fn own(&mut self, thread: ThreadIndex, from_ns: u64) {
         let from_ns = from_ns.max(self.from_ns);
         if from_ns < self.to_ns {
-            self.found.own(thread, self.side, from_ns, self.to_ns);
+            self.found.borrow_mut().own(self.rate, (thread, self.side), from_ns..self.to_ns);
             self.to_ns = from_ns;
         }
     }
 
-    /// Reports a thread's time backwards until it leads elsewhere; None at the walk's end.
-    fn back(&mut self, thread: ThreadIndex, goal: Goal) -> Option<Next> {
+    /// Reports the thread's time back to before its last wait that is to be asked.
+    fn back(&mut self) -> Step {
         let evidence = self.evidence;
+        let (thread, goal) = self.at;
         let all = &evidence.observed.threads.all[thread];
-        let waits = &evidence.waits[thread];
-        if all.life.end_ns < self.to_ns {
-            self.report(all.life.end_ns, Some(thread), None, Share::Other);
+        let Left { before, is_goals } = self.left.unwrap_or_else(|| {
+            if all.life.end_ns < self.to_ns {
+                self.report(all.life.end_ns, Some(thread), None, Share::Other);
+            }
+            Left { before: all.spans_before(self.to_ns), is_goals: true }
+        });
+        if !self.is_open() {
+            return Step::End;
         }
-        let mut before = all.spans_before(self.to_ns);
-        let mut is_goals = true;
-        while self.is_open() {
-            let Some(wait) = waits.asked_before(before) else { return self.born(thread, goal) };
-            let OffCpu { off_ns, runnable_ns, on_ns } = all.off_cpu(wait);
-            if on_ns <= all.life.since_ns {
-                return self.born(thread, goal);
-            }
-            if runnable_ns <= self.from_ns {
-                self.own(thread, self.from_ns);
-                return None;
-            }
-            let span = Some(wait);
-            let round_until_ns = self.to_ns;
-            let ended_by = self.ended_by(thread, wait, goal);
-            let syscall = all.syscall(wait);
-            if ended_by == Cause::Network && calls::is_send(syscall) {
-                self.own(thread, on_ns);
-                self.report(runnable_ns, Some(thread), span, Share::CpuWait);
-                if let Some(next) = self.room_for_next_send(thread, wait) {
-                    return Some(next);
-                }
-                before = all.spans_before(self.to_ns).min(wait);
-                continue;
-            }
-            if let Some(missing) =
-                round::missing(evidence, thread, (wait, is_goals), ended_by, goal, round_until_ns)
-            {
-                // From its arrival on it was for the thread to take it.
-                let arrived_ns = missing.arrived_ns;
-                self.own(thread, on_ns.max(arrived_ns));
-                self.report(runnable_ns.max(arrived_ns), Some(thread), span, Share::CpuWait);
-                let late = if ended_by == Cause::Timer { Share::Timer } else { Share::CpuWait };
-                self.report(arrived_ns, Some(thread), span, late);
-                return self.cross(missing, (thread, wait));
-            }
+        let Some(wait) = evidence.waits[thread].asked_before(before) else {
+            return self.born(thread, goal).into();
+        };
+        let OffCpu { off_ns, runnable_ns, on_ns } = all.off_cpu(wait);
+        if on_ns <= all.life.since_ns {
+            return self.born(thread, goal).into();
+        }
+        if runnable_ns <= self.from_ns {
+            self.own(thread, self.from_ns);
+            return Step::End;
+        }
+        let span = Some(wait);
+        let round_until_ns = self.to_ns;
+        let ended_by = self.ended_by(thread, wait, goal);
+        let syscall = all.syscall(wait);
+        if ended_by == Cause::Network && calls::is_send(syscall) {
             self.own(thread, on_ns);
             self.report(runnable_ns, Some(thread), span, Share::CpuWait);
-            if !self.is_open() {
-                return None;
+            if let Some(next) = self.room_for_next_send(thread, wait) {
+                return Step::Jump(next);
             }
-            match ended_by {
-                Cause::Thread { waker } => {
-                    let rang = self.rang_meanwhile(thread, waker, goal, (on_ns, round_until_ns));
-                    let waker = rang.or_else(|| evidence.observed.threads.find(waker, self.to_ns));
-                    if let Some(waker) = waker.filter(|&waker| waker != thread) {
-                        return Some((waker, Goal::Wake(connection(goal))));
-                    }
-                    self.report(off_ns, Some(thread), span, Share::Other);
-                }
-                Cause::Timer => {
-                    let (armed_ns, by) = timer::armed(evidence, thread, wait, goal, self.from_ns);
-                    if by != thread {
-                        // While this one waited, perhaps.
-                        self.report(armed_ns, Some(thread), span, Share::Timer);
-                        return Some((by, Goal::Wake(connection(goal))));
-                    }
-                    self.report(armed_ns.min(off_ns), Some(thread), span, Share::Timer);
-                }
-                Cause::Network => {
-                    if let Some(next) = self.other_bytes_or_room(thread, wait, goal, round_until_ns) {
-                        return Some(next);
-                    }
-                }
-                // Of a request that was submitted before it listened, or by another thread meanwhile.
-                Cause::Disk if calls::is_multiplexer(syscall) => {
-                    let submitted_ns = all.spans.at(wait).submitted_ns;
-                    let since_ns =
-                        submitted_ns.or_else(|| timer::since_progress_ns(evidence, thread, wait, goal));
-                    let submitter = submitted_ns.and_then(|at_ns| {
-                        evidence.observed.threads.find(all.spans.at(wait).submitter_tid?, at_ns)
-                    });
-                    match submitter.filter(|&submitter| submitter != thread) {
-                        Some(submitter) => {
-                            self.report(since_ns.unwrap_or(off_ns), Some(thread), span, Share::Disk);
-                            return Some((submitter, Goal::Wake(connection(goal))));
-                        }
-                        None => {
-                            let since_ns = since_ns.unwrap_or(off_ns).min(off_ns);
-                            self.report(since_ns, Some(thread), span, Share::Disk);
-                        }
-                    }
-                }
-                // Waits for one certain thing are never asked.
-                certain => self.report(off_ns, Some(thread), span, Share::of_cause(certain)),
-            }
-            is_goals = false;
-            before = all.spans_before(self.to_ns).min(wait);
+            return Step::Back(Left { before: all.spans_before(self.to_ns).min(wait), is_goals });
         }
-        None
+        if let Some(missing) =
+            round::missing(evidence, thread, (wait, is_goals), ended_by, goal, round_until_ns)
+        {
+            // From its arrival on it was for the thread to take it.
+            let arrived_ns = missing.arrived_ns;
+            self.own(thread, on_ns.max(arrived_ns));
+            self.report(runnable_ns.max(arrived_ns), Some(thread), span, Share::CpuWait);
+            let late = if ended_by == Cause::Timer { Share::Timer } else { Share::CpuWait };
+            self.report(arrived_ns, Some(thread), span, late);
+            return self.cross(missing, (thread, wait)).into();
+        }
+        self.own(thread, on_ns);
+        self.report(runnable_ns, Some(thread), span, Share::CpuWait);
+        if !self.is_open() {
+            return Step::End;
+        }
+        match ended_by {
+            Cause::Thread { waker } => {
+                let rang = self.rang_meanwhile(thread, waker, goal, (on_ns, round_until_ns));
+                let waker = rang.or_else(|| evidence.observed.threads.find(waker, self.to_ns));
+                if let Some(waker) = waker.filter(|&waker| waker != thread) {
+                    return Step::Jump((waker, Goal::Wake(connection(goal))));
+                }
+                self.report(off_ns, Some(thread), span, Share::Other);
+            }
+            Cause::Timer => {
+                let (armed_ns, by) = timer::armed(evidence, thread, wait, goal, self.from_ns);
+                if by != thread {
+                    // While this one waited, perhaps.
+                    self.report(armed_ns, Some(thread), span, Share::Timer);
+                    return Step::Jump((by, Goal::Wake(connection(goal))));
+                }
+                self.report(armed_ns.min(off_ns), Some(thread), span, Share::Timer);
+            }
+            Cause::Network => {
+                if let Some(next) = self.other_bytes_or_room(thread, wait, goal, round_until_ns) {
+                    return Step::Jump(next);
+                }
+            }
+            // Of a request that was submitted before it listened, or by another thread meanwhile.
+            Cause::Disk if calls::is_multiplexer(syscall) => {
+                let submitted_ns = all.spans.at(wait).submitted_ns;
+                let since_ns =
+                    submitted_ns.or_else(|| timer::since_progress_ns(evidence, thread, wait, goal));
+                let submitter = submitted_ns.and_then(|at_ns| {
+                    evidence.observed.threads.find(all.spans.at(wait).submitter_tid?, at_ns)
+                });
+                match submitter.filter(|&submitter| submitter != thread) {
+                    Some(submitter) => {
+                        self.report(since_ns.unwrap_or(off_ns), Some(thread), span, Share::Disk);
+                        return Step::Jump((submitter, Goal::Wake(connection(goal))));
+                    }
+                    None => {
+                        let since_ns = since_ns.unwrap_or(off_ns).min(off_ns);
+                        self.report(since_ns, Some(thread), span, Share::Disk);
+                    }
+                }
+            }
+            // Waits for one certain thing are never asked.
+            certain => self.report(off_ns, Some(thread), span, Share::of_cause(certain)),
+        }
+        Step::Back(Left { before: all.spans_before(self.to_ns).min(wait), is_goals: false })
     }
 
     /// What ended a wait; a message or another thread that came as a timer was due anyway ended nothing.

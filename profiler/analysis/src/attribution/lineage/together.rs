@@ -1,0 +1,62 @@
+//! Many walks at once.
+//!
+//! A walk goes a long way back, and those of other connections go through the same time: a part of the capture would be
+//! unpacked anew for each. So the walk that has come least far back goes on first, and all pass a moment together.
+
+use std::{cmp::Ordering, collections::BinaryHeap};
+
+use super::{Found, Walk};
+
+pub fn walk_all<F: Found>(mut begun: Vec<Walk<F>>) {
+    // The latest last; of equal ones the first begins first.
+    begun.reverse();
+    begun.sort_by_key(|walk| walk.to_ns);
+    let mut open = BinaryHeap::new();
+    let mut number = 0;
+    loop {
+        let next_ns = |begun: &[Walk<F>]| begun.last().map(|walk| walk.to_ns);
+        if next_ns(&begun) > open.peek().map(|latest: &Open<F>| latest.walk.to_ns) {
+            open.extend(begun.pop().map(|walk| Open { walk, number }));
+            number += 1;
+        }
+        let Some(Open { mut walk, number }) = open.pop() else { return };
+        let others_ns = open.peek().map(|other| other.walk.to_ns).max(next_ns(&begun)).unwrap_or_default();
+        let goes_on = loop {
+            if !walk.step() {
+                break false;
+            }
+            if walk.to_ns < others_ns {
+                break true;
+            }
+        };
+        if goes_on {
+            open.push(Open { walk, number });
+        }
+    }
+}
+
+/// The latest is the greatest, of equal ones the one that began first.
+struct Open<'e, F> {
+    walk: Walk<'e, F>,
+    number: usize,
+}
+
+impl<F: Found> Ord for Open<'_, F> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.walk.to_ns.cmp(&other.walk.to_ns).then(other.number.cmp(&self.number))
+    }
+}
+
+impl<F: Found> PartialOrd for Open<'_, F> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<F: Found> PartialEq for Open<'_, F> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<F: Found> Eq for Open<'_, F> {}
