@@ -26,6 +26,12 @@ pub fn waits(spans: impl IntoIterator<Item = Span>) -> FutexWaits {
 }
 
 impl FutexWaits {
+    /// These and those of other spans.
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// Whether a futex wait that `waker` ended was a lock.
     pub fn is_lock(&self, process: ProcessSerial, futex: Futex, waker: u32) -> bool {
         matches!(futex.operation & COMMAND, LOCK_PI | LOCK_PI2)

@@ -26,25 +26,33 @@ pub mod triggers;
 pub mod waits;
 pub mod weights;
 
+use rayon::prelude::*;
+
 use cause::Cause;
+use futex::FutexWaits;
 use observed::{Observed, threads::ThreadIndex};
 
 /// What was observed, with everything that is worked out once per capture.
 #[derive(Debug)]
 pub struct Evidence<'t> {
     pub observed: &'t Observed,
-    pub futexes: futex::FutexWaits,
+    pub futexes: FutexWaits,
     /// Parallel to the threads.
     pub waits: Vec<waits::Waits>,
+    /// Parallel to the threads: of their whole lives.
+    pub states: Vec<states::States>,
     pub triggers: triggers::Triggers,
     pub pairs: pairs::Pairs,
 }
 
 pub fn weigh(observed: &Observed) -> Evidence<'_> {
-    let futexes = futex::waits(observed.threads.all.iter().flat_map(|thread| &thread.spans));
-    let waits = waits::judge(&observed.threads, &futexes);
+    let threads = &observed.threads;
+    let futexes = threads.all.par_iter().map(|thread| futex::waits(&thread.spans));
+    let futexes = futexes.reduce(FutexWaits::default, FutexWaits::and);
+    let waits = waits::judge(threads, &futexes);
     let triggers = triggers::count(observed, &waits, &futexes);
-    Evidence { observed, futexes, waits, triggers, pairs: pairs::pair(&observed.traffic.sockets) }
+    let states = threads.all.par_iter().map(|thread| states::of(thread, &futexes, 0, u64::MAX)).collect();
+    Evidence { observed, futexes, waits, states, triggers, pairs: pairs::pair(&observed.traffic.sockets) }
 }
 
 impl Evidence<'_> {

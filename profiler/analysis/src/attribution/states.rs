@@ -38,9 +38,9 @@ pub fn of(thread: &Thread, futexes: &FutexWaits, from_ns: u64, to_ns: u64) -> St
     let mut states = States::default();
     let mut off_cpu_ns = 0;
     // Intervals are disjoint: only the last one that began before may reach into the window.
-    for place in thread.spans_before(from_ns).saturating_sub(1)..thread.spans_before(to_ns) {
-        let span = thread.spans.at(place);
-        let off = thread.off_cpu(place);
+    let reaching = thread.spans_before(from_ns).saturating_sub(1)..thread.spans_before(to_ns);
+    for span in thread.spans.range(reaching) {
+        let off = thread.times(&span);
         let blocked_ns = inside(off.off_ns, off.runnable_ns);
         let runnable_ns = inside(off.runnable_ns, off.on_ns);
         off_cpu_ns += blocked_ns + runnable_ns;

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use rayon::prelude::*;
+
 use crate::attribution::{
     calls,
     cause::{self, Cause},
@@ -71,26 +73,35 @@ impl Triggers {
 
 /// Of all threads and connections; a logarithm above linear time.
 pub fn count(observed: &Observed, waits: &[Waits], futexes: &FutexWaits) -> Triggers {
+    let counted =
+        waits.par_iter().enumerate().map(|(thread, waits)| count_thread(observed, thread, waits, futexes));
+    // Of different threads: no two have a key in common.
+    counted.reduce(Triggers::default, |mut one, other| {
+        one.sent.extend(other.sent);
+        one.for_wakers.extend(other.for_wakers);
+        one
+    })
+}
+
+fn count_thread(observed: &Observed, thread: ThreadIndex, waits: &Waits, futexes: &FutexWaits) -> Triggers {
     let mut triggers = Triggers::default();
-    for (thread, waits) in waits.iter().enumerate() {
-        let all = &observed.threads.all[thread];
-        let mut moved = observed.traffic.of_thread(thread).peekable();
-        let mut round = Round::default();
-        let mut why = None;
-        for wait in waits.asked_from(0) {
-            let span = all.spans.at(wait);
-            while let Some(movement) = moved.next_if(|movement| movement.since_ns <= span.off_ns) {
-                round.add(&movement);
-            }
-            triggers.add_round(thread, why, &mut round);
-            why = reason(&span, futexes).map(|cause| match cause {
-                Cause::Thread { .. } if deadlines::was_counted_down(all, waits, wait) => Why::Deadline,
-                cause => Why::Cause(cause),
-            });
+    let all = &observed.threads.all[thread];
+    let mut moved = observed.traffic.of_thread(thread).peekable();
+    let mut round = Round::default();
+    let mut why = None;
+    let asked = all.spans.iter().enumerate().filter(|(wait, _)| waits.is_asked(*wait));
+    for (wait, span) in asked {
+        while let Some(movement) = moved.next_if(|movement| movement.since_ns <= span.off_ns) {
+            round.add(&movement);
         }
-        moved.for_each(|movement| round.add(&movement));
         triggers.add_round(thread, why, &mut round);
+        why = reason(&span, futexes).map(|cause| match cause {
+            Cause::Thread { .. } if deadlines::was_counted_down(all, waits, wait) => Why::Deadline,
+            cause => Why::Cause(cause),
+        });
     }
+    moved.for_each(|movement| round.add(&movement));
+    triggers.add_round(thread, why, &mut round);
     triggers
 }
 

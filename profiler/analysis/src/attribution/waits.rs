@@ -4,6 +4,8 @@
 //! receives), and waits for room to send, which are for the peer's reader or the link. Waits for one certain thing of the
 //! thread's own (disk, lock, memory) are not.
 
+use rayon::prelude::*;
+
 use crate::attribution::{
     calls,
     cause::{self, Cause},
@@ -21,7 +23,7 @@ pub struct Waits {
 
 /// Judges every wait of the capture, in linear time; parallel to the threads.
 pub fn judge(threads: &Threads, futexes: &FutexWaits) -> Vec<Waits> {
-    threads.all.iter().map(|thread| judge_thread(thread, futexes)).collect()
+    threads.all.par_iter().map(|thread| judge_thread(thread, futexes)).collect()
 }
 
 fn judge_thread(thread: &Thread, futexes: &FutexWaits) -> Waits {
@@ -45,6 +47,10 @@ fn is_asked(span: &Span, futexes: &FutexWaits) -> bool {
 }
 
 impl Waits {
+    pub fn is_asked(&self, span: usize) -> bool {
+        self.asked[span / 64] & (1 << (span % 64)) != 0
+    }
+
     /// The last wait to be asked among the first `spans` of the thread.
     pub fn asked_before(&self, spans: usize) -> Option<usize> {
         let part = self.asked.get(spans / 64).map_or(0, |word| word & ((1 << (spans % 64)) - 1));

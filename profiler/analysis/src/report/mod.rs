@@ -17,6 +17,7 @@ mod trust;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use rayon::prelude::*;
 use serde::Serialize;
 
 pub use about::{About, Host};
@@ -88,9 +89,10 @@ fn with_events(timeline: &Timeline, events: Events) -> Report {
     let observed = gather(timeline, events);
     let evidence = attribution::weigh(&observed);
     let evidence = timeline.has_family(SCHEDULING).then_some(&evidence);
-    let transfers: Vec<_> =
-        found.iter().map(|transfer| transfers::report(timeline, evidence, transfer)).collect();
-    let processes = processes::report(timeline, evidence);
+    let (transfers, processes): (Vec<_>, _) = rayon::join(
+        || found.par_iter().map(|transfer| transfers::report(timeline, evidence, transfer)).collect(),
+        || processes::report(timeline, evidence),
+    );
     Report {
         schema_version: SCHEMA_VERSION,
         capture: about::report(timeline),

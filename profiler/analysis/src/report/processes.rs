@@ -1,14 +1,12 @@
 //! What each process moved, with whom, and where its threads' time went.
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{Budget, DropReport, budget, drops, seconds};
 
 use crate::{
-    attribution::{
-        Evidence, phase,
-        states::{self, States},
-    },
+    attribution::{Evidence, phase, states::States},
     timeline::{FileIo, Process, ThreadTime, Timeline, Ways, by_peer},
 };
 use capture::{Operation, ProcessSerial, ProcessTotals, Protocol, Role, SocketTotals, ThreadTotals};
@@ -132,9 +130,9 @@ impl DiskBytes {
 
 /// By serial: in the order in which they became targets.
 pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<ProcessReport> {
-    timeline
-        .processes
-        .iter()
+    let processes: Vec<_> = timeline.processes.iter().collect();
+    processes
+        .into_par_iter()
         .filter_map(|(&serial, process)| {
             let totals = process.totals.as_ref()?;
             let peers = peers(process.sockets.values());
@@ -183,9 +181,7 @@ fn threads(timeline: &Timeline, process: &Process, evidence: &Evidence) -> Vec<T
 
 /// A thread's states by its spans.
 pub(super) fn by_spans(evidence: &Evidence, totals: &ThreadTotals) -> Option<States> {
-    let threads = &evidence.observed.threads;
-    let found = threads.find(totals.tid, totals.since_ns)?;
-    Some(states::of(&threads.all[found], &evidence.futexes, 0, u64::MAX))
+    evidence.observed.threads.find(totals.tid, totals.since_ns).map(|thread| evidence.states[thread])
 }
 
 fn path(timeline: &Timeline, evidence: &Evidence, totals: &ProcessTotals) -> Option<ProcessPath> {

@@ -55,6 +55,14 @@ struct Head<T> {
     block: Arc<Block>,
 }
 
+impl<T: Row> Head<T> {
+    /// `first` is the first of the rows.
+    fn pack(start: usize, first: T, rows: &[T]) -> Self {
+        let least_ns = rows.iter().map(T::at_ns).min().unwrap_or_default();
+        Self { start, rows: rows.len(), first, least_ns, block: Arc::new(Block::pack(rows)) }
+    }
+}
+
 fn next_id() -> u64 {
     static LISTS: AtomicU64 = AtomicU64::new(0);
     LISTS.fetch_add(1, Ordering::Relaxed)
@@ -68,6 +76,19 @@ impl<T: Row> Rows<T> {
         }
     }
 
+    /// Changes the first row, if there is one.
+    pub fn change_first(&mut self, change: impl FnOnce(&mut T)) {
+        let Some(head) = self.sealed.first_mut() else {
+            return if let Some(first) = self.open.first_mut() {
+                change(first)
+            };
+        };
+        let mut rows = head.block.unpack(head.first, head.rows);
+        change(&mut rows[0]);
+        *head = Head::pack(0, rows[0], &rows);
+        self.id = next_id();
+    }
+
     /// Packs what is not packed yet, unless that is too little for a block.
     pub fn seal_some(&mut self) {
         if self.open.len() >= BLOCK_ROWS / 4 {
@@ -76,12 +97,11 @@ impl<T: Row> Rows<T> {
     }
 
     fn seal(&mut self) {
-        let Some(&first) = self.open.first() else { return };
-        let least_ns = self.open.iter().map(T::at_ns).min().unwrap_or_default();
-        let block = Arc::new(Block::pack(&self.open));
-        self.sealed.push(Head { start: self.sealed_rows, rows: self.open.len(), first, least_ns, block });
-        self.sealed_rows += self.open.len();
-        self.open = Vec::new();
+        if let Some(&first) = self.open.first() {
+            self.sealed.push(Head::pack(self.sealed_rows, first, &self.open));
+            self.sealed_rows += self.open.len();
+            self.open = Vec::new();
+        }
     }
 
     pub fn len(&self) -> usize {

@@ -1,6 +1,6 @@
 //! A list in order of time.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::VecDeque};
 
 use super::{Head, Row};
 
@@ -10,8 +10,25 @@ pub struct InOrder<T> {
     blocks: Vec<Head<T>>,
     /// Parallel: no row of this block, or of one that is read later, is earlier.
     least_ns: Vec<u64>,
+    /// Blocks of which not every row was given yet, from `first` on.
+    read: VecDeque<Read<T>>,
+    first: usize,
     /// In order, the next one last.
-    pending: Vec<T>,
+    pending: Vec<Pending>,
+}
+
+struct Read<T> {
+    rows: Vec<T>,
+    left: usize,
+}
+
+/// Rows are large, and stay where they are while they are put in order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Pending {
+    at_ns: u64,
+    /// An equal one in a later block comes later.
+    block: usize,
+    place: usize,
 }
 
 impl<T: Row> InOrder<T> {
@@ -22,34 +39,34 @@ impl<T: Row> InOrder<T> {
             least_ns = least_ns.min(block.least_ns);
             least_ns
         };
-        Self { least_ns: blocks.iter().map(least).collect(), blocks, pending: Vec::new() }
+        let least_ns = blocks.iter().map(least).collect();
+        Self { blocks, least_ns, read: VecDeque::new(), first: 0, pending: Vec::new() }
     }
 
     /// Takes blocks until the first row that waits is the next one of all.
     fn fill(&mut self) {
-        let mut first_ns = self.pending.last().map(T::at_ns);
-        // An equal one in a later block comes later.
+        let mut first_ns = self.pending.last().map(|first| first.at_ns);
         let is_next =
             |first_ns: Option<u64>, least_ns: u64| first_ns.is_some_and(|first_ns| first_ns <= least_ns);
         if self.least_ns.last().is_none_or(|&least_ns| is_next(first_ns, least_ns)) {
             return;
         }
-        let mut read: Vec<T> = Vec::new();
+        // As many as wait at least: what waits is put in order anew.
+        let (waited, mut taken) = (self.pending.len(), 0);
         while let Some(&least_ns) = self.least_ns.last()
-            // As many as wait at least: what waits is put in order anew.
-            && (!is_next(first_ns, least_ns) || read.len() < self.pending.len())
+            && (!is_next(first_ns, least_ns) || taken < waited)
             && let Some(Head { rows, first, block, .. }) = self.blocks.pop()
         {
             self.least_ns.pop();
             let rows = block.unpack(first, rows);
             first_ns = rows.iter().map(T::at_ns).chain(first_ns).min();
-            read.extend(rows);
+            taken += rows.len();
+            let block = self.first + self.read.len();
+            let pending = |(place, row): (usize, &T)| Pending { at_ns: row.at_ns(), block, place };
+            self.pending.extend(rows.iter().enumerate().map(pending));
+            self.read.push_back(Read { left: rows.len(), rows });
         }
-        // The last comes first, of equal ones too: they keep their order.
-        read.reverse();
-        read.append(&mut self.pending);
-        read.sort_by_key(|row| Reverse(row.at_ns()));
-        self.pending = read;
+        self.pending.sort_unstable_by_key(|pending| Reverse(*pending));
     }
 }
 
@@ -58,6 +75,13 @@ impl<T: Row> Iterator for InOrder<T> {
 
     fn next(&mut self) -> Option<T> {
         self.fill();
-        self.pending.pop()
+        let Pending { block, place, .. } = self.pending.pop()?;
+        let read = &mut self.read[block - self.first];
+        let row = read.rows[place];
+        read.left -= 1;
+        while self.read.pop_front_if(|read| read.left == 0).is_some() {
+            self.first += 1;
+        }
+        Some(row)
     }
 }

@@ -71,6 +71,27 @@ proptest! {
     }
 }
 
+/// Also in a clone, which goes its own way.
+#[test]
+fn the_first_row_is_changed_alone() {
+    let tick = |at_ns| Tick { at_ns, since_ns: Some(at_ns), sequence: None, is_even: None };
+    for len in [0, 1, 50, 300] {
+        let mut rows: Rows<Tick> = (100..100 + len).map(tick).collect();
+        let mut changed = rows.clone();
+        // What was read before is not what is read then.
+        assert_eq!(changed.iter().count() as u64, len);
+        changed.change_first(|first| first.at_ns = 7);
+        let expected: Vec<Tick> = rows
+            .iter()
+            .enumerate()
+            .map(|(place, row)| Tick { at_ns: if place == 0 { 7 } else { row.at_ns }, ..row })
+            .collect();
+        assert!(changed.iter().eq(expected.iter().copied()), "{len}");
+        rows.change_first(|_| {});
+        assert!(rows.iter().eq((100..100 + len).map(tick)), "{len}");
+    }
+}
+
 #[test]
 fn what_is_too_much_for_memory_is_read_from_the_file() {
     let rows: Vec<Tick> = (0..100)

@@ -1,10 +1,10 @@
 //! What attribution works on, as recorded: every off-CPU interval, every movement of payload. Not folded, and not
 //! ordered; packed, because there may be millions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use capture::{
-    Stack, TimerSet,
+    ProcessSerial, Stack, TimerSet,
     span::Span,
     traffic::{Arrival, Payload, SendQueue},
 };
@@ -22,6 +22,8 @@ pub struct Lossy {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Events {
     pub spans: Rows<Span>,
+    /// The threads of spans that had not ended.
+    pub off_at_end: HashSet<(ProcessSerial, u32)>,
     /// Command names of wakers that are no targets, by thread id.
     pub outside_wakers: HashMap<u32, String>,
     /// By id.

@@ -17,7 +17,13 @@ mod sockets;
 mod threads;
 mod ways;
 
-use std::{collections::BTreeMap, io::Read};
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    panic::resume_unwind,
+    sync::mpsc::{SyncSender, sync_channel},
+    thread,
+};
 
 use abi::loss::Loss;
 use anyhow::{Result, bail};
@@ -131,11 +137,17 @@ pub struct DaemonUse {
 
 impl Timeline {
     /// Reads a capture to its end.
-    pub fn from_capture<R: Read>(capture: &mut Capture<R>) -> Result<Self> {
+    pub fn from_capture<R: Read + Send>(capture: &mut Capture<R>) -> Result<Self> {
         let mut folded = Folded::default();
-        while let Some(record) = capture.next()? {
-            folded.add(record);
-        }
+        // To unpack and decode them takes as long as to pack them for what comes.
+        thread::scope(|scope| {
+            let (records, read) = sync_channel(BATCHES);
+            let reader = scope.spawn(|| read_batches(capture, records));
+            for batch in read {
+                batch.into_iter().for_each(|record| folded.add(record));
+            }
+            reader.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })?;
         let skipped: u64 = capture.skipped().values().sum();
         if skipped > 0 {
             folded.losses.insert(UNKNOWN_KIND.to_owned(), skipped);
@@ -164,6 +176,24 @@ impl Timeline {
     /// From the first record to the end.
     pub fn duration_ns(&self) -> u64 {
         self.end_ns.saturating_sub(self.start.at_ns)
+    }
+}
+
+/// How many records are handed over at once, and how often before they are taken.
+const BATCH: usize = 512;
+const BATCHES: usize = 4;
+
+fn read_batches<R: Read>(capture: &mut Capture<R>, records: SyncSender<Vec<Record>>) -> Result<()> {
+    loop {
+        let mut batch = Vec::with_capacity(BATCH);
+        while batch.len() < BATCH
+            && let Some(record) = capture.next()?
+        {
+            batch.push(record);
+        }
+        if batch.is_empty() || records.send(batch).is_err() {
+            return Ok(());
+        }
     }
 }
 
@@ -321,6 +351,9 @@ impl Folded {
                 let way = span.doing.syscall.map_or(Ways::default(), Ways::of_call);
                 if !way.is_empty() {
                     self.process(span.process).ways |= way;
+                }
+                if span.on_ns.is_none() {
+                    self.events.off_at_end.insert((span.process, span.tid));
                 }
                 self.events.spans.push(span);
             }

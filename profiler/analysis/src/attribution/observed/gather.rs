@@ -12,7 +12,7 @@ use crate::{
     timeline::{Events, Timeline},
 };
 use capture::{
-    ProcessSerial, ThreadState, ThreadTotals,
+    ThreadState, ThreadTotals,
     span::{Doing, Span, Stacks, Wake},
 };
 
@@ -20,14 +20,8 @@ use capture::{
 pub fn gather(timeline: &Timeline, events: Events) -> Observed {
     let totals = || timeline.processes.values().flat_map(|process| process.threads.values());
     let lives: Vec<Life> = totals().map(|totals| life(timeline, totals)).collect();
-    let open: HashSet<(ProcessSerial, u32)> = events
-        .spans
-        .iter()
-        .filter(|span| span.on_ns.is_none())
-        .map(|span| (span.process, span.tid))
-        .collect();
-    let unfinished =
-        totals().filter(|totals| !open.contains(&(totals.process, totals.tid))).filter_map(unfinished);
+    let is_known = |totals: &&ThreadTotals| events.off_at_end.contains(&(totals.process, totals.tid));
+    let unfinished = totals().filter(|totals| !is_known(totals)).filter_map(unfinished);
     let mut spans = events.spans;
     spans.extend(unfinished);
     let records = TrafficRecords {
@@ -36,11 +30,8 @@ pub fn gather(timeline: &Timeline, events: Events) -> Observed {
         send_queues: events.send_queues,
         sockets: sockets(timeline),
     };
-    let (mut threads, traffic) = std::thread::scope(|scope| {
-        let threads = scope.spawn(|| threads::order(&lives, spans));
-        let traffic = traffic::index(&threads::of_lives(&lives), records);
-        (threads.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), traffic)
-    });
+    let (mut threads, traffic) =
+        rayon::join(|| threads::order(&lives, spans), || traffic::index(&threads::of_lives(&lives), records));
     threads.cpus.fill(events.outside_runs.runs);
     let timers = timers::index(&threads, events.timers);
     Observed { host: timeline.start.host(), threads, traffic, timers, lossy: timeline.lossy.clone() }

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
+
 use super::cpus::Cpus;
 use crate::rows::Rows;
 use capture::{ProcessSerial, span::Span};
@@ -86,23 +88,32 @@ impl Threads {
             let reaches_ns = span.on_ns.or(span.woken_ns).unwrap_or(u64::MAX);
             match self.alive(span.tid, span.off_ns, reaches_ns) {
                 Some(thread) => {
-                    began[thread].note(&span);
+                    let Thread { life, spans } = &mut self.all[thread];
+                    began[thread].note(&span, life);
                     if let (Some(cpu), Some(on_ns)) = (span.cpu, span.on_ns) {
                         self.cpus.came(cpu, thread, on_ns);
                     }
-                    self.all[thread].spans.push(span);
+                    spans.push(span);
                 }
                 None => self.orphans += 1,
             }
         }
-        for (thread, began) in self.all.iter_mut().zip(began) {
+        let ordered = self.all.par_iter_mut().zip(began).map(|(thread, began)| {
             if began.is_disordered {
                 let mut spans: Vec<Span> = thread.spans.iter().collect();
                 spans.sort_by_key(key);
                 thread.spans = spans.into_iter().collect();
             }
-            self.mended += mend(thread);
-        }
+            if began.are_whole(&thread.life) {
+                // Asleep since before it was watched.
+                let since_ns = thread.life.since_ns;
+                thread.spans.change_first(|span| span.off_ns = span.off_ns.max(since_ns));
+                0
+            } else {
+                mend(thread)
+            }
+        });
+        self.mended += ordered.sum::<u64>();
     }
 
     fn alive(&self, tid: u32, from_ns: u64, to_ns: u64) -> Option<ThreadIndex> {
@@ -113,12 +124,16 @@ impl Threads {
 
 impl Thread {
     pub fn off_cpu(&self, span: usize) -> OffCpu {
-        let look = |span: &Span| (span.off_ns, span.woken_ns, span.on_ns, span.blocks());
-        let (off_ns, woken_ns, on_ns, blocks) = self.spans.look_at(span, look);
-        let on_ns = on_ns.unwrap_or(self.life.end_ns).max(off_ns);
-        let runnable_ns = if blocks {
+        self.spans.look_at(span, |span| self.times(span))
+    }
+
+    /// Of one of its spans.
+    pub fn times(&self, span: &Span) -> OffCpu {
+        let off_ns = span.off_ns;
+        let on_ns = span.on_ns.unwrap_or(self.life.end_ns).max(off_ns);
+        let runnable_ns = if span.blocks() {
             // Woken before the switch was seen: it never stopped being runnable.
-            woken_ns.unwrap_or(on_ns).clamp(off_ns, on_ns)
+            span.woken_ns.unwrap_or(on_ns).clamp(off_ns, on_ns)
         } else {
             off_ns
         };
@@ -169,16 +184,29 @@ fn key(span: &Span) -> (u64, Option<u64>) {
     (span.off_ns, span.on_ns)
 }
 
-/// Whether the spans of a thread come in the order in which they began.
+/// How the spans of a thread come.
 #[derive(Clone, Default)]
 struct Began {
-    last: (u64, Option<u64>),
+    last: Option<(u64, Option<u64>)>,
+    /// Not in the order in which they began.
     is_disordered: bool,
+    /// One overlaps the next, or lies outside the thread's life; the first may have begun before.
+    is_doubtful: bool,
 }
 
 impl Began {
-    fn note(&mut self, span: &Span) {
-        self.is_disordered |= key(span) < self.last;
-        self.last = key(span);
+    fn note(&mut self, span: &Span, life: &Life) {
+        let ran_until = |on_ns: Option<u64>| on_ns.is_some_and(|on_ns| on_ns <= span.off_ns);
+        self.is_disordered |= self.last.is_some_and(|last| key(span) < last);
+        self.is_doubtful |= self.last.is_some_and(|(_, on_ns)| !ran_until(on_ns));
+        let is_inside = span.off_ns >= life.since_ns || self.last.is_none();
+        self.is_doubtful |= !is_inside || span.off_ns > life.end_ns;
+        self.last = Some(key(span));
+    }
+
+    /// Whether nothing of them has to be mended.
+    fn are_whole(&self, life: &Life) -> bool {
+        let ends_late = self.last.is_some_and(|(_, on_ns)| on_ns.is_some_and(|on_ns| on_ns > life.end_ns));
+        !self.is_disordered && !self.is_doubtful && !ends_late
     }
 }

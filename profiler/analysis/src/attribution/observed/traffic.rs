@@ -48,11 +48,9 @@ struct Queues {
 pub fn index(threads: &Threads, records: TrafficRecords) -> Traffic {
     let TrafficRecords { payloads, arrivals, send_queues, sockets } = records;
     // They have nothing to do with each other, and there may be millions.
-    std::thread::scope(|scope| {
-        let queues = scope.spawn(|| index_queues(arrivals, send_queues));
-        let traffic = index_moved(threads, payloads, sockets);
-        Traffic { queues: queues.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), ..traffic }
-    })
+    let (queues, traffic) =
+        rayon::join(|| index_queues(arrivals, send_queues), || index_moved(threads, payloads, sockets));
+    Traffic { queues, ..traffic }
 }
 
 fn index_moved(threads: &Threads, payloads: Rows<Payload>, sockets: Vec<Socket>) -> Traffic {
