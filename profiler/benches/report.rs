@@ -30,6 +30,8 @@ const MIB: u64 = 200;
 const MIB_PER_PHASE: u64 = 1;
 
 fn main() -> Result<ExitCode> {
+    // As the program does.
+    profiler::memory::keep_small();
     let numbers: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let requests = numbers.first().copied().unwrap_or(1_900_000);
     let connections = numbers.get(1).copied().unwrap_or(200);
