@@ -23,13 +23,18 @@ unsafe impl Plain for DeviceIo {}
 
 const _: () = assert!(size_of::<DeviceIo>() == 56);
 
+/// `MINORBITS`: the kernel keeps so many bits of minor in a `dev_t`; user space sees another arrangement.
+pub const DEVICE_MINOR_BITS: u32 = 20;
+
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DeviceKey {
+    /// Of the whole disk.
     pub major: u32,
     pub minor: u32,
     pub operation: u32,
-    pub _pad: u32,
+    /// What was written or read of it, as the kernel's `dev_t`; 0 for the disk as a whole, and always in `DEVICES`.
+    pub partition: u32,
 }
 
 // SAFETY: plain integers, padding is explicit.

@@ -137,6 +137,7 @@ fields! {
     SuperblockDevice = "super_block", "s_dev", 4;
     SuperblockBdev = "super_block", "s_bdev", 8;
     BlockDeviceDisk = "block_device", "bd_disk", 8;
+    BlockDeviceNumber = "block_device", "bd_dev", 4;
     DiskMajor = "gendisk", "major", 4;
     DiskFirstMinor = "gendisk", "first_minor", 4;
     DiskQueue = "gendisk", "queue", 8;

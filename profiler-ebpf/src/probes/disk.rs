@@ -6,7 +6,9 @@
 //! dispatcher of throttled bios), are counted for the file: see `owners.rs`.
 
 use abi::{
-    disk::{Credit, CreditKey, DeviceIo, DeviceKey, OPERATION_MASK, READ, RequestTimes, WRITE},
+    disk::{
+        Credit, CreditKey, DEVICE_MINOR_BITS, DeviceIo, DeviceKey, OPERATION_MASK, READ, RequestTimes, WRITE,
+    },
     fields::Field,
     loss::Loss,
 };
@@ -19,6 +21,7 @@ use crate::{
     maps::{CREDITS, DEVICES, NO_EXIST, REQUESTS},
     probes::{bio, context, direct, owners, submissions},
     target,
+    zero::zero,
 };
 
 /// `RQF_FLUSH_SEQ` of `request.rq_flags`, a mask. Set by the daemon.
@@ -41,10 +44,12 @@ pub fn disk_submit(ctx: BtfTracePointContext) -> i32 {
             submissions::note(bio);
         }
         let bytes = u64::from(load::<u32>(bio, Field::BioSize));
-        let device = device_of(bio);
-        if has_no_requests(device) {
-            count_bio(device_key(device, operation), bytes);
+        let disk = device_of(bio);
+        let whole = device_key(disk, operation);
+        if has_no_requests(disk) {
+            count_bio(whole, bytes);
         }
+        let device = DeviceKey { partition: partition_of(bio, &whole), ..whole };
         let is_own_read = operation == READ && !target::is_kernel_thread();
         if is_own_read || bio::is_direct(bio) {
             let process = match current {
@@ -52,10 +57,10 @@ pub fn disk_submit(ctx: BtfTracePointContext) -> i32 {
                 None => direct::caller(bio),
             };
             if let Some(process) = process {
-                credit(CreditKey { device: device_key(device, operation), process }, bytes);
+                credit(CreditKey { device, process }, bytes);
             }
         } else if let Some(file) = bio::file(bio) {
-            owners::moved(file, device_key(device, operation), bytes);
+            owners::moved(file, device, bytes);
         }
     }
     0
@@ -183,6 +188,15 @@ unsafe fn device_of(bio: *const u8) -> *const u8 {
     unsafe { load(load(bio, Field::BioBdev), Field::BlockDeviceDisk) }
 }
 
+/// The partition of a disk that a bio is for, 0 for none. Its bio is moved to the disk's own sectors by then, and still has
+/// the partition's device (5.12 to 6.18).
+#[inline(always)]
+unsafe fn partition_of(bio: *const u8, disk: &DeviceKey) -> u32 {
+    // SAFETY: the caller's bio is a struct bio, and the pointer is loaded from it.
+    let number: u32 = unsafe { load(load(bio, Field::BioBdev), Field::BlockDeviceNumber) };
+    if number == disk.major << DEVICE_MINOR_BITS | disk.minor { zero() as u32 } else { number }
+}
+
 #[inline(always)]
 unsafe fn has_no_requests(disk: *const u8) -> bool {
     // SAFETY: the caller's disk is a gendisk, and its queue is loaded from it.
@@ -198,7 +212,7 @@ unsafe fn device_key(disk: *const u8, operation: u32) -> DeviceKey {
             major: load::<i32>(disk, Field::DiskMajor) as u32,
             minor: load::<i32>(disk, Field::DiskFirstMinor) as u32,
             operation,
-            _pad: 0,
+            partition: zero() as u32,
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The host as it is when a recording begins: what a reader of the report would ask for first. What cannot be
 //! read is left out, never guessed.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use procfs::{Current as _, CurrentSI as _};
 
 use super::mounts;
-use capture::{Disk, Environment, Filesystem};
+use capture::{Disk, Environment, Filesystem, Held};
 
 pub fn read() -> Result<Environment> {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").context("read the kernel's release")?;
@@ -28,6 +31,7 @@ pub fn read() -> Result<Environment> {
         netns: fs::metadata("/proc/self/ns/net")
             .map(|meta| std::os::unix::fs::MetadataExt::ino(&meta) as u32)
             .context("read /proc/self/ns/net")?,
+        held: held(),
     })
 }
 
@@ -47,32 +51,53 @@ pub fn boot_id() -> Result<String> {
 }
 
 fn disks() -> Vec<Disk> {
-    let Ok(entries) = fs::read_dir("/sys/block") else { return Vec::new() };
-    let mut disks: Vec<Disk> = entries.flatten().filter_map(|entry| disk(&entry.path())).collect();
+    let mut disks: Vec<Disk> = folders(Path::new("/sys/block")).filter_map(|path| disk(&path)).collect();
     disks.sort_by_key(|disk| (disk.major, disk.minor));
     disks
 }
 
 fn disk(path: &Path) -> Option<Disk> {
-    let (major, minor) =
-        text(path.join("dev"))?.split_once(':').map(|(a, b)| (a.parse().ok(), b.parse().ok()))?;
+    let (major, minor) = numbers(path)?;
     Some(Disk {
-        major: major?,
-        minor: minor?,
+        major,
+        minor,
         name: path.file_name()?.to_str()?.to_owned(),
         scheduler: text(path.join("queue/scheduler")).map(|modes| selected(&modes).to_owned()),
-        below_another: has_holders(path),
+        below_another: parts(path).any(|part| is_held(&part)),
     })
 }
 
-/// Whether another block device uses this disk or one of its partitions.
-fn has_holders(disk: &Path) -> bool {
-    let is_held =
-        |path: &Path| fs::read_dir(path.join("holders")).is_ok_and(|mut held| held.next().is_some());
-    is_held(disk)
-        || fs::read_dir(disk).is_ok_and(|entries| {
-            entries.flatten().any(|entry| entry.path().join("partition").exists() && is_held(&entry.path()))
-        })
+fn held() -> Vec<Held> {
+    let mut held = Vec::new();
+    for disk in folders(Path::new("/sys/block")) {
+        let Some((disk_major, disk_minor)) = numbers(&disk) else { continue };
+        let parts = parts(&disk).filter(|part| is_held(part)).filter_map(|part| numbers(&part));
+        held.extend(parts.map(|(major, minor)| Held { disk_major, disk_minor, major, minor }));
+    }
+    held
+}
+
+/// A disk and its partitions, as folders.
+fn parts(disk: &Path) -> impl Iterator<Item = PathBuf> {
+    let partitions = folders(disk).filter(|path| path.join("partition").exists());
+    [disk.to_owned()].into_iter().chain(partitions)
+}
+
+/// Whether another block device sits on this disk or partition.
+fn is_held(part: &Path) -> bool {
+    folders(&part.join("holders")).next().is_some()
+}
+
+/// Major and minor.
+fn numbers(part: &Path) -> Option<(u32, u32)> {
+    let numbers = text(part.join("dev"))?;
+    let (major, minor) = numbers.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// Nothing where there is no such folder.
+fn folders(within: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(within).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 fn filesystems() -> Vec<Filesystem> {

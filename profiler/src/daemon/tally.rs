@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
-use capture::{Operation, ProcessSerial, ProcessTotals, Record};
+use capture::{Operation, Partition, ProcessSerial, ProcessTotals, Record};
 
 use super::status::{DeviceStatus, Moved};
 use crate::collect::drain::Sink;
@@ -42,7 +42,7 @@ struct Process {
     moved: Moved,
     /// What was added last, of counts that are per socket or per device.
     retransmits: HashMap<u64, u64>,
-    submitted: HashMap<(u32, u32, bool), u64>,
+    submitted: HashMap<(u32, u32, Option<Partition>, bool), u64>,
 }
 
 /// What a process's target is told by.
@@ -182,7 +182,9 @@ impl Sink for Tally {
             }
             Record::CreditTotals(credit) => self.of(credit.process, |process| {
                 let is_write = credit.operation == Operation::Write;
-                let before = process.submitted.insert((credit.major, credit.minor, is_write), credit.bytes);
+                let before = process
+                    .submitted
+                    .insert((credit.major, credit.minor, credit.partition, is_write), credit.bytes);
                 let since = credit.bytes.saturating_sub(before.unwrap_or(0));
                 match is_write {
                     true => process.moved.submitted_written_bytes += since,

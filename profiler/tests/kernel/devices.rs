@@ -10,9 +10,10 @@ use std::{
 
 use analysis::{
     report::{self, Comparison},
-    timeline::DeviceId,
+    timeline::{DeviceId, Volume},
 };
 use capture::Operation::Write;
+use tempfile::TempDir;
 
 use crate::{
     files::{MIB, folder, write_blocks, write_direct},
@@ -66,6 +67,66 @@ fn devices_without_requests_have_their_bytes() {
     assert!(compared.agrees && compared.theirs >= 2 * BYTES, "{compared:?}");
 }
 
+/// A bio for a partition is one for its disk, and says which partition it is.
+#[test]
+fn direct_writes_are_those_of_the_partition_that_they_went_to() {
+    let disk = PartedDisk::attach();
+    let parts = [None, Some(1), Some(2)];
+    let volumes =
+        parts.map(|part| Volume { disk: disk.numbers(None), partition: part.map(|_| disk.numbers(part)) });
+    let recorded = record(|| {
+        for (mib, part) in (1..).zip(parts) {
+            write_direct(&disk.node(part), mib * MIB);
+        }
+    });
+    for (mib, volume) in (1..).zip(volumes) {
+        assert_eq!(recorded.own().credits.get(&(volume, Write)), Some(&(mib * MIB)), "{volume:?}");
+    }
+    assert_eq!(recorded.own().credited_bytes(volumes[0].disk, Write), 6 * MIB);
+}
+
+/// A loop device with two partitions, which is gone when this is dropped.
+struct PartedDisk {
+    node: PathBuf,
+    _folder: TempDir,
+}
+
+impl PartedDisk {
+    fn attach() -> Self {
+        const SECTORS_PER_MIB: u64 = 2048;
+        let folder = folder();
+        let file = folder.path().join("parted");
+        File::create(&file).unwrap().set_len(24 * MIB).unwrap();
+        let losetup = Command::new("losetup").args(["--find", "--show", "--partscan"]).arg(&file).output();
+        let output = losetup.expect("run losetup");
+        assert!(output.status.success(), "{output:?}");
+        let disk = Self { node: String::from_utf8(output.stdout).unwrap().trim().into(), _folder: folder };
+        // Not by a table, which this kernel may not know how to read.
+        for part in 1..=2 {
+            let numbers = [part, part * 8 * SECTORS_PER_MIB, 8 * SECTORS_PER_MIB].map(|n| n.to_string());
+            let added = Command::new("addpart").arg(&disk.node).args(numbers).status();
+            assert!(added.expect("run addpart").success());
+        }
+        disk
+    }
+
+    /// The disk's, or a partition's.
+    fn node(&self, part: Option<u32>) -> PathBuf {
+        part.map_or_else(|| self.node.clone(), |part| format!("{}p{part}", self.node.display()).into())
+    }
+
+    fn numbers(&self, part: Option<u32>) -> DeviceId {
+        let device = fs::metadata(self.node(part)).unwrap().rdev();
+        DeviceId { major: libc::major(device), minor: libc::minor(device) }
+    }
+}
+
+impl Drop for PartedDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("--detach").arg(&self.node).status();
+    }
+}
+
 fn device_of(folder: &Path) -> DeviceId {
     let device = fs::metadata(folder).unwrap().dev();
     DeviceId { major: libc::major(device), minor: libc::minor(device) }
@@ -83,7 +144,7 @@ fn compared(recorded: &Recorded, device: &DeviceId, what: &str) -> Comparison {
 /// A file system in compressed memory; gone when it is dropped.
 struct Zram {
     number: String,
-    folder: tempfile::TempDir,
+    folder: TempDir,
 }
 
 impl Zram {

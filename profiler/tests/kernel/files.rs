@@ -37,8 +37,9 @@ pub fn write_mapped(path: &Path, bytes: u64) {
 
 /// Past the page cache.
 pub fn write_direct(path: &Path, bytes: u64) {
+    let mut options = OpenOptions::new();
     let file =
-        OpenOptions::new().write(true).create_new(true).custom_flags(libc::O_DIRECT).open(path).unwrap();
+        options.write(true).create(true).truncate(false).custom_flags(libc::O_DIRECT).open(path).unwrap();
     let mut memory = memmap2::MmapMut::map_anon(MIB as usize).unwrap();
     // Memory that nobody has written is the page of zeros, which is not anonymous: see the limitations, before 6.5.
     memory.fill(7);

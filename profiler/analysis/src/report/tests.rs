@@ -1,5 +1,5 @@
 use crate::timeline::sample::timeline;
-use capture::{Family, Hook, Record, testing::sample::*};
+use capture::{Family, Held, Hook, Record, testing::sample::*};
 
 use super::*;
 
@@ -142,6 +142,28 @@ fn a_disk_below_another_is_not_added_to_a_process() {
         &[
             ("processes.1.disk.device_written_bytes", "786437"),
             ("devices.1.credited_written_bytes", "1048576"),
+        ],
+    );
+}
+
+#[test]
+fn a_partition_below_another_is_not_added_to_a_process_and_the_others_are() {
+    let mut records = records();
+    let environment = records.iter_mut().find_map(|record| match record {
+        Record::Environment(environment) => Some(environment),
+        _ => None,
+    });
+    // sdb2 is below sdc, sdb1 is a file system's.
+    environment.unwrap().held = vec![Held { disk_major: 8, disk_minor: 16, major: 8, minor: 18 }];
+    records.insert(8, credit_of(16, Some(18), LEECHER, SIZE_BYTES));
+    records.insert(8, credit_of(16, Some(17), LEECHER, 100));
+    records.insert(8, credit_of(16, None, LEECHER, 20));
+    records.insert(8, credit_of(32, None, LEECHER, 5));
+    check(
+        records,
+        &[
+            ("processes.1.disk.device_written_bytes", "786557"),
+            ("devices.1.credited_written_bytes", "1048696"),
         ],
     );
 }

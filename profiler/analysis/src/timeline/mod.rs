@@ -29,7 +29,7 @@ use abi::loss::Loss;
 use anyhow::{Result, bail};
 
 pub use cross_checks::{CrossChecks, Grown, Readings};
-pub use devices::{Device, DeviceId};
+pub use devices::{Device, DeviceId, Volume};
 pub use drops::{Dropped, Drops, SocketDrops};
 pub use events::{Events, Lossy};
 pub use file_io::{FileIo, FileIos};
@@ -41,9 +41,9 @@ pub use threads::ThreadTime;
 pub use ways::Ways;
 
 use capture::{
-    Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, Inode, Losses,
-    Milestone, MilestoneName, Polling, ProbeDispatch, ProcessSerial, ProgramRuns, Record, Start, Transfer,
-    UNDECODABLE, UNKNOWN_KIND, Watermark, families::CONTEXTS,
+    Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, Held, Inode,
+    Losses, Milestone, MilestoneName, Polling, ProbeDispatch, ProcessSerial, ProgramRuns, Record, Start,
+    Transfer, UNDECODABLE, UNKNOWN_KIND, Watermark, families::CONTEXTS,
 };
 use owners::InodeTotals;
 use progress::Reorder;
@@ -245,6 +245,10 @@ impl Folded {
                 for disk in &environment.disks {
                     self.devices.entry(DeviceId::of(disk)).or_default().disk = Some(disk.clone());
                 }
+                for &Held { disk_major, disk_minor, major, minor } in &environment.held {
+                    let disk = DeviceId { major: disk_major, minor: disk_minor };
+                    self.devices.entry(disk).or_default().held.insert(DeviceId { major, minor });
+                }
                 self.environment = environment;
             }
             Record::Clock(clock) => {
@@ -288,9 +292,9 @@ impl Folded {
             }
             Record::CreditTotals(totals) => {
                 self.seen(totals.at_ns);
-                let id = DeviceId { major: totals.major, minor: totals.minor };
-                self.devices.entry(id).or_default();
-                self.process(totals.process).credits.insert((id, totals.operation), totals.bytes);
+                let volume = Volume::of(totals.major, totals.minor, totals.partition);
+                self.devices.entry(volume.disk).or_default();
+                self.process(totals.process).credits.insert((volume, totals.operation), totals.bytes);
             }
             Record::InodeUse(inode_use) if inode_use.inode == Inode::NO_FILE => {
                 self.seen(inode_use.at_ns);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use capture::{Inode, InodeIo, InodeUse, Operation, ProcessSerial, families::OWNERS};
 
-use super::{DeviceId, Process, Timeline};
+use super::{Process, Timeline, Volume};
 
 impl Timeline {
     /// Whether it was recorded who dirtied the page cache: without it, credits are of direct I/O and of reads only.
@@ -15,17 +15,21 @@ impl Timeline {
 
     /// Bytes of a process on all devices: submitted by itself, or its share of its files.
     pub fn credited_bytes(&self, process: &Process, operation: Operation) -> u64 {
-        self.topmost().map(|device| process.credited_bytes(device, operation)).sum()
+        let own = self.topmost(&process.credits, operation);
+        own + self.file_credited_bytes(process, operation)
     }
 
     /// The part of [`Timeline::credited_bytes`] that is a share of files.
     pub fn file_credited_bytes(&self, process: &Process, operation: Operation) -> u64 {
-        self.topmost().filter_map(|device| process.file_credits.get(&(device, operation))).sum()
+        self.topmost(&process.file_credits, operation)
     }
 
     /// A stacked device's bytes show on the devices below it again, and are added up on the topmost only.
-    fn topmost(&self) -> impl Iterator<Item = DeviceId> {
-        self.devices.iter().filter(|(_, device)| !device.below_another()).map(|(id, _)| *id)
+    fn topmost(&self, credits: &BTreeMap<(Volume, Operation), u64>, operation: Operation) -> u64 {
+        let is_topmost =
+            |volume: &Volume| self.devices.get(&volume.disk).is_none_or(|device| !device.is_below(volume));
+        let found = credits.iter().filter(|((volume, of), _)| *of == operation && is_topmost(volume));
+        found.map(|(_, bytes)| bytes).sum()
     }
 }
 
@@ -34,7 +38,7 @@ impl Timeline {
 pub(super) struct InodeTotals {
     /// `None`: all that are no targets.
     uses: BTreeMap<Option<ProcessSerial>, Bytes>,
-    device_bytes: BTreeMap<(DeviceId, Operation), u64>,
+    device_bytes: BTreeMap<(Volume, Operation), u64>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -51,8 +55,8 @@ impl InodeTotals {
     }
 
     pub fn add_io(&mut self, more: &InodeIo) {
-        let device = DeviceId { major: more.major, minor: more.minor };
-        *self.device_bytes.entry((device, more.operation)).or_default() += more.bytes;
+        let volume = Volume::of(more.major, more.minor, more.partition);
+        *self.device_bytes.entry((volume, more.operation)).or_default() += more.bytes;
     }
 
     /// Gives each process its share of what each device moved of this file.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use capture::{Label, Operation, ProcessTotals, Progress, Role, SocketTotals, ThreadTotals};
 
-use super::{DeviceId, FileIos, Point, Ways};
+use super::{DeviceId, FileIos, Point, Volume, Ways};
 
 #[derive(Debug, Default, PartialEq)]
 pub struct Process {
@@ -20,9 +20,9 @@ pub struct Process {
     /// Bytes that connections received past the calls that are counted, by cookie.
     pub bypassed: BTreeMap<u64, u64>,
     /// Bytes that the process submitted to each device itself.
-    pub credits: BTreeMap<(DeviceId, Operation), u64>,
+    pub credits: BTreeMap<(Volume, Operation), u64>,
     /// Bytes of the process's files that others moved to or from each device: its share of them.
-    pub file_credits: BTreeMap<(DeviceId, Operation), u64>,
+    pub file_credits: BTreeMap<(Volume, Operation), u64>,
     /// Page cache of files, in whole folios, again after each writeback.
     pub dirtied_bytes: u64,
     /// Page cache of no file, likewise: what the file system keeps about files.
@@ -59,8 +59,9 @@ impl Process {
 
     /// Bytes of a device that are its own: submitted by itself, or its share of its files.
     pub fn credited_bytes(&self, device: DeviceId, operation: Operation) -> u64 {
-        let of = |credits: &BTreeMap<_, u64>| credits.get(&(device, operation)).copied().unwrap_or(0);
-        of(&self.credits) + of(&self.file_credits)
+        let credits = self.credits.iter().chain(&self.file_credits);
+        let of = credits.filter(|((volume, of), _)| (volume.disk, *of) == (device, operation));
+        of.map(|(_, bytes)| bytes).sum()
     }
 
     pub(super) fn advance(&mut self, progress: &Progress) {

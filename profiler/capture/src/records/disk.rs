@@ -29,6 +29,13 @@ pub struct DeviceTotals {
     pub serviced: u64,
 }
 
+/// A partition of a disk.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Partition {
+    pub major: u32,
+    pub minor: u32,
+}
+
 /// Bytes that one process submitted to one device itself.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct CreditTotals {
@@ -39,6 +46,8 @@ pub struct CreditTotals {
     pub operation: Operation,
     pub bytes: u64,
     pub bios: u64,
+    /// Where they went; `None` for the whole disk, and in captures up to November 2026. Appended.
+    pub partition: Option<Partition>,
 }
 
 /// A file, as long as it exists: numbers of deleted ones are given to others.
@@ -82,4 +91,6 @@ pub struct InodeIo {
     pub operation: Operation,
     pub bytes: u64,
     pub bios: u64,
+    /// Where they went; `None` for the whole disk, and in captures up to November 2026. Appended.
+    pub partition: Option<Partition>,
 }

@@ -72,6 +72,18 @@ pub struct Environment {
     pub memory_limit_bytes: Option<u64>,
     /// Inode of the profiler's own network namespace.
     pub netns: u32,
+    /// Disks and partitions on which another device sits; nothing in captures up to November 2026. Appended.
+    pub held: Vec<Held>,
+}
+
+/// A disk, or a partition of one, on which another device sits.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Held {
+    pub disk_major: u32,
+    pub disk_minor: u32,
+    /// Of the partition, or of the disk again.
+    pub major: u32,
+    pub minor: u32,
 }
 
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -80,7 +92,8 @@ pub struct Disk {
     pub minor: u32,
     pub name: String,
     pub scheduler: Option<String>,
-    /// Another device (dm, md, …) sits on top: its bytes show on both, and are added up only once.
+    /// Another device (dm, md, …) sits on top of it or of one of its partitions: those bytes show on both, and are added up only
+    /// once.
     pub below_another: bool,
 }
 

@@ -23,10 +23,10 @@ mod transfer;
 pub(crate) use body::decode;
 use serde::{Deserialize, Serialize};
 
-pub use disk::{CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation};
+pub use disk::{CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation, Partition};
 pub use drops::{DropReason, Drops};
 pub use family::{Family, FamilyState, Hook};
-pub use host::{Clock, Daemon, Disk, End, Environment, Filesystem, Kind, Layout, Run, Start};
+pub use host::{Clock, Daemon, Disk, End, Environment, Filesystem, Held, Kind, Layout, Run, Start};
 pub use identity::{HostId, OnHost};
 pub use loss::{
     ARRIVAL_REENTRY, ARRIVALS, EMPTY_PROGRAM, Losses, PROBE_REENTRY, ProbeDispatch, ProbeWindow, ProgramRuns,

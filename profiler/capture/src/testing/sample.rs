@@ -6,9 +6,9 @@ use crate::families::{CONTEXTS, OWNERS, SCHEDULING};
 use crate::{
     Bypassed, Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, EMPTY_PROGRAM, End,
     Environment, Family, Inode, InodeIo, InodeUse, Label, Layout, Losses, Milestone, MilestoneName,
-    Operation, Polling, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record,
-    Role, Run, SocketEnds, SocketTotals, Stack, Start, ThreadIo, ThreadState, ThreadTotals, Transfer, Waits,
-    Watermark,
+    Operation, Partition, Polling, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress,
+    Protocol, Record, Role, Run, SocketEnds, SocketTotals, Stack, Start, ThreadIo, ThreadState, ThreadTotals,
+    Transfer, Waits, Watermark,
     records::{
         span::{Doing, Softirq, Span, Stacks, Wake},
         traffic::{self, Payload},
@@ -330,6 +330,11 @@ pub fn credit(process: ProcessSerial, bytes: u64) -> Record {
 }
 
 pub fn credit_on(minor: u32, process: ProcessSerial, bytes: u64) -> Record {
+    credit_of(minor, None, process, bytes)
+}
+
+/// On a disk as a whole, or on the partition of that minor number.
+pub fn credit_of(minor: u32, partition: Option<u32>, process: ProcessSerial, bytes: u64) -> Record {
     Record::CreditTotals(CreditTotals {
         at_ns: END_NS,
         process,
@@ -338,6 +343,7 @@ pub fn credit_on(minor: u32, process: ProcessSerial, bytes: u64) -> Record {
         operation: Operation::Write,
         bytes,
         bios: 1,
+        partition: partition.map(|minor| Partition { major: 8, minor }),
     })
 }
 
@@ -365,7 +371,16 @@ pub fn metadata_use(process: ProcessSerial, dirtied_bytes: u64) -> Record {
 
 /// The only file's part of what a disk moved.
 pub fn inode_io(operation: Operation, bytes: u64) -> Record {
-    Record::InodeIo(InodeIo { at_ns: END_NS, inode: INODE, major: 8, minor: 0, operation, bytes, bios: 1 })
+    Record::InodeIo(InodeIo {
+        at_ns: END_NS,
+        inode: INODE,
+        major: 8,
+        minor: 0,
+        operation,
+        bytes,
+        bios: 1,
+        partition: None,
+    })
 }
 
 const INODE: Inode = Inode { major: 8, minor: 0, number: 42, generation: 7 };

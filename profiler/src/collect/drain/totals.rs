@@ -2,7 +2,7 @@
 
 use abi::{
     context::{WAITS, Wait},
-    disk::{self, Credit, CreditKey, DeviceIo, DeviceKey},
+    disk::{self, Credit, CreditKey, DEVICE_MINOR_BITS, DeviceIo, DeviceKey},
     owners::{self, InodeIoKey, InodeKey, InodeUseKey},
     sched::{self, StateWord, Thread},
     sockets::{IPPROTO_TCP, Socket, SocketBytes, SocketKey},
@@ -10,8 +10,8 @@ use abi::{
 };
 
 use capture::{
-    CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation, ProcessSerial, ProcessTotals, Protocol,
-    SocketClosed, SocketEnds, SocketTotals, ThreadState, ThreadTotals, Waits, comm_text,
+    CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation, Partition, ProcessSerial, ProcessTotals,
+    Protocol, SocketClosed, SocketEnds, SocketTotals, ThreadState, ThreadTotals, Waits, comm_text,
     events::{address, nonzero},
 };
 
@@ -124,6 +124,7 @@ pub fn credit(at_ns: u64, key: &CreditKey, raw: &Credit) -> CreditTotals {
         operation: operation(&key.device),
         bytes: raw.bytes,
         bios: raw.bios,
+        partition: partition(&key.device),
     }
 }
 
@@ -148,18 +149,23 @@ pub fn inode_io(at_ns: u64, key: &InodeIoKey, since_last: &owners::InodeIo) -> I
         operation: operation(&key.device),
         bytes: since_last.bytes,
         bios: since_last.bios,
+        partition: partition(&key.device),
     }
 }
 
-/// The kernel keeps 20 bits of minor in a `dev_t`; user space sees another arrangement.
+fn partition(key: &DeviceKey) -> Option<Partition> {
+    let (major, minor) = numbers(key.partition);
+    (key.partition != 0).then_some(Partition { major, minor })
+}
+
+/// Major and minor of a `dev_t` of the kernel.
+fn numbers(device: u32) -> (u32, u32) {
+    (device >> DEVICE_MINOR_BITS, device & ((1 << DEVICE_MINOR_BITS) - 1))
+}
+
 fn inode(key: &InodeKey) -> Inode {
-    const MINOR_BITS: u32 = 20;
-    Inode {
-        major: key.superblock >> MINOR_BITS,
-        minor: key.superblock & ((1 << MINOR_BITS) - 1),
-        number: key.number,
-        generation: key.generation,
-    }
+    let (major, minor) = numbers(key.superblock);
+    Inode { major, minor, number: key.number, generation: key.generation }
 }
 
 fn socket_ends(raw: &Socket) -> SocketEnds {

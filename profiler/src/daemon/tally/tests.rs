@@ -35,6 +35,7 @@ fn submitted(serial: u64, bytes: u64) -> Record {
         operation: Operation::Write,
         bytes,
         bios: 1,
+        partition: None,
     })
 }
 
