@@ -40,6 +40,7 @@ pub fn package(args: &Args) -> Result<()> {
     };
     lay_out(&tree, &program)?;
     check_units(&tree)?;
+    check_rules()?;
     let version = version(&metadata)?;
     let libc = newest_libc(&tree.join("usr/bin/profiler"))?;
     control(&tree, &version, &libc)?;
@@ -62,6 +63,7 @@ fn lay_out(tree: &Path, program: &Path) -> Result<()> {
         put(scripts.join(format!("deb/{unit}.toml")), &format!("etc/profiler/{unit}.toml"), 0o644)?;
     }
     put(scripts.join("deb/sysusers.conf"), &format!("usr/lib/sysusers.d/{NAME}.conf"), 0o644)?;
+    put(scripts.join("prometheus/rules.yml"), &format!("usr/share/doc/{NAME}/prometheus/rules.yml"), 0o644)?;
     put(scripts.join("deb/copyright"), &format!("usr/share/doc/{NAME}/copyright"), 0o644)?;
     for page in ["usage", "method", "limitations", "cost"] {
         let from = workspace::root().join(format!("profiler/docs/{page}.md"));
@@ -115,6 +117,19 @@ fn check_units(tree: &Path) -> Result<()> {
         let complaints = String::from_utf8_lossy(&output.stderr);
         ensure!(!complaints.contains("profiler-"), "`{line}`: {complaints}");
         eprintln!("{}", summary.trim_start_matches(['→', ' ']));
+    }
+    Ok(())
+}
+
+/// That Prometheus understands the rules, and that they say what their tests expect.
+fn check_rules() -> Result<()> {
+    let Some(promtool) = command::find("promtool") else {
+        eprintln!("the rules for Prometheus are not checked: there is no promtool here");
+        return Ok(());
+    };
+    let folder = workspace::root().join("scripts/prometheus");
+    for job in [["check", "rules", "rules.yml"], ["test", "rules", "rules.test.yml"]] {
+        command::run(Command::new(&promtool).args(job).current_dir(&folder))?;
     }
     Ok(())
 }

@@ -127,7 +127,8 @@ impl Collector {
                 complain(self.watch.look(&mut self.counters.targets));
             }
             self.sweep()?;
-            self.transfers.sample(payload(&self.tally.sums()), now());
+            let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+            self.transfers.sample(&names, payload(&self.tally.sums()), now());
             if accounted.elapsed() >= ACCOUNT_INTERVAL {
                 accounted = Instant::now();
                 self.tally.forget(now_ns());

@@ -1,5 +1,6 @@
-//! Transfers that others start, and mark: when they began and ended by their word, and what the kernel had counted of their
-//! target's payload meanwhile. Pure; bounded in number and in memory.
+//! Transfers that others start. Some are marked: when they began and ended by their word, and what the kernel had counted of
+//! their target's payload meanwhile. Of others the kernel's count alone tells, and they are named as detected. Pure; bounded
+//! in number and in memory.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -27,6 +28,16 @@ const LABEL: usize = 128;
 /// Peer traffic is a transfer's from here on: less is said to greet (as in the reports of recordings).
 const FIRST_BYTE: u64 = 16 << 10;
 
+/// So much from one look to the next is no greeting: a transfer is detected.
+const BURST: u64 = 256 << 10;
+
+/// It has ended when so little came for so long.
+const CHATTER: u64 = 64 << 10;
+const QUIET_NS: u64 = 10 * 1_000_000_000;
+
+/// Less in all was no transfer.
+const SMALLEST: u64 = 8 << 20;
+
 const PARTS: [(&str, f64); 3] = [("p50", 0.5), ("p90", 0.9), ("p100", 1.0)];
 
 /// What the target does.
@@ -46,6 +57,8 @@ pub enum Outcome {
     Failed,
     /// It never ended.
     Abandoned,
+    /// The kernel's count alone tells of it: it began and ended with its bytes.
+    Detected,
 }
 
 impl Outcome {
@@ -55,6 +68,7 @@ impl Outcome {
             Self::Complete => "complete",
             Self::Failed => "failed",
             Self::Abandoned => "abandoned",
+            Self::Detected => "detected",
         }
     }
 }
@@ -95,7 +109,8 @@ pub struct Transfer {
     pub label: String,
     pub target: String,
     pub direction: Direction,
-    pub size_bytes: u64,
+    /// By the mark's word.
+    pub size_bytes: Option<u64>,
     pub outcome: Outcome,
     /// Seconds since 1970.
     pub began_s: f64,
@@ -146,6 +161,10 @@ pub struct Transfers {
     running: BTreeMap<String, Running>,
     ended: VecDeque<Transfer>,
     sums: BTreeMap<(String, Direction, &'static str), TransferSum>,
+    /// The counts of each target at the last look.
+    last: BTreeMap<(usize, Direction), (Now, u64)>,
+    /// How many were detected so far.
+    detected: u64,
 }
 
 struct Running {
@@ -156,6 +175,8 @@ struct Running {
     before_bytes: u64,
     /// Since the begin.
     samples: Vec<(u64, u64)>,
+    /// Of one that was detected: when it moved more than chatter last, and how much there was then.
+    busy: Option<(u64, u64)>,
 }
 
 /// The moment of a mark or of a look.
@@ -192,6 +213,8 @@ impl Transfers {
                     "{RUNNING} transfers run, and no more are followed at one time"
                 );
                 ensure!(*size_bytes > 0, "a transfer has at least one byte");
+                // What was detected was the beginning of this, or ends with it.
+                self.end_detected(place, *direction);
                 let mut is_shared = false;
                 for other in self.running.values_mut() {
                     let transfer = &mut other.transfer;
@@ -199,35 +222,21 @@ impl Transfers {
                         (transfer.is_shared, is_shared) = (true, true);
                     }
                 }
-                let running = Running {
-                    transfer: Transfer {
-                        label: label.clone(),
-                        target: target.clone(),
-                        direction: *direction,
-                        size_bytes: *size_bytes,
-                        outcome: Outcome::Running,
-                        began_s: now.wall_s,
-                        lasted_s: 0.0,
-                        kernel_bytes: 0,
-                        is_shared,
-                        kernel_milestones: Vec::new(),
-                        marks: Vec::new(),
-                        marks_left_out: 0,
-                    },
-                    place,
-                    began_ns: now.monotonic_ns,
-                    before_bytes: count(place, *direction),
-                    samples: vec![(0, 0)],
-                };
+                let before = count(place, *direction);
+                let mut running = Running::new(label, target, place, *direction, now, before);
+                (running.transfer.size_bytes, running.transfer.is_shared) = (Some(*size_bytes), is_shared);
                 self.running.insert(label.clone(), running);
             }
             Mark::Progress { label, bytes } => {
-                let running = self.running.get_mut(label).with_context(|| unknown(label))?;
+                let running = self.running.get_mut(label).filter(|running| running.busy.is_none());
+                let running = running.with_context(|| unknown(label))?;
                 running.sample(&count, now);
                 running.progress(*bytes);
             }
             Mark::End { label, failed } => {
-                let mut running = self.running.remove(label).with_context(|| unknown(label))?;
+                let is_marked = self.running.get(label).is_some_and(|running| running.busy.is_none());
+                let running = is_marked.then(|| self.running.remove(label)).flatten();
+                let mut running = running.with_context(|| unknown(label))?;
                 running.sample(&count, now);
                 self.keep(running.ended(if *failed { Outcome::Failed } else { Outcome::Complete }));
             }
@@ -240,12 +249,48 @@ impl Transfers {
         !self.running.is_empty()
     }
 
-    /// Notes what was counted by now, and gives up what never ended.
-    pub fn sample(&mut self, count: impl Fn(usize, Direction) -> u64, now: Now) {
+    /// Notes what was counted by now, detects what nobody marked, and gives up what never ended.
+    pub fn sample(&mut self, places: &[&str], count: impl Fn(usize, Direction) -> u64, now: Now) {
         self.running.values_mut().for_each(|running| running.sample(&count, now));
-        let is_over = |running: &Running| now.monotonic_ns.saturating_sub(running.began_ns) >= ABANDONED_NS;
-        let over: Vec<_> = self.running.extract_if(.., |_, running| is_over(running)).collect();
-        over.into_iter().for_each(|(_, running)| self.keep(running.ended(Outcome::Abandoned)));
+        let since_ns = |running: &Running| now.monotonic_ns.saturating_sub(running.began_ns);
+        let over: Vec<_> = self
+            .running
+            .extract_if(.., |_, running| match running.busy {
+                Some((busy_ns, _)) => since_ns(running) >= busy_ns + QUIET_NS,
+                None => since_ns(running) >= ABANDONED_NS,
+            })
+            .collect();
+        for (_, running) in over {
+            let outcome = if running.busy.is_some() { Outcome::Detected } else { Outcome::Abandoned };
+            self.keep(running.ended(outcome));
+        }
+        for (place, target) in places.iter().enumerate() {
+            for direction in [Direction::Receive, Direction::Transmit] {
+                let there = count(place, direction);
+                let (before, before_bytes) =
+                    self.last.insert((place, direction), (now, there)).unwrap_or((now, there));
+                let is_known = self
+                    .running
+                    .values()
+                    .any(|one| one.place == place && one.transfer.direction == direction);
+                if there.saturating_sub(before_bytes) < BURST || is_known {
+                    continue;
+                }
+                self.detected += 1;
+                let label = format!("detected-{}", self.detected);
+                let mut running = Running::new(&label, target, place, direction, before, before_bytes);
+                running.busy = Some((0, 0));
+                running.sample(&count, now);
+                self.running.entry(label).or_insert(running);
+            }
+        }
+    }
+
+    fn end_detected(&mut self, place: usize, direction: Direction) {
+        let is_it =
+            |one: &Running| one.busy.is_some() && one.place == place && one.transfer.direction == direction;
+        let ended: Vec<_> = self.running.extract_if(.., |_, running| is_it(running)).collect();
+        ended.into_iter().for_each(|(_, running)| self.keep(running.ended(Outcome::Detected)));
     }
 
     /// Those that run, and then those that ended last.
@@ -268,6 +313,9 @@ impl Transfers {
     }
 
     fn keep(&mut self, transfer: Transfer) {
+        if transfer.outcome == Outcome::Detected && transfer.kernel_bytes < SMALLEST {
+            return;
+        }
         let outcome = transfer.outcome.name();
         let key = (transfer.target.clone(), transfer.direction, outcome);
         let sum = self.sums.entry(key).or_insert_with(|| TransferSum {
@@ -278,7 +326,7 @@ impl Transfers {
         });
         sum.transfers += 1;
         sum.seconds += transfer.lasted_s;
-        sum.file_bytes += transfer.size_bytes;
+        sum.file_bytes += transfer.size_bytes.unwrap_or(0);
         sum.kernel_bytes += transfer.kernel_bytes;
         if self.ended.len() == KEPT {
             self.ended.pop_front();
@@ -288,10 +336,46 @@ impl Transfers {
 }
 
 impl Running {
+    fn new(
+        label: &str,
+        target: &str,
+        place: usize,
+        direction: Direction,
+        began: Now,
+        before_bytes: u64,
+    ) -> Self {
+        Self {
+            transfer: Transfer {
+                label: label.to_owned(),
+                target: target.to_owned(),
+                direction,
+                size_bytes: None,
+                outcome: Outcome::Running,
+                began_s: began.wall_s,
+                lasted_s: 0.0,
+                kernel_bytes: 0,
+                is_shared: false,
+                kernel_milestones: Vec::new(),
+                marks: Vec::new(),
+                marks_left_out: 0,
+            },
+            place,
+            began_ns: began.monotonic_ns,
+            before_bytes,
+            samples: vec![(0, 0)],
+            busy: None,
+        }
+    }
+
     fn sample(&mut self, count: &impl Fn(usize, Direction) -> u64, now: Now) {
         let since_ns = now.monotonic_ns.saturating_sub(self.began_ns);
         let bytes = count(self.place, self.transfer.direction).saturating_sub(self.before_bytes);
         (self.transfer.kernel_bytes, self.transfer.lasted_s) = (bytes, seconds(since_ns));
+        if let Some((_, busy_bytes)) = self.busy
+            && bytes.saturating_sub(busy_bytes) >= CHATTER
+        {
+            self.busy = Some((since_ns, bytes));
+        }
         // What stands still needs its last time only.
         let stands_still = |pair: &[(u64, u64)]| pair.iter().all(|(_, before)| *before == bytes);
         if self.samples.len() > 1 && stands_still(&self.samples[self.samples.len() - 2..]) {
@@ -315,6 +399,11 @@ impl Running {
 
     fn ended(mut self, outcome: Outcome) -> Transfer {
         self.transfer.outcome = outcome;
+        if let Some((busy_ns, busy_bytes)) = self.busy {
+            // What is said afterwards is none of it.
+            (self.transfer.kernel_bytes, self.transfer.lasted_s) = (busy_bytes, seconds(busy_ns));
+            self.samples.retain(|(since_ns, _)| *since_ns <= busy_ns);
+        }
         self.transfer.kernel_milestones = milestones(&self.samples);
         self.transfer
     }

@@ -41,7 +41,7 @@ enum Job {
     Status,
     /// What is watched, and what it moved since the collector's start
     Targets,
-    /// Transfers that were marked (`profiler mark`): those that run, and those that ended last
+    /// Transfers that were marked (`profiler mark`) or detected: those that run, and those that ended last
     Transfers,
     /// Have the running collector try what it must not be able to do; fails if any of it is possible
     Confinement,

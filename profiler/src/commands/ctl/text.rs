@@ -114,7 +114,7 @@ pub fn transfers(transfers: &[Transfer]) -> String {
             transfer.direction.name().to_owned(),
             transfer.outcome.name().to_owned(),
             format!("{:.2}", transfer.lasted_s),
-            human(transfer.size_bytes),
+            transfer.size_bytes.map_or("-".to_owned(), human),
             format!("{}{shared}", exact(transfer.kernel_bytes)),
             milestone("first_byte"),
             milestone("p50"),
