@@ -1,6 +1,7 @@
 //! Every map, in one place. Sizes are fixed at load: the daemon can change `max_entries`, nothing grows.
 
 use abi::{
+    burst::Bursts,
     context::Context,
     disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes, Submission},
     drops::{DropCounts, DropKey, KERNEL_REASONS},
@@ -93,6 +94,10 @@ pub static ESTABLISHED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1638
 /// What the thread on each CPU has moved and not yet recorded.
 #[map]
 pub static PENDING: PerCpuArray<Pending> = PerCpuArray::with_max_entries(1, 0);
+
+/// Calls of the thread on each CPU that are not counted yet; see `probes/burst.rs`.
+#[map]
+pub static BURSTS: PerCpuArray<Bursts> = PerCpuArray::with_max_entries(1, 0);
 
 /// Time of threads.
 #[map]

@@ -5,6 +5,7 @@
 #![no_std]
 
 pub mod arrival;
+pub mod burst;
 pub mod context;
 pub mod disk;
 pub mod drops;

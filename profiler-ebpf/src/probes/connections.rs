@@ -12,11 +12,11 @@ use aya_ebpf::{
 };
 
 use crate::{
-    atomic,
+    atomic, counters,
     emit::{lose, now_ns},
     kernel::{cookie, given_cookie, load, read_bytes},
     maps::{ESTABLISHED, NEW_SOCKET, NEW_SOCKETS, NO_EXIST, SOCKETS},
-    probes::{bytes_read::bytes_read, context, drops, socket_uses, traffic},
+    probes::{burst, bytes_read::bytes_read, context, drops, socket_uses, traffic},
     target,
     zero::zero,
 };
@@ -41,6 +41,14 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
     // Segments of connections that begin or end do not pass `tcp_probe`.
     // SAFETY: argument 0 is a struct sock.
     context::works_on(unsafe { given_cookie(sk) }, false);
+    if !counters::alone() && matches!(state, TCP_SYN_SENT | TCP_FIN_WAIT1 | TCP_LAST_ACK | TCP_CLOSE) {
+        // SAFETY: argument 0 is a struct sock. Where a task holds it, this is not the softirq that comes upon one.
+        unsafe {
+            if load::<i32>(sk, Field::SockOwned) != 0 && target::current().is_some() {
+                burst::end(now_ns());
+            }
+        }
+    }
     if state == TCP_CLOSE {
         // SAFETY: argument 0 is a struct sock; a live map value.
         unsafe {

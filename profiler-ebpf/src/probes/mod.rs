@@ -2,6 +2,7 @@
 
 mod arrival;
 mod bio;
+mod burst;
 mod bytes_read;
 mod connections;
 mod context;

@@ -5,11 +5,12 @@
 //! about the transfer has not moved the transfer.
 
 use abi::{
+    burst::Burst,
     event::Event as _,
     fields::Field,
-    payload::{Destination, Payload, SENT, TOGETHER_NS},
+    payload::{Destination, Payload, RECEIVED, SENT, TOGETHER_NS},
     sched::Thread,
-    sockets::IPPROTO_UDP,
+    sockets::{IPPROTO_TCP, IPPROTO_UDP},
 };
 
 use crate::{
@@ -84,6 +85,47 @@ pub unsafe fn moved(call: &Call) {
             (*slot).arrived = load(call.tcp, Field::TcpRcvNxt);
         }
         (*pending).empty_calls = 0;
+    }
+}
+
+/// How long the record lasts that a call was added to.
+#[inline(always)]
+pub fn lasts_ns(direction: u16, now: u64) -> u64 {
+    let Some(pending) = PENDING.get_ptr_mut(0) else { return TOGETHER_NS };
+    // SAFETY: this CPU's own element.
+    unsafe {
+        let slot =
+            if direction == SENT { &raw const (*pending).sends } else { &raw const (*pending).receives };
+        now.saturating_sub((*slot).since_ns)
+    }
+}
+
+/// Adds the calls of a burst to the slot that the call before them went into; records them by themselves if it is empty.
+#[inline(always)]
+pub unsafe fn moved_by(burst: *const Burst, is_sent: bool, at_ns: u64) {
+    let Some(pending) = PENDING.get_ptr_mut(0) else { return };
+    // SAFETY: this CPU's own element; the caller's burst is live.
+    unsafe {
+        let slot = if is_sent { &raw mut (*pending).sends } else { &raw mut (*pending).receives };
+        if (*slot).bytes == 0 || (*slot).cookie != (*burst).identity || (*slot).tid != (*burst).tid {
+            flush(slot, emit);
+            *slot = Payload {
+                kind: Payload::KIND as u32,
+                tid: (*burst).tid,
+                process: (*burst).process,
+                cookie: (*burst).identity,
+                since_ns: (*burst).at_ns,
+                protocol: IPPROTO_TCP,
+                direction: if is_sent { SENT } else { RECEIVED },
+                ..Payload::default()
+            };
+        }
+        (*slot).bytes += (*burst).bytes;
+        (*slot).at_ns = at_ns;
+        (*slot).sequence = (*burst).sequence;
+        if !is_sent {
+            (*slot).arrived = (*burst).arrived;
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::{has, load, read_bytes},
     probes::{
-        context, occupancy, payload,
+        burst, context, occupancy, payload,
         span::{self, Registers},
         stacks, threads, timers, wait,
     },
@@ -49,6 +49,9 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
             }
         }
         let now = now_ns();
+        if leaves.is_some() {
+            burst::end(now);
+        }
         if let Some(process) = leaves
             && let Some(thread) = threads::find(prev, process)
         {
@@ -158,6 +161,7 @@ unsafe fn switch_out(thread: *mut Thread, task: *const u8, preempted: bool, stat
 pub unsafe fn end_unseen(task: *const u8, process: *mut Process, now: u64) {
     // SAFETY: the caller's task is the current one, its process a live slot; map values are live.
     unsafe {
+        burst::end(now);
         if has(Field::TaskRchar)
             && has(Field::TaskWchar)
             && has(Field::TaskReadBytes)

@@ -29,7 +29,7 @@ pub fn inet_send(ctx: FExitContext) -> i32 {
             == (&raw const ITER_KVEC).read_volatile()
             && load::<u16>(sk, Field::SockProtocol) == IPPROTO_UDP;
         if !is_page {
-            returned(sk, ctx.arg(3), 0, Direction::Tx);
+            returned(sk, ctx.arg(3), 0, Direction::Tx, false);
         }
     }
     0
@@ -40,7 +40,7 @@ pub fn inet_send(ctx: FExitContext) -> i32 {
 pub fn inet6_send(ctx: FExitContext) -> i32 {
     // SAFETY: argument 0 is a struct socket.
     let sk = unsafe { load(ctx.arg(0), Field::SocketSk) };
-    returned(sk, ctx.arg(3), 0, Direction::Tx);
+    returned(sk, ctx.arg(3), 0, Direction::Tx, false);
     0
 }
 
@@ -50,7 +50,7 @@ pub fn inet6_send(ctx: FExitContext) -> i32 {
 pub fn inet_page(ctx: FExitContext) -> i32 {
     // SAFETY: argument 0 is a struct socket.
     let sk = unsafe { load(ctx.arg(0), Field::SocketSk) };
-    returned(sk, ctx.arg(5), 0, Direction::Tx);
+    returned(sk, ctx.arg(5), 0, Direction::Tx, false);
     0
 }
 
@@ -70,6 +70,6 @@ pub fn inet6_recv(ctx: FExitContext) -> i32 {
 fn receive(ctx: &FExitContext) -> i32 {
     // SAFETY: argument 0 is a struct socket.
     let sk = unsafe { load(ctx.arg(0), Field::SocketSk) };
-    returned(sk, ctx.arg(4), ctx.arg(3), Direction::Rx);
+    returned(sk, ctx.arg(4), ctx.arg(3), Direction::Rx, false);
     0
 }

@@ -23,6 +23,23 @@ pub fn known(key: &SocketKey, peer: u64) -> Option<*mut SocketUse> {
     unsafe { at(ids::slot(&LAST_USE, id(key)), key).filter(|element| (**element).peer == peer) }
 }
 
+/// The element of a use by its whole key, if there is one: of calls that were made before.
+#[inline(always)]
+pub unsafe fn of_burst(cookie: u64, process: u64) -> Option<*mut SocketUse> {
+    let key = SocketKey { cookie, process };
+    let is_it = |element: *mut SocketUse| {
+        // SAFETY: a live element.
+        let found = unsafe { (*element).key };
+        found.cookie == cookie && found.process == process
+    };
+    let known = ids::slot(&LAST_USE, id(&SocketKey { cookie: without_turn(cookie), process }));
+    SOCKET_USES.get_ptr_mut(known).filter(|element| is_it(*element)).or_else(|| {
+        // SAFETY: map values are live.
+        let slot = unsafe { USE_OF.get(key) }?;
+        SOCKET_USES.get_ptr_mut(*slot).filter(|element| is_it(*element))
+    })
+}
+
 /// Forgets the element that the array knows: the socket is connected again.
 #[inline(always)]
 pub fn forget(key: &SocketKey) {

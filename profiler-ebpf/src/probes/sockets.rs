@@ -7,8 +7,10 @@
 use core::ptr::null;
 
 use abi::{
+    burst::Burst,
     event::Event as _,
     fields::Field,
+    loss::Loss,
     payload::{RECEIVED, SENT},
     progress::{NO_PROGRESS, PROGRESS_INTERVAL_NS, Progress},
     sockets::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, SocketKey, SocketUse},
@@ -22,10 +24,10 @@ use aya_ebpf::{
 
 use crate::{
     atomic, counters,
-    emit::{emit, now_ns},
+    emit::{emit, lose, now_ns},
     kernel::{cookie, load},
     probes::{
-        arrival, connections,
+        arrival, burst, connections,
         payload::{self, Call},
         send_queue, socket_uses, traffic,
     },
@@ -38,12 +40,18 @@ static STRIDE_BYTES: u64 = 64 << 10;
 
 const MSG_PEEK: i32 = 0x2;
 const MSG_ERRQUEUE: i32 = 0x2000;
+/// MSG_PEEK leaves the bytes queued: they would count twice. MSG_ERRQUEUE gives back what was sent. The kernel reports the
+/// length for both (6.18).
+const NO_RECEIVE: i32 = MSG_PEEK | MSG_ERRQUEUE;
 
 /// `-EAGAIN`: a receive that did not wait, and found nothing.
 const NOTHING_THERE: i32 = -11;
 
 /// `-EFAULT`: the datagram is gone all the same (6.18).
 const COPY_FAILED: i32 = -14;
+
+/// A progress record is not older than this: the daemon would take it for one that comes too late.
+const OLDEST_NS: u64 = 10_000_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -54,31 +62,43 @@ pub enum Direction {
 /// `sock_recv_length(struct sock *sk, int ret, int flags)`
 #[btf_tracepoint(function = "sock_recv_length")]
 pub fn sock_recv(ctx: BtfTracePointContext) -> i32 {
-    returned(ctx.arg(0), ctx.arg(1), ctx.arg(2), Direction::Rx);
+    let (sk, result, flags): (*const u8, i32, i32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    // SAFETY: argument 0 is a struct sock.
+    if counters::alone() || flags & NO_RECEIVE != 0 || !unsafe { burst::takes(sk, result, RECEIVED) } {
+        returned(sk, result, flags, Direction::Rx, true);
+    }
     0
 }
 
 /// `sock_send_length(struct sock *sk, int ret, int flags)`
 #[btf_tracepoint(function = "sock_send_length")]
 pub fn sock_send(ctx: BtfTracePointContext) -> i32 {
-    returned(ctx.arg(0), ctx.arg(1), ctx.arg(2), Direction::Tx);
+    let (sk, result, flags): (*const u8, i32, i32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    // SAFETY: argument 0 is a struct sock.
+    if counters::alone() || !unsafe { burst::takes(sk, result, SENT) } {
+        returned(sk, result, flags, Direction::Tx, true);
+    }
     0
 }
 
 /// Adds the result of a call to the totals of its process and of its socket: at the call's end, in the caller's
-/// context. `sk` must be a pointer whose type the verifier knows.
+/// context. `sk` must be a pointer whose type the verifier knows. With `bursts`, calls that follow may be taken by
+/// [`burst::takes`]: not where the program can be preempted (fexit).
 #[inline(always)]
-pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
-    // MSG_PEEK leaves the bytes queued: they would count twice. MSG_ERRQUEUE gives back what was sent. The
-    // kernel reports the length for both (6.18).
-    if direction == Direction::Rx && flags & (MSG_PEEK | MSG_ERRQUEUE) != 0 {
+pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction, bursts: bool) {
+    if direction == Direction::Rx && flags & NO_RECEIVE != 0 {
         return;
     }
     // SAFETY: the current task always exists.
     let task: *const u8 = unsafe { bpf_get_current_task_btf() }.cast_const().cast();
     // SAFETY: a task_struct.
-    let Some(process) = target::of(unsafe { load(task, Field::TaskTgid) }) else { return };
+    let tgid = unsafe { load(task, Field::TaskTgid) };
+    let Some(process) = target::of(tgid) else { return };
     if result <= 0 && (result != NOTHING_THERE || direction == Direction::Tx) {
+        if !counters::alone() {
+            // SAFETY: in task context. The end of a stream: what follows may be another thing.
+            unsafe { burst::settle_rest() };
+        }
         if direction == Direction::Rx && matches!(result, 0 | COPY_FAILED) && !counters::alone() {
             // SAFETY: the caller's sk is a struct sock.
             unsafe { took_a_datagram(sk) };
@@ -102,6 +122,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         };
         if result == NOTHING_THERE {
             if !counters::alone() {
+                burst::pause(now_ns());
                 payload::found_nothing();
             }
             return;
@@ -110,6 +131,9 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         atomic::add(total, bytes);
 
         let now = now_ns();
+        if !counters::alone() {
+            burst::settle(now);
+        }
         let cookie = cookie(sk);
         let serial = (*process).serial;
         if !counters::alone() && direction == Direction::Rx {
@@ -123,7 +147,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
         });
         let cookie = used.map_or(cookie, |used| (*used).key.cookie);
         let control = match used {
-            Ok(used) => add(used, direction, bytes, now),
+            Ok(used) => add(used, direction, bytes, 1, now),
             Err(control) => control,
         };
         if control {
@@ -153,7 +177,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
             }
             _ => {}
         }
-        payload::moved(&Call {
+        let call = Call {
             sk,
             tcp,
             task,
@@ -166,8 +190,46 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction) {
             bytes,
             at_ns: now,
             arrived_ns,
-        });
+        };
+        payload::moved(&call);
+        if bursts && !tcp.is_null() {
+            burst::begin(&call, tgid);
+        }
     }
+}
+
+/// Adds the calls of a burst to the totals of its process and of its socket, and to the record of its payload.
+#[inline(never)]
+pub unsafe fn add_burst(burst: *mut Burst, direction: u32, now: u64) -> u32 {
+    // SAFETY: the caller's burst is this CPU's own; slots and elements are live.
+    unsafe {
+        let Some(process) = target::of((*burst).tgid) else { return 0 };
+        if (*process).serial != (*burst).process {
+            return 0;
+        }
+        let (bytes, calls, at_ns) = ((*burst).bytes, (*burst).calls, (*burst).last_ns(now));
+        let is_sent = direction == u32::from(SENT);
+        atomic::add(
+            if is_sent { &raw mut (*process).tcp_tx_bytes } else { &raw mut (*process).tcp_rx_bytes },
+            bytes,
+        );
+        let way = if is_sent { Direction::Tx } else { Direction::Rx };
+        match socket_uses::of_burst((*burst).identity, (*burst).process) {
+            Some(used) => drop(add(used, way, bytes, calls.into(), at_ns)),
+            // It was closed meanwhile, by another thread.
+            None => lose(Loss::SocketTableFull),
+        }
+        count_peer(
+            process,
+            (*burst).tid,
+            (*burst).identity,
+            way,
+            bytes,
+            at_ns.max(now.saturating_sub(OLDEST_NS)),
+        );
+        payload::moved_by(burst, is_sent, at_ns);
+    }
+    0
 }
 
 /// Forgets when a datagram arrived that a receive has taken without a byte of it: the next one has its own time.
@@ -185,18 +247,18 @@ unsafe fn took_a_datagram(sk: *const u8) {
 
 /// Adds to the socket's own count; true if it carries control traffic.
 #[inline(always)]
-unsafe fn add(used: *mut SocketUse, direction: Direction, bytes: u64, now: u64) -> bool {
+unsafe fn add(used: *mut SocketUse, direction: Direction, bytes: u64, calls: u64, now: u64) -> bool {
     // SAFETY: the caller's element is live.
     unsafe {
         let counts = &raw mut (*used).bytes;
         match direction {
             Direction::Rx => {
                 atomic::add(&raw mut (*counts).rx_bytes, bytes);
-                atomic::add(&raw mut (*counts).rx_calls, 1);
+                atomic::add(&raw mut (*counts).rx_calls, calls);
             }
             Direction::Tx => {
                 atomic::add(&raw mut (*counts).tx_bytes, bytes);
-                atomic::add(&raw mut (*counts).tx_calls, 1);
+                atomic::add(&raw mut (*counts).tx_calls, calls);
             }
         }
         atomic::lower(&raw mut (*counts).first_ns, now);

@@ -2,9 +2,15 @@
 
 use std::{
     collections::HashMap,
+    hint,
     io::{Read as _, Write as _},
+    mem,
     net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -102,6 +108,60 @@ fn an_accepted_connection_that_was_there_before_counts_from_the_recordings_start
     });
     check_socket(&recorded, Protocol::Tcp, near.local_addr().unwrap().port(), (0, 10));
     check_socket(&recorded, Protocol::Tcp, far.local_addr().unwrap().port(), (10, 0));
+}
+
+/// Of calls that follow each other closely most are added up by CPU, and counted when their thread leaves it or calls again: one that
+/// computes from then on does neither, and another thread closes the socket meanwhile.
+#[test]
+fn a_burst_counts_whose_thread_then_only_computes() {
+    const CALLS: usize = 2000;
+    const CALL_BYTES: usize = 701;
+    let over = AtomicBool::new(false);
+    let mut ports = [0; 2];
+    thread::scope(|scope| {
+        let recorded = record(|| {
+            for (index, port) in ports.iter_mut().enumerate() {
+                let (near, far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+                *port = near.local_addr().unwrap().port();
+                let (sent, all_sent) = mpsc::channel();
+                let (near, over) = (Arc::new(near), &over);
+                let sender = Arc::clone(&near);
+                scope.spawn(move || {
+                    for _ in 0..CALLS {
+                        (&*sender).write_all(&[7; CALL_BYTES]).unwrap();
+                    }
+                    drop(sender);
+                    sent.send(()).unwrap();
+                    while !over.load(Ordering::Relaxed) {
+                        hint::spin_loop();
+                    }
+                });
+                let mut received = Vec::new();
+                far.take((CALLS * CALL_BYTES) as u64).read_to_end(&mut received).unwrap();
+                all_sent.recv().unwrap();
+                if index == 1 {
+                    drop(near);
+                    thread::sleep(Duration::from_millis(50));
+                } else {
+                    // Open until after the recording.
+                    mem::forget(near);
+                }
+            }
+        });
+        over.store(true, Ordering::Relaxed);
+        for port in ports {
+            let socket = find(&recorded, Protocol::Tcp, port);
+            assert_eq!(
+                (socket.tx_bytes, socket.tx_calls),
+                ((CALLS * CALL_BYTES) as u64, CALLS as u64),
+                "{socket:?}"
+            );
+            let payloads = recorded.timeline.events.payloads.iter();
+            let sent =
+                payloads.filter(|payload| payload.cookie == socket.cookie).map(|payload| payload.bytes);
+            assert_eq!(sent.sum::<u64>(), socket.tx_bytes, "the records of its payload");
+        }
+    });
 }
 
 /// Calls of several CPUs are counted in another order than they returned in, and the socket's element is made by either.

@@ -1,6 +1,7 @@
 //! The daemon's loop: empties the ring buffers, sweeps the maps, and writes the capture, on one thread. Whatever takes
 //! long looks at the rings meanwhile: between two looks they fill.
 
+mod bursts;
 mod rings;
 mod sink;
 mod stacks;
@@ -163,6 +164,7 @@ pub fn run(
     around_end.extend(cross_check::host(Moment::AfterEnd));
     rings.drain_last(&mut stacks, &mut out)?;
     write_moved_in(&mut targets, &mut out)?;
+    bursts::add(&ebpf, end_ns, &mut targets, &mut sweep, &mut out)?;
     rings::write_pending(&ebpf, &mut out)?;
     sweep.write(&mut targets, &mut out, &mut |_| Ok(()))?;
     sweep.write_open(open, &mut out)?;

@@ -274,6 +274,13 @@ impl Targets {
         }
     }
 
+    /// The counts of a process, to be added to once no probe runs any more.
+    pub fn counts(&mut self, serial: ProcessSerial) -> Option<&mut Process> {
+        let (slot, _) = self.processes().find(|(_, process)| process.serial == serial.0)?;
+        // SAFETY: in bounds, and borrowed as long as this; no probe writes any more.
+        Some(unsafe { &mut *self.processes.at(slot).cast::<Process>() })
+    }
+
     /// Ends a process whose last thread was seen exiting, unless the probes have noted that.
     fn end(&mut self, slot: u32) {
         let process = self.processes.at(slot).cast::<Process>();

@@ -20,6 +20,7 @@ use abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey},
     loss::Loss,
     sched::{StateWord, Thread, ThreadKey, ThreadState},
+    sockets::{SocketBytes, SocketKey},
     target::{PROCESS_SLOTS, Process},
 };
 use anyhow::{Context as _, Result};
@@ -112,6 +113,11 @@ impl Sweep {
             return self.write_tasks(targets, out, meanwhile);
         }
         self.sockets.make_room(out, meanwhile)
+    }
+
+    /// The counts of a socket's use, to be added to once no probe runs any more.
+    pub fn socket_counts(&mut self, key: SocketKey) -> Option<&mut SocketBytes> {
+        self.sockets.counts(key)
     }
 
     fn write_tasks<W: Sink>(

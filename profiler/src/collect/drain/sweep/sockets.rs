@@ -132,6 +132,13 @@ impl Sockets {
         self.ends.capacity()
     }
 
+    /// The counts of a use, to be added to once no probe runs any more.
+    pub fn counts(&mut self, key: SocketKey) -> Option<&mut SocketBytes> {
+        let (slot, _) = uses(&self.uses).find(|(_, found)| found.key == key)?;
+        // SAFETY: in bounds, and borrowed as long as this; no probe writes any more.
+        Some(unsafe { &mut (*self.uses.at(slot).cast::<SocketUse>()).bytes })
+    }
+
     /// Sweeps, if so many sockets came since the last time that the tables could be full before the next.
     pub fn make_room<W: Sink>(&mut self, out: &mut W, meanwhile: &mut Meanwhile<W>) -> Result<()> {
         if self.room.is_needed(self.described()?) { self.write(out, &[], meanwhile) } else { Ok(()) }

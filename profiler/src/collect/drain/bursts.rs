@@ -1,0 +1,72 @@
+//! What the probes had of bursts, and in no count, as they were detached: see `profiler-ebpf/src/probes/burst.rs`.
+
+use abi::{
+    burst::{Burst, Bursts},
+    payload::{Payload, RECEIVED, SENT},
+    sockets::{IPPROTO_TCP, SocketKey},
+};
+use anyhow::{Context as _, Result};
+use aya::{Ebpf, maps::PerCpuArray};
+
+use super::sweep::Sweep;
+use crate::collect::{maps::Plain, targets::Targets};
+use capture::{ProcessSerial, Writer, events};
+
+/// Adds it to the counts of processes and sockets, which nobody else changes any more, and records its payload.
+pub fn add(
+    ebpf: &Ebpf,
+    end_ns: u64,
+    targets: &mut Targets,
+    sweep: &mut Sweep,
+    out: &mut Writer,
+) -> Result<()> {
+    let map = ebpf.map("BURSTS").context("the object has no BURSTS")?;
+    let per_cpu = PerCpuArray::<_, Plain<Bursts>>::try_from(map)?.get(&0, 0).context("read BURSTS")?;
+    for Plain(Bursts { received, sent }) in &*per_cpu {
+        for (burst, direction) in [(received, RECEIVED), (sent, SENT)] {
+            if burst.calls != 0 {
+                add_one(burst, direction, end_ns, targets, sweep);
+                out.push_events(events::bytes(&payload(burst, direction, end_ns)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add_one(burst: &Burst, direction: u16, end_ns: u64, targets: &mut Targets, sweep: &mut Sweep) {
+    let at_ns = burst.last_ns(end_ns);
+    if let Some(process) = targets.counts(ProcessSerial(burst.process)) {
+        let (total, peer) = match direction {
+            SENT => (&mut process.tcp_tx_bytes, &mut process.peer_tx_bytes),
+            _ => (&mut process.tcp_rx_bytes, &mut process.peer_rx_bytes),
+        };
+        *total += burst.bytes;
+        *peer += burst.bytes;
+    }
+    if let Some(counts) = sweep.socket_counts(SocketKey { cookie: burst.identity, process: burst.process }) {
+        let (bytes, calls) = match direction {
+            SENT => (&mut counts.tx_bytes, &mut counts.tx_calls),
+            _ => (&mut counts.rx_bytes, &mut counts.rx_calls),
+        };
+        *bytes += burst.bytes;
+        *calls += u64::from(burst.calls);
+        counts.last_ns = counts.last_ns.max(at_ns);
+    }
+}
+
+fn payload(burst: &Burst, direction: u16, end_ns: u64) -> Payload {
+    Payload {
+        kind: <Payload as abi::event::Event>::KIND as u32,
+        tid: burst.tid,
+        process: burst.process,
+        cookie: burst.identity,
+        since_ns: burst.at_ns,
+        at_ns: burst.last_ns(end_ns),
+        bytes: burst.bytes,
+        sequence: burst.sequence,
+        arrived: burst.arrived,
+        protocol: IPPROTO_TCP,
+        direction,
+        ..Payload::default()
+    }
+}
