@@ -69,7 +69,7 @@ pub struct Arguments {
     #[arg(long, value_name = "PORT")]
     pub control_port: Vec<u16>,
     /// Size of the ring buffers for events, of all CPUs together: a power of two, at least a page [default: 16 MiB, or
-    /// 1 MiB for each CPU if that is more]
+    /// 1 MiB for each CPU if that is more, and 64 MiB at most, or 256 KiB for each CPU]
     #[arg(long, value_name = "BYTES", value_parser = values::ring_buffer)]
     pub ring_buffer: Option<NonZeroU32>,
     /// How much is watched. What each probe costs stands in the report
