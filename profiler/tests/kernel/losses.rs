@@ -15,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use analysis::report::{self, Report, Verdict};
+use analysis::{
+    report::{self, Report, Verdict},
+    timeline::{Runs, ThreadTime},
+};
 use profiler::collect::probes::Settings;
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -38,6 +41,7 @@ const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 fn two_hundred_thousand_switches_a_second_lose_no_record() {
     let (recorded, rate) = record_storm(Some(210_000));
     assert_eq!(switches(&recorded).lost, 0);
+    check_cost(&recorded);
     // A host that is busy otherwise reaches fewer.
     assert!(rate > 50_000.0, "that was no storm: {rate:.0} context switches/s");
 }
@@ -63,6 +67,24 @@ fn record_storm(switches_per_s: Option<u64>) -> (Recorded, f64) {
     eprintln!("{rate:.0} context switches/s of {switches_per_s:?}: {spans} spans, {lost} records lost");
     check_all_are_known(&recorded);
     (recorded, rate)
+}
+
+/// What switching costs of the CPU time of those that switch, both in one run.
+#[track_caller]
+fn check_cost(recorded: &Recorded) {
+    const LIMIT: f64 = 0.3;
+    let timeline = &recorded.timeline;
+    let storm = recorded.own().threads.values().filter(|thread| thread.comm == "storm");
+    let storm_ns: u64 = storm.map(|thread| ThreadTime::of(thread, timeline.whole_until_ns()).cpu_ns).sum();
+    let recorded_ns = timeline.end_ns - timeline.start.at_ns;
+    let windows = &timeline.windows;
+    let sum = |of: fn(&Runs) -> u64| windows.programs.values().map(of).sum::<u64>() as f64;
+    let empty = windows.empty.as_ref().expect("this host counts runs");
+    let counting_ns = empty.run_ns as f64 / empty.runs as f64;
+    let probe_ns = sum(|program| program.run_ns) - sum(|program| program.runs) * counting_ns;
+    let share = probe_ns / windows.wall_ns as f64 * recorded_ns as f64 / storm_ns as f64;
+    eprintln!("probes take {share:.3} of what switching takes");
+    assert!(share < LIMIT, "{share:.3} of the CPU time of threads that do nothing but switch");
 }
 
 /// A storm that fills a ring buffer of [`LASTS_170_MS`] in about that time: eight times as long as the loop sleeps, and half
