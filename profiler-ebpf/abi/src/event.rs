@@ -27,6 +27,7 @@ kinds! {
     Span = 39,
     SpanByOutsider = 42,
     OutsideRun = 43,
+    Retransmit = 44,
 }
 
 /// A record that can be told from others.

@@ -90,6 +90,7 @@ fields! {
     SockSndbuf = "sock", "sk_sndbuf", 4;
     SockMaxAckBacklog = "sock", "sk_max_ack_backlog", 4;
     SkbSk = "sk_buff", "sk", 8;
+    SkbCb = "sk_buff", "cb", 48;
     SkbLen = "sk_buff", "len", 4;
     SkbHead = "sk_buff", "head", 8;
     SkbNetworkHeader = "sk_buff", "network_header", 2;

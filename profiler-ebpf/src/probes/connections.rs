@@ -16,7 +16,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::{cookie, given_cookie, load, read_bytes},
     maps::{ESTABLISHED, NEW_SOCKET, NEW_SOCKETS, NO_EXIST, SOCKETS},
-    probes::{burst, bytes_read::bytes_read, context, drops, socket_uses, traffic},
+    probes::{burst, bytes_read::bytes_read, context, drops, retransmits, socket_uses, traffic},
     target,
     zero::zero,
 };
@@ -118,6 +118,7 @@ pub fn tcp_retransmit(ctx: BtfTracePointContext) -> i32 {
     unsafe {
         if let Some(socket) = SOCKETS.get_ptr_mut(identity(sk, cookie(sk))) {
             atomic::add(&raw mut (*socket).retransmits, 1);
+            retransmits::note(sk, ctx.arg(1));
         }
     }
     0

@@ -16,6 +16,7 @@ mod occupancy;
 mod owners;
 mod payload;
 mod processes;
+mod retransmits;
 mod samples;
 mod sched;
 mod send_queue;

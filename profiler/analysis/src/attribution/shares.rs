@@ -25,6 +25,10 @@ pub enum Network {
     Cwnd,
     Pacing,
     PeerWindow,
+    /// A lost segment, until the segment that was sent again had arrived.
+    Retransmit,
+    /// A datagram was dropped, until its sender tried again.
+    Loss,
     PeerCpu,
     PeerCpuWait,
     PeerDisk,
@@ -56,6 +60,11 @@ pub struct NetworkDetail<T> {
     pub cwnd: T,
     pub pacing: T,
     pub peer_window: T,
+    /// Results up to November 2026 have neither.
+    #[serde(default)]
+    pub retransmit: T,
+    #[serde(default)]
+    pub loss: T,
     pub peer_cpu: T,
     pub peer_cpu_wait: T,
     pub peer_disk: T,
@@ -108,13 +117,15 @@ impl<T: Copy> Shares<T> {
 }
 
 impl<T: Copy> NetworkDetail<T> {
-    pub fn named(&self) -> [(&'static str, T); 13] {
+    pub fn named(&self) -> [(&'static str, T); 15] {
         [
             ("link", self.link),
             ("nagle", self.nagle),
             ("cwnd", self.cwnd),
             ("pacing", self.pacing),
             ("peer_window", self.peer_window),
+            ("retransmit", self.retransmit),
+            ("loss", self.loss),
             ("peer_cpu", self.peer_cpu),
             ("peer_cpu_wait", self.peer_cpu_wait),
             ("peer_disk", self.peer_disk),
@@ -133,6 +144,8 @@ impl<T: Copy> NetworkDetail<T> {
             cwnd: f(self.cwnd),
             pacing: f(self.pacing),
             peer_window: f(self.peer_window),
+            retransmit: f(self.retransmit),
+            loss: f(self.loss),
             peer_cpu: f(self.peer_cpu),
             peer_cpu_wait: f(self.peer_cpu_wait),
             peer_disk: f(self.peer_disk),
@@ -151,6 +164,8 @@ impl<T: Copy> NetworkDetail<T> {
             Network::Cwnd => &mut self.cwnd,
             Network::Pacing => &mut self.pacing,
             Network::PeerWindow => &mut self.peer_window,
+            Network::Retransmit => &mut self.retransmit,
+            Network::Loss => &mut self.loss,
             Network::PeerCpu => &mut self.peer_cpu,
             Network::PeerCpuWait => &mut self.peer_cpu_wait,
             Network::PeerDisk => &mut self.peer_disk,

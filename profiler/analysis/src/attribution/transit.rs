@@ -2,13 +2,17 @@
 //!
 //! TCP's state is known where it was recorded, after sends and as acknowledgements come in; between two
 //! records the earlier one holds. A byte that once was handed to the link stays the link's. Unsent bytes that
-//! nothing in TCP holds are the link's as well: its queue is full. Datagrams are not held.
+//! nothing in TCP holds are the link's as well: its queue is full. A segment that was sent again was lost meanwhile. Datagrams are
+//! not held.
 
 use crate::attribution::{
     observed::{sequences::is_before, traffic::Traffic},
     shares::Network,
 };
-use capture::traffic::{HeldBy, SendQueue};
+use capture::{
+    Retransmit,
+    traffic::{HeldBy, SendQueue},
+};
 
 /// Bytes on their way from one time to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,25 +28,46 @@ pub fn of_byte(traffic: &Traffic, cookie: u64, byte: Option<u32>, from_ns: u64, 
     let send_queues = traffic.send_queues(cookie, from_ns, to_ns);
     let sent = send_queues.iter().position(|send_queue| has_sent(send_queue, byte));
     let held = &send_queues[..sent.map_or(send_queues.len(), |sent| sent + 1)];
-    stretch(held, from_ns, to_ns, |send_queue| match send_queue.held_by {
+    let mut parts = stretch(held, from_ns, to_ns, |send_queue| match send_queue.held_by {
         _ if has_sent(send_queue, byte) => Network::Link,
         Some(HeldBy::Nagle) => Network::Nagle,
         Some(HeldBy::CongestionWindow) => Network::Cwnd,
         Some(HeldBy::Pacing) => Network::Pacing,
         Some(HeldBy::PeerWindow) => Network::PeerWindow,
         None => Network::Link,
-    })
+    });
+    // It was lost when it was sent first.
+    if let Some(last) = parts.first_mut().filter(|last| may_be_lost(last))
+        && traffic.resent(cookie, last.from_ns, last.to_ns).any(|segment| has_byte(&segment, byte))
+    {
+        last.of = Network::Retransmit;
+    }
+    parts
+}
+
+fn may_be_lost(part: &Part) -> bool {
+    matches!(part.of, Network::Link | Network::Unknown)
+}
+
+fn has_byte(segment: &Retransmit, byte: u32) -> bool {
+    !is_before(byte, segment.sequence) && is_before(byte, segment.past)
 }
 
 /// What kept a TCP socket from having room for more: the peer's window where it is used up, the congestion window, else the
 /// link, which still has the bytes whose acknowledgement would make room.
 pub fn for_room(traffic: &Traffic, cookie: u64, from_ns: u64, to_ns: u64) -> Vec<Part> {
     let send_queues = traffic.send_queues(cookie, from_ns, to_ns);
-    stretch(&send_queues, from_ns, to_ns, |send_queue| match send_queue.held_by {
+    let mut parts = stretch(&send_queues, from_ns, to_ns, |send_queue| match send_queue.held_by {
         Some(HeldBy::PeerWindow) => Network::PeerWindow,
         Some(HeldBy::CongestionWindow) => Network::Cwnd,
         Some(HeldBy::Nagle | HeldBy::Pacing) | None => Network::Link,
-    })
+    });
+    for part in parts.iter_mut().filter(|part| may_be_lost(part)) {
+        if traffic.resent(cookie, part.from_ns, part.to_ns).next().is_some() {
+            part.of = Network::Retransmit;
+        }
+    }
+    parts
 }
 
 /// Each record from its time to the next one's, the first one from the beginning.

@@ -40,9 +40,9 @@ use capture::families::SCHEDULING;
 /// Grows when a field changes its meaning or goes away; new fields do not change it. 2: `checksum` has `sent` and `received`,
 /// which name their algorithm, in place of two SHA-256; `processes[].time` may be `null`. 3: `trust.cross_checks` in place
 /// of `trust.witnesses`. 4: the shares follow the bytes through any number of nodes, so that `network_detail` has neither
-/// `peer_network` nor `peer_waits_for_us`; pieces of the path that are no thread's have none. Reserved, and given by none yet: the network's parts `retransmit` and `loss`, and `steal` beside
-/// the shares.
-pub const SCHEMA_VERSION: u32 = 4;
+/// `peer_network` nor `peer_waits_for_us`; pieces of the path that are no thread's have none. 5: the network's parts
+/// `retransmit` and `loss`, which were `link` and `peer_timer`. Reserved, and given by none yet: `steal` beside the shares.
+pub const SCHEMA_VERSION: u32 = 5;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {

@@ -46,7 +46,7 @@ pub struct Dropped {
 }
 
 impl Drops {
-    pub(super) fn add(&mut self, record: &capture::Drops) {
+    pub fn add(&mut self, record: &capture::Drops) {
         let capture::Drops { at_ns, cookie, process, reason, source, drops, bytes, buffer } = *record;
         let counts = self.of.entry(SocketDrops { cookie, process, reason, source }).or_default();
         counts.buffer = buffer;
@@ -54,11 +54,32 @@ impl Drops {
     }
 
     /// Records of several CPUs come in any order.
-    pub(super) fn in_order(mut self) -> Self {
+    pub fn in_order(mut self) -> Self {
         for counts in self.of.values_mut() {
             counts.steps = std::mem::take(&mut counts.steps).into_order().collect();
         }
         self
+    }
+
+    /// The last drop at a socket from a moment on and up to another, of packets from senders that are wanted.
+    pub fn last_between(
+        &self,
+        cookie: u64,
+        (from_ns, to_ns): (u64, u64),
+        is_wanted: impl Fn(SocketAddr) -> bool,
+    ) -> Option<u64> {
+        let first = SocketDrops { cookie, process: None, reason: DropReason::ReceiveBuffer, source: None };
+        let at_socket = self.of.range(first..).take_while(|(of, _)| of.cookie == cookie);
+        let wanted = at_socket.filter(|(of, _)| of.source.is_some_and(&is_wanted));
+        let last = wanted.filter_map(|(_, counts)| {
+            let past = counts.steps.partition_point(|step| step.at_ns <= to_ns);
+            Some(counts.steps.at(past.checked_sub(1)?).at_ns)
+        });
+        last.max().filter(|&at_ns| at_ns >= from_ns)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
     }
 
     /// After one moment and up to another.

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use capture::{
-    ProcessSerial, Stack, TimerSet,
+    ProcessSerial, Retransmit, Stack, TimerSet,
     span::Span,
     traffic::{Arrival, Payload, SendQueue},
 };
@@ -32,6 +32,7 @@ pub struct Events {
     pub arrivals: Rows<Arrival>,
     pub send_queues: Rows<SendQueue>,
     pub timers: Rows<TimerSet>,
+    pub retransmits: Rows<Retransmit>,
     pub outside_runs: OutsideRuns,
 }
 
@@ -160,5 +161,19 @@ impl Row for TimerSet {
         codec.like(timer, before.timer);
         codec.step(deadline_ns, before.deadline_ns);
         codec.like(kind, before.kind);
+    }
+}
+
+impl Row for Retransmit {
+    fn at_ns(&self) -> u64 {
+        self.at_ns
+    }
+
+    fn code(&mut self, before: &Self, codec: &mut impl Codec) {
+        let Self { at_ns, cookie, sequence, past } = self;
+        codec.step(at_ns, before.at_ns);
+        codec.step(cookie, before.cookie);
+        codec.step32(sequence, before.sequence);
+        codec.step32(past, before.past);
     }
 }

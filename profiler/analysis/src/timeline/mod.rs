@@ -387,6 +387,10 @@ impl Folded {
                 self.seen(drops.at_ns);
                 self.drops.add(&drops);
             }
+            Record::Retransmit(retransmit) => {
+                self.seen(retransmit.at_ns);
+                self.events.retransmits.push(retransmit);
+            }
             Record::OutsideRun(run) => {
                 self.seen(run.to_ns);
                 self.events.outside_runs.add(run);

@@ -209,7 +209,7 @@ fn order(told: Told, shuffled: u64) -> Observed {
     let threads = threads::order(&lives, spans.into_iter().collect());
     let traffic = traffic::index(&threads, records.records());
     let timers = timers::index(&threads, timers.into_iter().collect());
-    Observed { host: capture::HostId::default(), threads, traffic, timers, lossy }
+    Observed { host: capture::HostId::default(), threads, traffic, timers, drops: Default::default(), lossy }
 }
 
 /// As [`told`], but some movements are cuts of their own, and there is evidence of every kind.

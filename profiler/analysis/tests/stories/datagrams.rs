@@ -6,7 +6,7 @@ use capture::Protocol;
 
 use crate::{
     expect::check,
-    tell::{BLOCK, BYTES, EPOLL, NET_RX, PREAD, SEND, Story},
+    tell::{BLOCK, BYTES, EPOLL, NET_RX, PREAD, SEND, Story, TIMER},
 };
 
 const LEECHER: u64 = 1;
@@ -183,4 +183,33 @@ fn a_full_buffer_of_datagrams_waits_for_the_link() {
     let script = story.thread(SEEDER, 2).runs(1).waits(SEND, 9, NET_RX);
     script.sends_datagram(FAR, BYTES, host(1)).runs(1);
     check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | link 0.9");
+}
+
+/// The seeder's first datagram is dropped; it tries again when its timer fires.
+fn sent_again(dropped_at: u64, dropped_ms: u64, source: SocketAddr) -> Story {
+    let mut story = Story::default();
+    let [near, far] = [1, 2].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));
+    let unconnected = SocketAddr::from(([0, 0, 0, 0], 0));
+    story.socket(NEAR, Protocol::Udp, near, unconnected);
+    story.socket(FAR, Protocol::Udp, far, unconnected);
+    story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives_datagram(NEAR, BYTES).runs(1);
+    let script =
+        story.thread(SEEDER, 2).runs(2).sends_datagram(FAR, BYTES, near).waits_until_due(EPOLL, 3, 5, TIMER);
+    script.waits_until_due(EPOLL, 5, 10, TIMER).sends_datagram(FAR, BYTES, near).runs(1);
+    story.drops(dropped_at, dropped_ms, source);
+    story
+}
+
+#[test]
+fn time_until_a_dropped_datagram_was_sent_again_is_loss() {
+    let [near, far, third] = [1, 2, 3].map(|host| SocketAddr::from(([10, 0, 0, host], 6881)));
+    let lost = "network 1.0 | peer_cpu 0.2 loss 0.8";
+    check(&sent_again(NEAR, 2, far).download(LEECHER, 0, 10), lost);
+    // The answer was.
+    let late = "network 1.0 | peer_cpu 0.2 peer_timer 0.2 loss 0.6";
+    check(&sent_again(FAR, 4, near).download(LEECHER, 0, 10), late);
+    // Of another sender; before the datagram was sent.
+    let timer = "network 1.0 | peer_cpu 0.2 peer_timer 0.8";
+    check(&sent_again(NEAR, 2, third).download(LEECHER, 0, 10), timer);
+    check(&sent_again(NEAR, 0, far).download(LEECHER, 0, 10), timer);
 }

@@ -57,6 +57,20 @@ fn the_first_record_after_a_send_speaks_for_the_time_since() {
 }
 
 #[test]
+fn a_segment_that_was_sent_again_was_lost_meanwhile() {
+    // Held until 8 ms, and lost then.
+    let mut story = held_until(8, Some(HeldBy::Pacing));
+    story.traffic.send_queues[0].unsent_bytes = BYTES;
+    story.sends_again(FAR, 9, BYTES);
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | pacing 0.6 retransmit 0.2 peer_cpu 0.2");
+    // Other bytes were, which nobody waited for; the same bytes, after they had arrived.
+    let mut story = held_until(2, None);
+    story.sends_again(FAR, 9, BYTES / 2);
+    story.sends_again(FAR, 11, BYTES);
+    check(&story.download(LEECHER, 0, 10), "network 1.0 | link 0.8 peer_cpu 0.2");
+}
+
+#[test]
 fn what_tcp_did_not_tell_is_unknown() {
     let mut story = held_until(8, None);
     story.traffic.send_queues.clear();

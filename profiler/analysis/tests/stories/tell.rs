@@ -19,10 +19,10 @@ use analysis::{
         states::{self, States},
         sums::Budget,
     },
-    timeline::{Lossy, OutsideRuns},
+    timeline::{Drops, Lossy, OutsideRuns},
 };
 use capture::{
-    Direction, HostId, ProcessSerial, Protocol, SocketEnds, TimerSet,
+    Direction, DropReason, HostId, ProcessSerial, Protocol, Retransmit, SocketEnds, TimerSet,
     span::{Doing, Futex, Softirq, Span, TaskKind, Wake},
     traffic::{Arrival, HeldBy, Payload, SendQueue},
 };
@@ -67,6 +67,7 @@ pub struct Moved {
     pub payloads: Vec<Payload>,
     pub arrivals: Vec<Arrival>,
     pub send_queues: Vec<SendQueue>,
+    pub retransmits: Vec<Retransmit>,
     pub sockets: Vec<Socket>,
 }
 
@@ -76,6 +77,7 @@ impl Moved {
             payloads: self.payloads.into_iter().collect(),
             arrivals: self.arrivals.into_iter().collect(),
             send_queues: self.send_queues.into_iter().collect(),
+            retransmits: self.retransmits.into_iter().collect(),
             sockets: self.sockets,
         }
     }
@@ -89,6 +91,7 @@ pub struct Story {
     pub lossy: Vec<Lossy>,
     pub timers: Vec<TimerSet>,
     pub outside_runs: OutsideRuns,
+    pub drops: Drops,
     sequences: HashMap<(u64, &'static str), u32>,
 }
 
@@ -167,6 +170,22 @@ impl Story {
         self.traffic.send_queues.push(send_queue);
     }
 
+    /// TCP sends the last bytes again that were told to be sent on a socket.
+    pub fn sends_again(&mut self, cookie: u64, at_ms: u64, bytes: u32) {
+        let past = self.advance(cookie, "sent", 0);
+        let sequence = past.wrapping_sub(bytes);
+        self.traffic.retransmits.push(Retransmit { at_ns: at_ms * MS, cookie, sequence, past });
+    }
+
+    /// A datagram was dropped at a socket.
+    pub fn drops(&mut self, cookie: u64, at_ms: u64, source: SocketAddr) {
+        let reason = DropReason::ReceiveBuffer;
+        let (at_ns, source) = (at_ms * MS, Some(source));
+        let (process, drops, bytes, buffer) = (None, at_ms + 1, 0, 0);
+        let record = capture::Drops { at_ns, cookie, process, reason, source, drops, bytes, buffer };
+        self.drops.add(&record);
+    }
+
     pub fn observed(&self) -> Observed {
         self.observed_of(self.traffic.clone())
     }
@@ -176,7 +195,14 @@ impl Story {
         threads.cpus.fill(self.outside_runs.runs.clone());
         let traffic = traffic::index(&threads, traffic.records());
         let timers = timers::index(&threads, self.timers.iter().copied().collect());
-        Observed { host: HostId::default(), threads, traffic, timers, lossy: self.lossy.clone() }
+        Observed {
+            host: HostId::default(),
+            threads,
+            traffic,
+            timers,
+            drops: self.drops.clone().in_order(),
+            lossy: self.lossy.clone(),
+        }
     }
 
     pub fn download(&self, process: u64, from_ms: u64, to_ms: u64) -> Budget {

@@ -21,6 +21,7 @@ use abi::{
     occupancy::OutsideRun,
     payload::Payload,
     progress::Progress,
+    retransmits::Retransmit,
     send_queue::SendQueue,
     sockets::AF_INET,
     span::{Span, SpanByOutsider},
@@ -52,7 +53,7 @@ pub fn kinds() -> impl Iterator<Item = crate::Kind> {
     })
 }
 
-const KINDS: [(Kind, &str, usize); 11] = [
+const KINDS: [(Kind, &str, usize); 12] = [
     kind::<Span>("span"),
     kind::<SpanByOutsider>("span_by_outsider"),
     kind::<earlier::Span>("earlier_span"),
@@ -64,6 +65,7 @@ const KINDS: [(Kind, &str, usize); 11] = [
     kind::<TimerSet>("timer_set"),
     kind::<Dropped>("dropped"),
     kind::<OutsideRun>("outside_run"),
+    kind::<Retransmit>("retransmit"),
 ];
 
 const fn kind<T: event::Event>(name: &'static str) -> (Kind, &'static str, usize) {
@@ -120,6 +122,7 @@ impl Reader {
             .or_else(|| raw(event).map(|raw| Record::SendQueue(send_queue::send_queue(&raw))))
             .or_else(|| raw(event).map(|raw| Record::TimerSet(timers::set(&raw))))
             .or_else(|| raw(event).map(|raw| Record::Drops(drops::dropped(&raw))))
+            .or_else(|| raw(event).map(|raw| Record::Retransmit(retransmit(&raw))))
             .or_else(|| raw(event).map(|raw| Record::OutsideRun(outside_run(&raw))))
     }
 }
@@ -154,6 +157,11 @@ fn progress(raw: &Progress) -> crate::Progress {
         rx_bytes: raw.peer_rx_bytes,
         tx_bytes: raw.peer_tx_bytes,
     }
+}
+
+fn retransmit(raw: &Retransmit) -> crate::Retransmit {
+    let Retransmit { sequence, cookie, at_ns, past, .. } = *raw;
+    crate::Retransmit { at_ns, cookie, sequence, past }
 }
 
 fn outside_run(raw: &OutsideRun) -> crate::OutsideRun {

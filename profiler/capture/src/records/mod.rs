@@ -14,6 +14,7 @@ mod identity;
 mod loss;
 mod occupancy;
 mod process;
+mod retransmits;
 mod socket;
 pub mod span;
 mod timers;
@@ -36,6 +37,7 @@ pub use occupancy::OutsideRun;
 pub use process::{
     OutsideWaker, ProcessTotals, Progress, Stack, ThreadIo, ThreadState, ThreadTotals, Waits, comm_text,
 };
+pub use retransmits::Retransmit;
 pub use socket::{Bypassed, Protocol, SocketClosed, SocketEnds, SocketTotals};
 pub use timers::{TimerKind, TimerSet};
 pub use transfer::{Checksum, Direction, Label, Milestone, MilestoneName, Polling, Role, Transfer};
@@ -125,6 +127,7 @@ records! {
     33 "timer_set" TimerSet,
     34 "drops" Drops,
     43 "outside_run" OutsideRun,
+    44 "retransmit" Retransmit,
 }
 
 /// The number of what is no encoded record, but events as the probes wrote them.

@@ -60,7 +60,7 @@ pub struct PhaseSummary {
     pub wall_s: f64,
     pub shares: Option<[Named; 8]>,
     /// Sums to the network's share.
-    pub network_detail: Option<[Named; 13]>,
+    pub network_detail: Option<[Named; 15]>,
     /// The largest share; of the network's, with its largest part.
     pub bottleneck: Option<String>,
 }

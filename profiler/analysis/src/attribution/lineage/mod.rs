@@ -6,6 +6,7 @@
 //! ended them ([`round`]): bytes of this connection, whose sender is gone on with; those of another one; another thread; a
 //! timer, whose time counts from its arming ([`timer`]).
 
+mod loss;
 mod round;
 mod timer;
 mod together;
@@ -109,6 +110,8 @@ struct Walk<'e, F> {
     /// The process that is asked about, and on which side of its connections the walk is.
     asked: ProcessSerial,
     side: Side,
+    /// The socket that a datagram came to, if the walk went over its connection last.
+    towards: Option<u64>,
     /// Before this, records were lost: a chain that goes through that time proves nothing.
     from_ns: u64,
     whole_from_ns: u64,
@@ -160,6 +163,7 @@ impl<'e, F: Found> Walk<'e, F> {
             rate,
             asked: evidence.observed.threads.all[at.0].life.process,
             side: Side::Own,
+            towards: None,
             from_ns: lost_until_ns.clamp(from_ns, to_ns.max(from_ns)),
             whole_from_ns: from_ns,
             to_ns,
@@ -281,7 +285,12 @@ impl<'e, F: Found> Walk<'e, F> {
                     self.report(armed_ns, Some(thread), span, Share::Timer);
                     return Step::Jump((by, Goal::Wake(connection(goal))));
                 }
-                self.report(armed_ns.min(off_ns), Some(thread), span, Share::Timer);
+                let armed_ns = armed_ns.min(off_ns);
+                if let Some(lost_ns) = loss::before(evidence, goal, self.towards) {
+                    let lost_ns = lost_ns.max(armed_ns);
+                    self.report(lost_ns, Some(thread), span, Share::Network(Network::Loss));
+                }
+                self.report(armed_ns, Some(thread), span, Share::Timer);
             }
             Cause::Network => {
                 if let Some(next) = self.other_bytes_or_room(thread, wait, goal, round_until_ns) {
@@ -454,6 +463,7 @@ impl<'e, F: Found> Walk<'e, F> {
         let Some(sent) = round::carrier(evidence, missing) else {
             return self.cross_unknown(missing, waiter);
         };
+        self.towards = missing.byte.is_none().then_some(missing.receive.cookie);
         // On loopback a byte arrives before its send returns.
         let (sent_ns, until_ns) = (sent.at_ns.clamp(self.from_ns, self.to_ns), self.to_ns);
         for Part { from_ns, to_ns, of } in

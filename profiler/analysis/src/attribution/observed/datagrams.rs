@@ -76,6 +76,22 @@ impl Datagrams {
     }
 }
 
+impl Datagrams {
+    /// The last datagram from one socket to another one that was sent before a moment.
+    pub fn last_between(&self, from: u64, to: u64, before_ns: u64) -> Option<Movement> {
+        let last = |destination: &Destination| {
+            let sends = self.by_destination.get(destination)?;
+            let before = sends.partition_point(|send| send.at_ns < before_ns);
+            sends.range(0..before).rev().take(LOOKED_AT).find(|send| send.cookie == from)
+        };
+        let destinations = self.owned.get(&to)?.iter();
+        destinations.filter_map(last).max_by_key(|send| send.at_ns)
+    }
+}
+
+/// Sends to a socket, from however many others, among which one socket's last is looked for.
+const LOOKED_AT: usize = 1000;
+
 /// The destinations of each socket, by its cookie.
 fn owners(sockets: &[Socket], used: &[Destination]) -> HashMap<u64, Vec<Destination>> {
     let known: BTreeSet<(u32, IpAddr)> = sockets

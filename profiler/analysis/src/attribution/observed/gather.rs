@@ -28,13 +28,21 @@ pub fn gather(timeline: &Timeline, events: Events) -> Observed {
         payloads: events.payloads,
         arrivals: events.arrivals,
         send_queues: events.send_queues,
+        retransmits: events.retransmits,
         sockets: sockets(timeline),
     };
     let (mut threads, traffic) =
         rayon::join(|| threads::order(&lives, spans), || traffic::index(&threads::of_lives(&lives), records));
     threads.cpus.fill(events.outside_runs.runs);
     let timers = timers::index(&threads, events.timers);
-    Observed { host: timeline.start.host(), threads, traffic, timers, lossy: timeline.lossy.clone() }
+    Observed {
+        host: timeline.start.host(),
+        threads,
+        traffic,
+        timers,
+        drops: timeline.drops.clone(),
+        lossy: timeline.lossy.clone(),
+    }
 }
 
 fn life(timeline: &Timeline, totals: &ThreadTotals) -> Life {

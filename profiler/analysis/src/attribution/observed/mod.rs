@@ -14,7 +14,7 @@ pub mod traffic;
 
 use capture::HostId;
 
-use crate::timeline::Lossy;
+use crate::timeline::{Drops, Lossy};
 use threads::Threads;
 use timers::Timers;
 use traffic::Traffic;
@@ -26,6 +26,7 @@ pub struct Observed {
     pub threads: Threads,
     pub traffic: Traffic,
     pub timers: Timers,
+    pub drops: Drops,
     /// In order of time, disjoint.
     pub lossy: Vec<Lossy>,
 }

@@ -5,7 +5,7 @@ use crate::{
     rows::{Codec, Row, Rows},
 };
 use capture::{
-    OnHost, SocketEnds,
+    OnHost, Retransmit, SocketEnds,
     traffic::{Arrival, Direction, Payload, SendQueue},
 };
 
@@ -31,6 +31,7 @@ pub struct TrafficRecords {
     pub payloads: Rows<Payload>,
     pub arrivals: Rows<Arrival>,
     pub send_queues: Rows<SendQueue>,
+    pub retransmits: Rows<Retransmit>,
     pub sockets: Vec<Socket>,
 }
 

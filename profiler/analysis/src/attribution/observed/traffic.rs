@@ -13,7 +13,10 @@ use crate::{
     },
     rows::Rows,
 };
-use capture::traffic::{Arrival, Direction, Payload, SendQueue};
+use capture::{
+    Retransmit,
+    traffic::{Arrival, Direction, Payload, SendQueue},
+};
 
 #[derive(Debug, Default)]
 pub struct Traffic {
@@ -42,14 +45,17 @@ struct SocketLog {
 struct Queues {
     arrived: Sequences,
     sending: Rows<SendQueue>,
+    resent: Rows<Retransmit>,
 }
 
 /// Orders the records and files them by thread and by socket.
 pub fn index(threads: &Threads, records: TrafficRecords) -> Traffic {
-    let TrafficRecords { payloads, arrivals, send_queues, sockets } = records;
+    let TrafficRecords { payloads, arrivals, send_queues, retransmits, sockets } = records;
     // They have nothing to do with each other, and there may be millions.
-    let (queues, traffic) =
-        rayon::join(|| index_queues(arrivals, send_queues), || index_moved(threads, payloads, sockets));
+    let (queues, traffic) = rayon::join(
+        || index_queues(arrivals, send_queues, retransmits),
+        || index_moved(threads, payloads, sockets),
+    );
     Traffic { queues, ..traffic }
 }
 
@@ -90,13 +96,18 @@ fn index_moved(threads: &Threads, payloads: Rows<Payload>, sockets: Vec<Socket>)
     traffic
 }
 
-fn index_queues(arrivals: Rows<Arrival>, send_queues: Rows<SendQueue>) -> BTreeMap<u64, Queues> {
+fn index_queues(
+    arrivals: Rows<Arrival>,
+    send_queues: Rows<SendQueue>,
+    retransmits: Rows<Retransmit>,
+) -> BTreeMap<u64, Queues> {
     let mut queues: BTreeMap<u64, Queues> = BTreeMap::new();
     let mut unpacked = 0;
     let seal = |queues: &mut BTreeMap<u64, Queues>| {
         for queues in queues.values_mut() {
             queues.arrived.seal();
             queues.sending.seal_some();
+            queues.resent.seal_some();
         }
     };
     for arrival in arrivals.into_order() {
@@ -107,6 +118,12 @@ fn index_queues(arrivals: Rows<Arrival>, send_queues: Rows<SendQueue>) -> BTreeM
     }
     for send_queue in send_queues.into_order() {
         queues.entry(send_queue.cookie).or_default().sending.push(send_queue);
+        if is_much(&mut unpacked) {
+            seal(&mut queues);
+        }
+    }
+    for retransmit in retransmits.into_order() {
+        queues.entry(retransmit.cookie).or_default().resent.push(retransmit);
         if is_much(&mut unpacked) {
             seal(&mut queues);
         }
@@ -272,6 +289,20 @@ impl Traffic {
     /// The last datagram sent to a socket before `at_ns`.
     pub fn last_datagram(&self, cookie: u64, at_ns: u64) -> Option<Movement> {
         self.datagrams.last_to(cookie, at_ns)
+    }
+
+    /// The last datagram from one socket to another one that was sent before a moment.
+    pub fn last_datagram_between(&self, from: u64, to: u64, before_ns: u64) -> Option<Movement> {
+        self.datagrams.last_between(from, to, before_ns)
+    }
+
+    /// Segments that a socket sent again between two times.
+    pub fn resent(&self, cookie: u64, from_ns: u64, to_ns: u64) -> impl Iterator<Item = Retransmit> {
+        let resent = self.queues.get(&cookie).map(|queues| &queues.resent).into_iter();
+        resent.flat_map(move |resent| {
+            let first = resent.partition_point(|segment| segment.at_ns <= from_ns);
+            resent.from(first).take_while(move |segment| segment.at_ns < to_ns)
+        })
     }
 
     /// What TCP said of a socket from the last record before `from_ns` up to `to_ns`.

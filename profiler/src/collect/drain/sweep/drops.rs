@@ -6,7 +6,7 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use abi::drops::{DropCounts, DropKey};
+use abi::drops::{DROPS_INTERVAL_NS, DropCounts, DropKey};
 use anyhow::Result;
 use aya::Ebpf;
 use rustix::net::sockopt;
@@ -39,7 +39,9 @@ impl Drops {
     pub fn write<W: Sink>(&mut self, out: &mut W) -> Result<()> {
         for (key, counts) in self.counts.read()? {
             if self.written.insert(key, counts.drops) != Some(counts.drops) {
-                out.push(&Record::Drops(drops::drops(now_ns(), &key, &counts)))?;
+                // What is not told yet came within an interval after what was.
+                let at_ns = now_ns().min(counts.told_ns + DROPS_INTERVAL_NS);
+                out.push(&Record::Drops(drops::drops(at_ns, &key, &counts)))?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ pub const FAMILY: Family = Family {
         Program::new("sock_recv", &["sk", "ret", "flags"]).or(RECEIVES),
         Program::new("sock_send", &["sk", "ret", "flags"]).or(SENDS),
         Program::new("sock_state", &["sk", "oldstate", "newstate"]),
-        Program::new("tcp_retransmit", &["sk"]),
+        Program::new("tcp_retransmit", &["sk", "skb"]),
         Program::new("tcp_destroy", &["sk"]),
     ],
     ..Family::PLAIN
