@@ -16,7 +16,7 @@ use aya_ebpf::{helpers::bpf_probe_read_kernel, macros::btf_tracepoint, programs:
 use crate::{
     atomic,
     emit::{emit, lose, now_ns},
-    kernel::{cookie, load},
+    kernel::{cookie, given_cookie, load},
     maps::{DROP_REASONS, DROPS, LISTENERS, NO_EXIST},
     probes::traffic,
 };
@@ -144,9 +144,10 @@ unsafe fn count(sk: *const u8, bytes: u64, source: Destination, reason: u32, is_
     // SAFETY: the caller's sk is a struct sock; map values and storages are live.
     unsafe {
         let (cookie, process) = match traffic::of(sk) {
-            Some(traffic) => (with_turn(cookie(sk), (*traffic).turn), 0),
-            None => match LISTENERS.get(load::<u64>(sk, Field::SockCookie)) {
-                Some(process) => (load(sk, Field::SockCookie), *process),
+            // It was given one when it was first used; the helper that gives does not take what a packet points to.
+            Some(traffic) => (with_turn(given_cookie(sk), (*traffic).turn), 0),
+            None => match LISTENERS.get(given_cookie(sk)) {
+                Some(process) => (given_cookie(sk), *process),
                 None => return,
             },
         };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use analysis::report::{DropReport, ProcessReport, Report};
-use capture::DropReason;
+use capture::{DropReason, families::DROPS};
 
 use crate::recorded::record;
 
@@ -34,6 +34,8 @@ fn datagrams_that_found_the_receive_buffer_full_are_counted_with_its_size() {
         }
     });
     let report = analysis::report::build(&recorded.timeline);
+    let family = &recorded.timeline.families[DROPS];
+    assert!(family.is_whole(), "{family:?}");
     let dropped = only(&report);
     let lost = SENT - received;
     assert!(lost > 1000, "{lost} of {SENT} were lost");

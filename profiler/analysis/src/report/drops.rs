@@ -19,7 +19,7 @@ pub struct DropReport {
     pub packets: u64,
     /// Of datagrams the payload, of TCP with headers.
     pub bytes: u64,
-    /// Of the socket, for that direction.
+    /// Of the socket, where it was full.
     pub buffer_bytes: Option<u32>,
     /// The length of the accept queue of a socket that listens.
     pub accept_queue: Option<u32>,
@@ -70,7 +70,7 @@ fn report(timeline: &Timeline, dropped: &Dropped, only: Option<ProcessSerial>) -
         reason: dropped.of.reason,
         packets: dropped.drops,
         bytes: dropped.bytes,
-        buffer_bytes: (!listens).then_some(dropped.buffer),
+        buffer_bytes: (dropped.of.reason == DropReason::ReceiveBuffer).then_some(dropped.buffer),
         accept_queue: listens.then_some(dropped.buffer),
     })
 }
