@@ -16,7 +16,7 @@ use super::{
     transfers::Transfers,
 };
 use crate::{
-    clock::{process_cpu_ns, wall_ns},
+    clock::{now_ns, process_cpu_ns, wall_ns},
     collect::{counters::Counters, environment},
 };
 
@@ -29,6 +29,7 @@ pub struct Publisher {
     status: Status,
     /// The names of devices by their numbers.
     names: HashMap<String, String>,
+    started_ns: u64,
 }
 
 impl Publisher {
@@ -65,7 +66,7 @@ impl Publisher {
             ..Status::default()
         };
         status.cost.map_bytes = counters.map_bytes;
-        Ok(Self { board: Arc::default(), status, names: HashMap::new() })
+        Ok(Self { board: Arc::default(), status, names: HashMap::new(), started_ns: now_ns() })
     }
 
     pub fn board(&self) -> Arc<RwLock<Arc<Status>>> {
@@ -125,6 +126,7 @@ impl Publisher {
         });
         self.status.devices = each_once(named);
         self.status.swept_s = seconds(wall_ns());
+        self.status.up_s = seconds(now_ns() - self.started_ns);
         self.status.cost.cpu_s = seconds(process_cpu_ns());
         self.status.log_suppressed = log::suppressed();
         *self.board.write().expect("no holder panicked") = Arc::new(self.status.clone());

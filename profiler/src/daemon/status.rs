@@ -18,6 +18,8 @@ pub struct Status {
     pub started_s: f64,
     /// Seconds since 1970: when the counters were read last.
     pub swept_s: f64,
+    /// Seconds from the start to then, whatever became of the clock.
+    pub up_s: f64,
     pub targets: Vec<TargetStatus>,
     pub devices: Vec<DeviceStatus>,
     /// Of the transfers that were marked and have ended.

@@ -14,7 +14,7 @@ use crate::{
 pub fn status(status: &Status) -> String {
     let mut out = String::new();
     let cost = &status.cost;
-    let up_s = (status.swept_s - status.started_s).max(0.0);
+    let up_s = status.up_s;
     let percent = if up_s > 0.0 { 100.0 * (cost.cpu_s - cost.start_cpu_s).max(0.0) / up_s } else { 0.0 };
     let confinement = &status.confinement;
     let capabilities = match confinement.capabilities.as_slice() {
