@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 use abi::progress::NO_PROGRESS;
 use anyhow::Result;
 use aya::Ebpf;
-use capture::Family;
+use capture::{Family, families::DROPS};
 
 use crate::{
     collect::{
@@ -44,6 +44,8 @@ pub fn start(control_ports: Vec<u16>) -> Result<Counters> {
         // As small as rings can be: nothing is written into them.
         ring_buffer_bytes: Some(NonZeroU32::MIN),
         probes: ProbeSet::Counters,
+        // They write records, and a table that is kept for a whole recording.
+        left_out: &[DROPS],
     };
     let mut probes = probes::attach(&settings)?;
     memory::give_back();

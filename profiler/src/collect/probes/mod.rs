@@ -42,6 +42,8 @@ pub struct Settings {
     /// Of all CPUs together: a power of two. `None` is enough for most.
     pub ring_buffer_bytes: Option<NonZeroU32>,
     pub probes: families::ProbeSet,
+    /// Families of these that nobody wants.
+    pub left_out: &'static [&'static str],
 }
 
 impl Default for Settings {
@@ -52,6 +54,7 @@ impl Default for Settings {
             control_ports: Vec::new(),
             ring_buffer_bytes: None,
             probes: families::ProbeSet::All,
+            left_out: &[],
         }
     }
 }
@@ -123,7 +126,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     let attached = FAMILIES
         .iter()
         .map(|family| {
-            if settings.probes.have(family.is_counter) {
+            if settings.probes.have(family.is_counter) && !settings.left_out.contains(&family.name) {
                 attach_family(&mut ebpf, family, &known, &mut links)
             } else {
                 Ok(capture::Family::left_out(family.name))
