@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::timeline::Timeline;
-use capture::{Protocol, SocketClosed};
+use capture::{DropReason, Protocol, SocketClosed};
 
 use super::{Comparison, Measure, Relation};
 
@@ -46,19 +46,27 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
             connection.closed = connection.closed.or(ends.closed);
         }
     }
-    let whole: Vec<_> = connections
-        .values()
-        .filter(|connection| connection.is_whole)
-        .filter_map(|connection| Some((connection, connection.closed?)))
-        .collect();
+    connections.retain(|_, connection| connection.is_whole && connection.closed.is_some());
+    let whole: Vec<_> = connections.values().filter_map(|one| Some((one, one.closed?))).collect();
     let sum = |of: fn(&(&Connection, SocketClosed)) -> u64| whole.iter().map(of).sum::<u64>();
     let of = format!("{} whole connections", whole.len());
     // TCP counts the FIN as a byte that it received. What arrived may be left unread.
     let received = sum(|(_, closed)| closed.bytes_received);
     // What was not sent before a reset was thrown away.
     let sent = sum(|(_, closed)| closed.bytes_sent.saturating_sub(closed.bytes_retransmitted));
+    // TCP has sent what the host itself drops, and sends it later as if for the first time (6.18). With headers.
+    let dropped = timeline.drops.between(0, u64::MAX);
+    let own =
+        dropped.filter(|dropped| connections.contains_key(&dropped.of.cookie) && is_own(dropped.of.reason));
+    let own_bytes: u64 = own.map(|dropped| dropped.bytes).sum();
     vec![
         RECEIVED.compare(of.clone(), sum(|(ours, _)| ours.rx_bytes), Relation::AtMost, received, 0),
-        SENT.compare(of, sum(|(ours, _)| ours.tx_bytes), Relation::AtLeast, sent, 0),
+        SENT.compare(of, sum(|(ours, _)| ours.tx_bytes), Relation::AtLeast, sent, own_bytes),
     ]
+}
+
+/// Whether a reason is one to drop what the host sends.
+fn is_own(reason: DropReason) -> bool {
+    use DropReason::{Device, Filter, Neighbour, Qdisc};
+    matches!(reason, Qdisc | Device | Filter | Neighbour)
 }

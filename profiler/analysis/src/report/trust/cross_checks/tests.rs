@@ -1,7 +1,7 @@
 use crate::report::Relation;
 use crate::timeline::sample::timeline;
 use capture::{
-    ProcessSerial, Record, Run, SocketClosed, ThreadState,
+    DropReason, Drops, ProcessSerial, Record, Run, SocketClosed, ThreadState,
     cross_check::{
         CrossCheck, DiskReading, InterfaceReading, Moment, ProcessReading, Reading, ThreadReading,
     },
@@ -477,6 +477,32 @@ fn a_connections_calls_are_those_of_tcp() {
         ],
     );
     check("a connection from before", connection(5, 5, 0, START_NS - 1), &[]);
+    let dropped = |reason| {
+        let mut records = connection(PEER_BYTES, 3_350, 0, START_NS);
+        let drops = Drops {
+            at_ns: END_NS,
+            cookie: 11,
+            process: None,
+            reason,
+            source: None,
+            drops: 1,
+            bytes: 60,
+            buffer: 0,
+        };
+        records.insert(records.len() - 1, Record::Drops(drops));
+        records
+    };
+    let received = "received over TCP of 1 whole connections: 1081344 <= 1081344 ± 0";
+    check(
+        "what the host's own queue dropped was sent for TCP, and is sent again as if for the first time",
+        dropped(DropReason::Qdisc),
+        &[received, "sent over TCP of 1 whole connections: 3300 >= 3350 ± 60"],
+    );
+    check(
+        "what did not fit into the receive buffer was not",
+        dropped(DropReason::ReceiveBuffer),
+        &[received, "sent over TCP of 1 whole connections: 3300 >= 3350 ± 0 DISAGREES"],
+    );
 }
 
 #[test]
