@@ -34,7 +34,7 @@ fn the_json_has_the_names_of_the_design() {
     check(
         records(),
         &[
-            ("schema_version", "4"),
+            ("schema_version", "5"),
             ("capture.id", "\"7f3a9c\""),
             ("capture.started_at", "\"2026-01-01T00:00:00.000Z\""),
             ("capture.duration_s", "1.0"),
