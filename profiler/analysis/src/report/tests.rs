@@ -35,6 +35,9 @@ fn the_json_has_the_names_of_the_design() {
         records(),
         &[
             ("schema_version", "5"),
+            ("transfers.0.phases.1.network_detail.loss", "0.0"),
+            ("transfers.0.phases.1.network_detail.retransmit", "0.0"),
+            ("transfers.0.phases.1.dropped", "[]"),
             ("capture.id", "\"7f3a9c\""),
             ("capture.started_at", "\"2026-01-01T00:00:00.000Z\""),
             ("capture.duration_s", "1.0"),
