@@ -176,7 +176,12 @@ fn thread(side: Side, end_ns: u64) -> Record {
     let Record::ThreadTotals(totals) = sample::thread(side.process, 1, ThreadState::Blocked) else {
         unreachable!("totals of a thread")
     };
-    Record::ThreadTotals(capture::ThreadTotals { at_ns: end_ns, tid: side.tid, ..totals })
+    Record::ThreadTotals(capture::ThreadTotals {
+        at_ns: end_ns,
+        tid: side.tid,
+        state_since_ns: end_ns,
+        ..totals
+    })
 }
 
 fn socket(side: Side, connection: u64, end_ns: u64) -> Record {

@@ -36,6 +36,8 @@ pub struct Sums<'e> {
     evidence: &'e Evidence<'e>,
     clock: Clock,
     phases: Vec<Phase>,
+    /// All walks have come back to here.
+    passed_ns: u64,
     /// By thread: weight, and how many walks, that begin or end with one of its elements, of which there is one more than
     /// spans: the n-th but for the first one is a span and the run after it.
     covered: BTreeMap<(ThreadIndex, Side), BTreeMap<usize, (f64, i64)>>,
@@ -67,7 +69,12 @@ struct Wait {
     ns: f64,
     /// What it can become: walks weigh 1 together.
     most_ns: f64,
+    /// Of one that walks ask: its beginning, when all have come back to which it becomes no longer.
+    asked_ns: Option<u64>,
 }
+
+/// The less, the longer; of equal ones the earlier, so that the order of finding them makes no difference.
+type Rank = (Reverse<u64>, u64, Option<ThreadIndex>, Option<usize>, Share);
 
 /// Who had a CPU for which a thread waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,7 +119,7 @@ impl<'e> Sums<'e> {
     /// Of phases that do not overlap, in order of time.
     pub fn new(evidence: &'e Evidence<'e>, clock: Clock, phases: &[(u64, u64)]) -> Self {
         let phases = phases.iter().map(|&(from_ns, to_ns)| Phase { from_ns, to_ns, ..Phase::default() });
-        Self { evidence, clock, phases: phases.collect(), covered: BTreeMap::new() }
+        Self { evidence, clock, phases: phases.collect(), passed_ns: u64::MAX, covered: BTreeMap::new() }
     }
 
     pub fn close(mut self) -> Vec<Budget> {
@@ -180,8 +187,13 @@ impl Found for Sums<'_> {
             let wall_ns = to_ns - from_ns;
             if ns > 0.0 {
                 phase.add(self.evidence, segment, ns, ns / wall_ns as f64);
+                phase.forget_short_waits(self.passed_ns);
             }
         }
+    }
+
+    fn passed(&mut self, at_ns: u64) {
+        self.passed_ns = at_ns;
     }
 
     fn own(&mut self, rate: f64, (thread, side): (ThreadIndex, Side), between_ns: Range<u64>) {
@@ -223,27 +235,24 @@ impl Phase {
         match (segment.thread, segment.span) {
             (Some(thread), Some(span)) => {
                 let all = &evidence.observed.threads.all[thread];
-                let most_ns = || match segment.share {
+                let wait = self.waits.entry((thread, span, share)).or_insert_with(|| {
+                    let OffCpu { off_ns, on_ns, .. } = all.off_cpu(span);
                     // These may have begun long before the wait that they ended.
-                    Share::Timer | Share::Disk | Share::Network(Network::Unknown)
-                        if reaches_back(all.syscall(span)) =>
-                    {
+                    let may = matches!(
+                        segment.share,
+                        Share::Timer | Share::Disk | Share::Network(Network::Unknown)
+                    );
+                    let most_ns = if may && reaches_back(all.syscall(span)) {
                         f64::INFINITY
-                    }
-                    _ => {
-                        let OffCpu { off_ns, on_ns, .. } = all.off_cpu(span);
+                    } else {
                         on_ns.min(self.to_ns).saturating_sub(off_ns.max(self.from_ns)) as f64
-                    }
-                };
-                let wait = self.waits.entry((thread, span, share)).or_insert_with(|| Wait {
-                    whole: segment,
-                    ns: 0.0,
-                    most_ns: most_ns(),
+                    };
+                    let asked_ns = evidence.waits[thread].is_asked(span).then_some(off_ns);
+                    Wait { whole: segment, ns: 0.0, most_ns, asked_ns }
                 });
                 wait.ns += ns;
                 wait.whole.from_ns = wait.whole.from_ns.min(segment.from_ns);
                 wait.whole.to_ns = wait.whole.to_ns.max(segment.to_ns);
-                self.forget_short_waits();
             }
             _ => keep_longest(&mut self.ran, Weighed { segment, ns }),
         }
@@ -275,15 +284,18 @@ impl Phase {
     }
 
     /// Those that cannot become longer than the longest are now.
-    fn forget_short_waits(&mut self) {
+    fn forget_short_waits(&mut self, passed_ns: u64) {
         if self.waits.len() < self.waits_looked_through.max(MOST_WAITS) {
             return;
         }
-        let mut lengths: Vec<f64> = self.waits.values().map(|wait| wait.ns).collect();
-        let (_, least_ns, _) = lengths.select_nth_unstable_by(LONGEST, |one, other| other.total_cmp(one));
-        // Not those that are as long, but for rounding.
-        let least_ns = *least_ns - 1.0;
-        self.waits.retain(|_, wait| wait.ns.max(wait.most_ns) >= least_ns);
+        let mut ranks: Vec<Rank> = self.waits.values().map(Wait::rank).collect();
+        let (_, &mut least, _) = ranks.select_nth_unstable(LONGEST);
+        let (Reverse(least_ns), ..) = least;
+        self.waits.retain(|_, wait| {
+            let may_grow = wait.asked_ns.is_none_or(|off_ns| off_ns < passed_ns);
+            // Not those that become as long, but for rounding.
+            wait.rank() <= least || may_grow && wait.most_ns + 1.0 >= least_ns as f64
+        });
         self.waits_looked_through = 2 * self.waits.len();
     }
 
@@ -334,12 +346,19 @@ fn reaches_back(syscall: Option<i32>) -> bool {
     !calls::is_sleep(syscall)
 }
 
-/// Heaviest first; of equal ones the earlier, so that the order of finding them makes no difference.
+fn rank(segment: &Segment, ns: f64) -> Rank {
+    (Reverse(ns.round() as u64), segment.from_ns, segment.thread, segment.span, segment.seen())
+}
+
+impl Wait {
+    fn rank(&self) -> Rank {
+        rank(&self.whole, self.ns)
+    }
+}
+
+/// Heaviest first.
 fn keep_longest(kept: &mut Vec<Weighed>, weighed: Weighed) {
-    let rank = |weighed: &Weighed| {
-        let Weighed { segment, ns } = weighed;
-        (Reverse(ns.round() as u64), segment.from_ns, segment.thread, segment.span, segment.seen())
-    };
+    let rank = |weighed: &Weighed| rank(&weighed.segment, weighed.ns);
     let place = kept.partition_point(|other| rank(other) <= rank(&weighed));
     if place < LONGEST {
         kept.truncate(LONGEST - 1);
@@ -362,14 +381,18 @@ mod tests {
             side: Side::Own,
         };
         let mut phase = Phase::default();
-        let mut add = |span: usize, ns: f64, most_ns: f64| {
-            phase.waits.insert((0, span, Share::Disk), Wait { whole, ns, most_ns });
+        let mut add = |span: usize, ns: f64, most_ns: f64, asked_ns| {
+            let whole = Segment { span: Some(span), ..whole };
+            phase.waits.insert((0, span, Share::Disk), Wait { whole, ns, most_ns, asked_ns });
         };
-        (0..MOST_WAITS).for_each(|span| add(span, 10.0, 100.0));
-        (0..LONGEST + 1).for_each(|long| add(MOST_WAITS + long, 1000.0, 1.0));
-        add(2 * MOST_WAITS, 1.0, 5000.0);
-        phase.forget_short_waits();
-        assert_eq!(phase.waits.len(), LONGEST + 2, "the longest, and the one that may become so");
-        assert!(phase.waits.contains_key(&(0, 2 * MOST_WAITS, Share::Disk)));
+        (0..MOST_WAITS).for_each(|span| add(span, 10.0, 100.0, None));
+        // As long as the longest, and come back to.
+        (0..LONGEST + 50).for_each(|long| add(MOST_WAITS + long, 1000.0, f64::INFINITY, Some(7)));
+        add(2 * MOST_WAITS, 1.0, 5000.0, None);
+        add(2 * MOST_WAITS + 1, 1.0, f64::INFINITY, Some(6));
+        phase.forget_short_waits(7);
+        assert_eq!(phase.waits.len(), LONGEST + 3, "the longest, and those that may become so");
+        let kept = |span| phase.waits.contains_key(&(0, span, Share::Disk));
+        assert!(kept(MOST_WAITS) && kept(2 * MOST_WAITS) && kept(2 * MOST_WAITS + 1));
     }
 }

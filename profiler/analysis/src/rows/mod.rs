@@ -13,7 +13,7 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -41,6 +41,8 @@ pub struct Rows<T> {
     sealed_rows: usize,
     /// Not packed yet.
     open: Vec<T>,
+    /// Where a row was looked for the last time: who reads on reads nearby.
+    near: AtomicUsize,
 }
 
 /// A packed block. The first row is as it was, so that a list is searched without unpacking.
@@ -136,7 +138,7 @@ impl<T: Row> Rows<T> {
         if self.open.first().is_some_and(&is_before) {
             return self.sealed_rows + self.open.partition_point(is_before);
         }
-        let heads = self.sealed.partition_point(|head| is_before(&head.first));
+        let heads = self.heads_before(|head| is_before(&head.first));
         let Some(last) = heads.checked_sub(1) else { return 0 };
         self.sealed[last].start + self.block(last).partition_point(is_before)
     }
@@ -164,7 +166,26 @@ impl<T: Row> Rows<T> {
     }
 
     fn head_of(&self, place: usize) -> usize {
-        self.sealed.partition_point(|head| head.start <= place) - 1
+        self.heads_before(|head| head.start <= place) - 1
+    }
+
+    /// As [`partition_point`](Self::partition_point), of blocks.
+    fn heads_before(&self, is_before: impl Fn(&Head<T>) -> bool) -> usize {
+        let is_it = |heads: usize| {
+            let before =
+                heads.checked_sub(1).is_none_or(|last| self.sealed.get(last).is_some_and(&is_before));
+            before && self.sealed.get(heads).is_none_or(|next| !is_before(next))
+        };
+        let near = self.near.load(Ordering::Relaxed);
+        if is_it(near) {
+            return near;
+        }
+        let heads = match near.checked_sub(1).filter(|&earlier| is_it(earlier)) {
+            Some(earlier) => earlier,
+            None => self.sealed.partition_point(is_before),
+        };
+        self.near.store(heads, Ordering::Relaxed);
+        heads
     }
 
     fn block(&self, head: usize) -> Arc<Vec<T>> {
@@ -265,14 +286,26 @@ impl<T: Row> FromIterator<T> for Rows<T> {
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Self { id: next_id(), sealed: Vec::new(), sealed_rows: 0, open: Vec::new() }
+        Self {
+            id: next_id(),
+            sealed: Vec::new(),
+            sealed_rows: 0,
+            open: Vec::new(),
+            near: AtomicUsize::new(0),
+        }
     }
 }
 
 /// The blocks are shared.
 impl<T: Clone> Clone for Rows<T> {
     fn clone(&self) -> Self {
-        Self { id: next_id(), sealed: self.sealed.clone(), open: self.open.clone(), ..*self }
+        Self {
+            id: next_id(),
+            sealed: self.sealed.clone(),
+            sealed_rows: self.sealed_rows,
+            open: self.open.clone(),
+            near: AtomicUsize::new(0),
+        }
     }
 }
 

@@ -48,6 +48,8 @@ impl Found for Walked {
     fn own(&mut self, number: f64, _thread: (ThreadIndex, Side), between_ns: Range<u64>) {
         self.0.entry(number as usize).or_default().push(("own".to_owned(), between_ns));
     }
+
+    fn passed(&mut self, _at_ns: u64) {}
 }
 
 /// Each walk covers its time once, and finds the same whether it is alone or goes together with all others.

@@ -40,6 +40,9 @@ pub trait Found {
 
     /// All of a thread's time between two moments is its own.
     fn own(&mut self, rate: f64, thread: (ThreadIndex, Side), between_ns: Range<u64>);
+
+    /// No walk will come to a wait that began at this moment or later.
+    fn passed(&mut self, at_ns: u64);
 }
 
 impl<F: Found> Found for &mut F {
@@ -49,6 +52,10 @@ impl<F: Found> Found for &mut F {
 
     fn own(&mut self, rate: f64, thread: (ThreadIndex, Side), between_ns: Range<u64>) {
         (**self).own(rate, thread, between_ns);
+    }
+
+    fn passed(&mut self, at_ns: u64) {
+        (**self).passed(at_ns);
     }
 }
 

@@ -25,6 +25,7 @@ pub fn walk_all<F: Found>(mut begun: Vec<Walk<F>>) {
             if !walk.step() {
                 break false;
             }
+            walk.found.borrow_mut().passed(walk.to_ns.max(others_ns));
             if walk.to_ns < others_ns {
                 break true;
             }

@@ -100,9 +100,10 @@ impl Threads {
         }
         let ordered = self.all.par_iter_mut().zip(began).map(|(thread, began)| {
             if began.is_disordered {
-                let mut spans: Vec<Span> = thread.spans.iter().collect();
-                spans.sort_by_key(key);
-                thread.spans = spans.into_iter().collect();
+                // Spans are large, and there may be millions: they stay packed until their order is known.
+                let mut order: Vec<_> = thread.spans.iter().map(|span| key(&span)).zip(0_usize..).collect();
+                order.sort_unstable();
+                thread.spans = order.iter().map(|&(_, place)| thread.spans.at(place)).collect();
             }
             if began.are_whole(&thread.life) {
                 // Asleep since before it was watched.
