@@ -6,6 +6,7 @@
 mod block;
 mod cache;
 mod codec;
+mod near;
 mod order;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -41,8 +42,6 @@ pub struct Rows<T> {
     sealed_rows: usize,
     /// Not packed yet.
     open: Vec<T>,
-    /// Where a row was looked for the last time: who reads on reads nearby.
-    near: AtomicUsize,
 }
 
 /// A packed block. The first row is as it was, so that a list is searched without unpacking.
@@ -124,6 +123,15 @@ impl<T: Row> Rows<T> {
         if place >= self.sealed_rows {
             return look(&self.open[place - self.sealed_rows]);
         }
+        let mut look = Some(look);
+        let near = near::look(self.id, |start, rows: &[T]| {
+            let row = rows.get(place.checked_sub(start)?)?;
+            look.take().map(|look| look(row))
+        });
+        if let Some(found) = near {
+            return found;
+        }
+        let look = look.expect("nothing was looked at");
         let head = self.head_of(place);
         let Head { start, first, .. } = &self.sealed[head];
         if place == *start { look(first) } else { look(&self.block(head)[place - start]) }
@@ -138,7 +146,14 @@ impl<T: Row> Rows<T> {
         if self.open.first().is_some_and(&is_before) {
             return self.sealed_rows + self.open.partition_point(is_before);
         }
-        let heads = self.heads_before(|head| is_before(&head.first));
+        let near = near::look(self.id, |start, rows: &[T]| {
+            let is_here = is_before(rows.first()?) && !is_before(rows.last()?);
+            is_here.then(|| start + rows.partition_point(&is_before))
+        });
+        if let Some(before) = near {
+            return before;
+        }
+        let heads = self.sealed.partition_point(|head| is_before(&head.first));
         let Some(last) = heads.checked_sub(1) else { return 0 };
         self.sealed[last].start + self.block(last).partition_point(is_before)
     }
@@ -166,31 +181,16 @@ impl<T: Row> Rows<T> {
     }
 
     fn head_of(&self, place: usize) -> usize {
-        self.heads_before(|head| head.start <= place) - 1
-    }
-
-    /// As [`partition_point`](Self::partition_point), of blocks.
-    fn heads_before(&self, is_before: impl Fn(&Head<T>) -> bool) -> usize {
-        let is_it = |heads: usize| {
-            let before =
-                heads.checked_sub(1).is_none_or(|last| self.sealed.get(last).is_some_and(&is_before));
-            before && self.sealed.get(heads).is_none_or(|next| !is_before(next))
-        };
-        let near = self.near.load(Ordering::Relaxed);
-        if is_it(near) {
-            return near;
-        }
-        let heads = match near.checked_sub(1).filter(|&earlier| is_it(earlier)) {
-            Some(earlier) => earlier,
-            None => self.sealed.partition_point(is_before),
-        };
-        self.near.store(heads, Ordering::Relaxed);
-        heads
+        self.sealed.partition_point(|head| head.start <= place) - 1
     }
 
     fn block(&self, head: usize) -> Arc<Vec<T>> {
-        let Head { first, rows, block, .. } = &self.sealed[head];
-        cache::get(self.id, head, || block.unpack(*first, *rows))
+        let Head { first, rows, block, start, .. } = &self.sealed[head];
+        near::block(self.id, *start).unwrap_or_else(|| {
+            let rows = cache::get(self.id, head, || block.unpack(*first, *rows));
+            near::hold(self.id, *start, Arc::clone(&rows));
+            rows
+        })
     }
 }
 
@@ -286,13 +286,7 @@ impl<T: Row> FromIterator<T> for Rows<T> {
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Self {
-            id: next_id(),
-            sealed: Vec::new(),
-            sealed_rows: 0,
-            open: Vec::new(),
-            near: AtomicUsize::new(0),
-        }
+        Self { id: next_id(), sealed: Vec::new(), sealed_rows: 0, open: Vec::new() }
     }
 }
 
@@ -304,7 +298,6 @@ impl<T: Clone> Clone for Rows<T> {
             sealed: self.sealed.clone(),
             sealed_rows: self.sealed_rows,
             open: self.open.clone(),
-            near: AtomicUsize::new(0),
         }
     }
 }

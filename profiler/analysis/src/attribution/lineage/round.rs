@@ -81,7 +81,8 @@ pub fn missing_elsewhere(
 ) -> Option<Missing> {
     let all = &evidence.observed.threads.all[thread];
     let off = all.off_cpu(wait);
-    if all.spans.at(wait).segment.is_some() {
+    let (segment, socket) = all.spans.look_at(wait, |span| (span.segment, span.socket));
+    if segment.is_some() {
         // Nothing became readable as it woke.
         return None;
     }
@@ -90,7 +91,7 @@ pub fn missing_elsewhere(
     let woke = receives
         .filter_map(|receive| missing_at(evidence, &receive, began_ns(off)))
         .filter(|missing| missing.arrived_ns <= off.runnable_ns.saturating_add(WAKE_UP_NS));
-    match all.spans.at(wait).socket {
+    match socket {
         // An interrupt knows the kernel's cookie only.
         Some(socket) => {
             woke.into_iter().find(|missing| without_turn(missing.receive.cookie) == without_turn(socket))

@@ -27,6 +27,8 @@ pub struct Traffic {
     logs: BTreeMap<u64, SocketLog>,
     queues: BTreeMap<u64, Queues>,
     datagrams: Datagrams,
+    /// The longest time that one movement stands for.
+    longest_ns: u64,
 }
 
 /// What moved on one socket, in order of the last time.
@@ -72,6 +74,8 @@ fn index_moved(threads: &Threads, payloads: Rows<Payload>, sockets: Vec<Socket>)
         .filter_map(|payload| Some((threads.find(payload.tid, payload.at_ns)?, payload)));
     for (index, (thread, payload)) in known.enumerate() {
         let movement = Movement::of(&payload, thread, index as MovementIndex);
+        let stands_for_ns = movement.at_ns.saturating_sub(movement.since_ns);
+        traffic.longest_ns = traffic.longest_ns.max(stands_for_ns.min(MERGED_NS));
         traffic.by_thread[thread].push(movement);
         let log = traffic.logs.entry(movement.cookie).or_default();
         let mover = (thread, movement.direction);
@@ -148,6 +152,22 @@ impl Traffic {
         self.datagrams.seal();
     }
 
+    /// What of a list moved between two times, whole or in part.
+    fn between<'r>(
+        &self,
+        moved: &'r Rows<Movement>,
+        from_ns: u64,
+        to_ns: u64,
+    ) -> impl Iterator<Item = Movement> + use<'r> {
+        let first = moved.partition_point(|movement| movement.at_ns < from_ns);
+        // They are in order of their last times, and overlap.
+        let until_ns = to_ns.saturating_add(self.longest_ns);
+        moved
+            .from(first)
+            .take_while(move |movement| movement.at_ns <= until_ns)
+            .filter(move |movement| movement.since_ns <= to_ns)
+    }
+
     /// What moved in one direction between two times, whole or in part, socket by socket.
     pub fn of_sockets_between(
         &self,
@@ -155,7 +175,7 @@ impl Traffic {
         from_ns: u64,
         to_ns: u64,
     ) -> impl Iterator<Item = impl Iterator<Item = Movement>> {
-        self.logs.values().map(move |log| between(log.moved(direction), from_ns, to_ns))
+        self.logs.values().map(move |log| self.between(log.moved(direction), from_ns, to_ns))
     }
 
     /// What a thread moved, in order of the last time.
@@ -170,7 +190,7 @@ impl Traffic {
         from_ns: u64,
         to_ns: u64,
     ) -> impl Iterator<Item = Movement> {
-        between(&self.by_thread[thread], from_ns, to_ns)
+        self.between(&self.by_thread[thread], from_ns, to_ns)
     }
 
     /// The same of one socket.
@@ -183,7 +203,7 @@ impl Traffic {
     ) -> impl Iterator<Item = Movement> {
         let moved = |direction| {
             let log = self.logs.get(&cookie).into_iter();
-            let moved = log.flat_map(move |log| between(log.moved(direction), from_ns, to_ns));
+            let moved = log.flat_map(move |log| self.between(log.moved(direction), from_ns, to_ns));
             moved.filter(move |movement| movement.thread == thread).peekable()
         };
         let (mut sent, mut received) = (moved(Direction::Sent), moved(Direction::Received));
@@ -326,17 +346,8 @@ fn later(one: Option<Movement>, other: Option<Movement>) -> Option<Movement> {
     one.into_iter().chain(other).max_by_key(|movement| movement.index)
 }
 
-fn between(moved: &Rows<Movement>, from_ns: u64, to_ns: u64) -> impl Iterator<Item = Movement> {
-    let first = moved.partition_point(|movement| movement.at_ns < from_ns);
-    // Records overlap by what one of them may hold: their first times are nearly in order.
-    moved
-        .from(first)
-        .take_while(move |movement| movement.since_ns <= to_ns.saturating_add(MERGED_NS))
-        .filter(move |movement| movement.since_ns <= to_ns)
-}
-
 /// How long a receive may go on after what it made room for has arrived.
 const RETURN_NS: u64 = 200_000;
 
-/// The longest time that one record may stand for, and more than that: see [`Movement`].
+/// No record stands for as long: see [`Movement`].
 const MERGED_NS: u64 = 2_000_000;
