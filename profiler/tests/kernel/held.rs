@@ -66,7 +66,8 @@ fn a_process_that_is_no_target_is_named_with_the_time_that_it_had_the_cpu() {
     assert!(first.process.starts_with("kernel"), "{held:?}");
     let off = (first.seconds - hogged_s).abs();
     assert!(off < 0.05 * hogged_s + 0.01, "{hogged_s} s by its own clock, {held:?}");
-    assert!(held.unknown < 0.02, "{held:?}");
+    // Beside real-time threads the kernel leaves 5 % of a CPU to others, whose runs may be too short to be noted.
+    assert!(held.unknown < 0.08, "{held:?}");
 }
 
 /// Before whatever else the host has to do there.
