@@ -169,10 +169,12 @@ impl Seeder {
                 } else {
                     let Work::Sleep(time) = self.work else { panic!("a delay is a sleep") };
                     let armed_ns = *since_ns.get_or_insert_with(|| {
+                        // Before it is armed: as it fires, the time is over, and nothing else would tell.
+                        let armed_ns = now_ns();
                         if self.style == Style::Timerfd {
                             arm(&delay, time);
                         }
-                        now_ns()
+                        armed_ns
                     });
                     let left_ns = (armed_ns + time.as_nanos() as u64).saturating_sub(now_ns());
                     if left_ns > 0 {
