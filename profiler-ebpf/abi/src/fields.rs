@@ -156,6 +156,8 @@ fields! {
     TimerBase = "hrtimer", "base", 8;
     ClockOffset = "hrtimer_clock_base", "offset", 8;
     ClockRunning = "hrtimer_clock_base", "running", 8;
+    /// Since 6.13: a program of tracing has a stack of its own, of which each function may use 512 bytes.
+    ProgPrivateStack = "bpf_prog_aux", "priv_stack_ptr", 8;
 }
 
 /// How many offsets the object holds.

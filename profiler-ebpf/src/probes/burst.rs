@@ -6,6 +6,8 @@
 //! [`TOGETHER_NS`] allows. A receive is looked at unless more lies unread: whoever has taken everything may do something else next. A
 //! burst is added to the counts, and recorded, at the next call that is looked at, as the thread leaves its CPU, and as a socket is closed.
 //! Until then the counts lack it: of a thread that computes after its last send, for as long as that.
+//!
+//! Only where programs have a stack of their own (6.13): to add a burst takes more than is left of 512 bytes where one ends.
 
 use abi::{
     burst::{BURST_CALLS, Burst},
@@ -16,7 +18,7 @@ use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_skc_to_tcp_sock};
 
 use crate::{
     emit::now_ns,
-    kernel::load,
+    kernel::{has, load},
     maps::BURSTS,
     probes::{
         payload::{self, Call},
@@ -148,7 +150,9 @@ unsafe fn settle_one(burst: *mut Burst, direction: u16, now: u64) {
 
 #[inline(always)]
 unsafe fn each(with: impl Fn(*mut Burst, u16)) {
-    if let Some(bursts) = BURSTS.get_ptr_mut(0) {
+    if has(Field::ProgPrivateStack)
+        && let Some(bursts) = BURSTS.get_ptr_mut(0)
+    {
         // SAFETY: this CPU's own element.
         unsafe {
             with(&raw mut (*bursts).received, RECEIVED);
@@ -159,7 +163,7 @@ unsafe fn each(with: impl Fn(*mut Burst, u16)) {
 
 #[inline(always)]
 unsafe fn on_this_cpu(direction: u16) -> Option<*mut Burst> {
-    let bursts = BURSTS.get_ptr_mut(0)?;
+    let bursts = if has(Field::ProgPrivateStack) { BURSTS.get_ptr_mut(0)? } else { return None };
     // SAFETY: this CPU's own element.
     Some(unsafe { if direction == SENT { &raw mut (*bursts).sent } else { &raw mut (*bursts).received } })
 }

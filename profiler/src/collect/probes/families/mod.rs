@@ -2,6 +2,7 @@
 //! the kernel is not said here: see [`reads`](super::reads).
 
 mod accounting;
+mod bursts;
 mod context;
 mod direct;
 mod disk;
@@ -41,6 +42,7 @@ pub const FAMILIES: &[Family] = &[
     quota::FAMILY,
     workers::FAMILY,
     pinned::FAMILY,
+    bursts::FAMILY,
     accounting::FAMILY,
 ];
 

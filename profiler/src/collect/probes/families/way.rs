@@ -11,6 +11,8 @@ pub enum Way {
     /// In each of these fields.
     Fields(&'static [Field]),
     Enumerator(&'static str),
+    /// The last: what is done where it does not.
+    Without(&'static str),
 }
 
 /// How this kernel says it, or why it does not.
@@ -35,6 +37,7 @@ fn look_up(way: &Way, types: &Btf, missing: &[(Field, String)]) -> Result<String
                 Ok(paths.collect::<Vec<_>>().join(" and "))
             }
         },
+        Way::Without(what) => Ok((*what).to_owned()),
         Way::Enumerator(name) => match btf::enumerator(types, name) {
             Some(_) => Ok((*name).to_owned()),
             None => Err(format!("this kernel has no {name}")),

@@ -51,9 +51,12 @@ fn what_is_read_only_where_the_kernel_has_it_is_not_needed() {
         assert_eq!(needed.in_both(*asked), Fields::default(), "{program}");
     };
     let timeouts = [TaskStack, TimerState, TimerExpires];
-    check("sched_switch", &[&[TaskThrottled, TaskQueue, QueueThrottled], timeouts.as_slice()].concat());
+    check(
+        "sched_switch",
+        &[&[TaskThrottled, TaskQueue, QueueThrottled, ProgPrivateStack], timeouts.as_slice()].concat(),
+    );
     check("disk_submit", &[IomapDioIocb]);
-    check("process_exit", &[TaskRchar, TaskWchar, TaskReadBytes, TaskWriteBytes]);
+    check("process_exit", &[TaskRchar, TaskWchar, TaskReadBytes, TaskWriteBytes, ProgPrivateStack]);
     check(
         "sched_wake",
         &[
@@ -73,7 +76,7 @@ fn what_programs_ask_for_is_a_family_and_the_other_way_around() {
     let named: Fields = ways
         .flat_map(|way| match way {
             Way::Fields(fields) => *fields,
-            Way::Enumerator(_) => &[],
+            Way::Enumerator(_) | Way::Without(_) => &[],
         })
         .copied()
         .collect();
