@@ -222,7 +222,9 @@ fn check_all_are_known(recorded: &Recorded) {
     let doubt = 2 * recorded.own().threads.len() as u64
         + 2 * recorded.timeline.losses["switch_unseen"]
         + if recorded.timeline.events.payloads.is_empty() { 0 } else { 500 };
-    assert!((spans + lost).abs_diff(made) <= doubt, "{spans} spans, {lost} lost, {made} made, ± {doubt}");
+    // So are the runs of others that threads waited for: as many as the host has, up to one in twenty.
+    let known = made.saturating_sub(doubt)..=made + doubt + made / 20;
+    assert!(known.contains(&(spans + lost)), "{spans} spans, {lost} lost, {made} made, ± {doubt}");
 }
 
 fn signal(child: &Child, signal: i32) {
