@@ -122,7 +122,7 @@ unsafe fn replace_while(word: *mut u64, value: u64, is_due: impl Fn(u64) -> bool
 
 /// Stores if the word is as expected; gives what it was.
 #[inline(always)]
-unsafe fn compare_exchange(word: *mut u64, expected: u64, value: u64) -> u64 {
+pub unsafe fn compare_exchange(word: *mut u64, expected: u64, value: u64) -> u64 {
     #[cfg(target_arch = "bpf")]
     {
         let before;

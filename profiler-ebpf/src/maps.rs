@@ -13,6 +13,7 @@ use abi::{
     rings::{Block, RingEnds},
     sched::{THREAD_SLOTS, Thread, ThreadKey},
     sockets::{LAST_USES, SOCKET_USE_SLOTS, Socket, SocketKey, SocketUse},
+    stream::{STREAM_SLOTS, Stream, StreamCalls},
     target::{PROCESS_SLOTS, Process, SLOTS_PER_ELEMENT},
     traffic::Traffic,
 };
@@ -98,6 +99,18 @@ pub static PENDING: PerCpuArray<Pending> = PerCpuArray::with_max_entries(1, 0);
 /// Calls of the thread on each CPU that are not counted yet; see `probes/burst.rs`.
 #[map]
 pub static BURSTS: PerCpuArray<Bursts> = PerCpuArray::with_max_entries(1, 0);
+
+/// Sockets with so many calls that not each is looked at; see `probes/stream.rs`.
+#[map]
+pub static STREAMS: Array<Stream> = Array::with_max_entries(STREAM_SLOTS, BPF_F_MMAPABLE);
+
+/// Elements of `STREAMS` that are nobody's. The daemon fills it.
+#[map]
+pub static FREE_STREAMS: Queue<u32> = Queue::with_max_entries(STREAM_SLOTS, 0);
+
+/// The calls of the thread on each CPU, where few are looked at.
+#[map]
+pub static STREAM_CALLS: PerCpuArray<StreamCalls> = PerCpuArray::with_max_entries(1, 0);
 
 /// Time of threads.
 #[map]

@@ -68,6 +68,8 @@ mod runs;
 mod spans;
 #[path = "kernel/storms.rs"]
 mod storms;
+#[path = "kernel/streams.rs"]
+mod streams;
 #[path = "kernel/threads.rs"]
 mod threads;
 #[path = "kernel/time.rs"]

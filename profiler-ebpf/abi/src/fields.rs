@@ -76,6 +76,7 @@ fields! {
     SockCookie = "sock", "__sk_common.skc_cookie.counter", 8;
     SockFamily = "sock", "__sk_common.skc_family", 2;
     SockProtocol = "sock", "sk_protocol", 2;
+    SockState = "sock", "__sk_common.skc_state", 1;
     SockLocalPort = "sock", "__sk_common.skc_num", 2;
     SockPeerPort = "sock", "__sk_common.skc_dport", 2;
     SockLocalV4 = "sock", "__sk_common.skc_rcv_saddr", 4;
@@ -86,6 +87,8 @@ fields! {
     SockFlags = "sock", "__sk_common.skc_flags", 8;
     /// Whether a task holds the socket's lock. What arrives meanwhile waits for the task.
     SockOwned = "sock", "sk_lock.owned", 4;
+    /// How many sends wait for room.
+    SockWritePending = "sock", "sk_write_pending", 4;
     SockRcvbuf = "sock", "sk_rcvbuf", 4;
     SockSndbuf = "sock", "sk_sndbuf", 4;
     SockMaxAckBacklog = "sock", "sk_max_ack_backlog", 4;

@@ -24,6 +24,7 @@ pub mod sched;
 pub mod send_queue;
 pub mod sockets;
 pub mod span;
+pub mod stream;
 pub mod target;
 pub mod timers;
 pub mod traffic;

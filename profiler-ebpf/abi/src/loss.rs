@@ -26,6 +26,7 @@ macro_rules! losses {
 losses! {
     RingFull = "ring_full", "a record found the ring buffer full: milestones are coarser, what threads did around it is not known and counts as other, byte counts and thread states are not affected";
     SocketTableFull = "socket_table_full", "a socket found no place in its table: its bytes are in the process's totals only";
+    StreamShared = "stream_shared", "a second process used a TCP socket with so many calls that not each was looked at: its bytes are exact, which of them were whose is not";
     TrafficTableFull = "traffic_table_full", "a socket found no place among those whose bytes are followed on their way: when they arrived, and what TCP held back, is not known";
     ProcessTableFull = "process_table_full", "a process found no place in its table and was not profiled";
     ThreadTableFull = "thread_table_full", "a thread found no place in its table: its time is missing from the states";

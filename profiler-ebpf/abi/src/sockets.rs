@@ -94,8 +94,13 @@ pub struct SocketUse {
     pub bytes: SocketBytes,
     /// Whom the socket is connected to: see `probes/connections.rs`.
     pub peer: u64,
+    /// Its element of `STREAMS`, 0 without.
+    pub stream: u64,
+    /// Counters alone: the thread whose call was looked at last, of receives and of sends.
+    pub receiver_tid: u32,
+    pub sender_tid: u32,
     /// Two cache lines: the two ends of a loopback connection must not write to the same one.
-    pub _pad: [u64; 6],
+    pub _pad: [u64; 4],
 }
 
 const _: () = assert!(size_of::<SocketUse>() == 128);
@@ -133,7 +138,7 @@ pub struct Socket {
     pub protocol: u16,
     pub local_port: u16,
     pub peer_port: u16,
-    /// 1: a call of a target has moved bytes over it.
+    /// By how many processes calls have moved bytes over it.
     pub used: u32,
     pub local: [u8; 16],
     pub peer: [u8; 16],

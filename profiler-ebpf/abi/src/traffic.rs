@@ -20,6 +20,8 @@ pub struct Traffic {
     /// Whom it was connected to when it was described, with each bit inverted: a mix of port, IPv4 address and the last 4 bytes of
     /// an IPv6 one. 0 before.
     pub peer: u64,
+    /// Its element of `STREAMS`, 0 without.
+    pub stream: u64,
 }
 
-const _: () = assert!(size_of::<Traffic>() == 40);
+const _: () = assert!(size_of::<Traffic>() == 48);

@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated::bpf_skc_to_tcp_sock;
 use crate::kernel::load;
 
 /// A bit of `sk_flags`: the peer's FIN has come.
-const SOCK_DONE: u64 = 1 << 1;
+pub const SOCK_DONE: u64 = 1 << 1;
 
 /// What arrived in order, less what lies unread. FIN has a place in the sequence, and is no byte.
 #[inline(always)]

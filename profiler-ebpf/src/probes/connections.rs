@@ -16,7 +16,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::{cookie, given_cookie, load, read_bytes},
     maps::{ESTABLISHED, NEW_SOCKET, NEW_SOCKETS, NO_EXIST, SOCKETS},
-    probes::{burst, bytes_read::bytes_read, context, drops, retransmits, socket_uses, traffic},
+    probes::{burst, bytes_read::bytes_read, context, drops, retransmits, socket_uses, stream, traffic},
     target,
     zero::zero,
 };
@@ -48,6 +48,10 @@ pub fn sock_state(ctx: BtfTracePointContext) -> i32 {
                 burst::end(now_ns());
             }
         }
+    }
+    if stream::are_counted() && matches!(state, TCP_FIN_WAIT1 | TCP_LAST_ACK | TCP_CLOSE) {
+        // SAFETY: argument 0 is a struct sock, in its state before.
+        unsafe { stream::closes(sk, (state == TCP_CLOSE).into()) };
     }
     if state == TCP_CLOSE {
         // SAFETY: argument 0 is a struct sock; a live map value.
@@ -132,6 +136,9 @@ pub fn tcp_destroy(ctx: BtfTracePointContext) -> i32 {
     unsafe {
         let Some(socket) = SOCKETS.get_ptr_mut(identity(sk, cookie(sk))) else { return 0 };
         note_totals(sk, socket);
+        if let Some(traffic) = traffic::of(sk) {
+            stream::ends(traffic);
+        }
         // Last: the daemon takes what is closed for final.
         (&raw mut (*socket).closed_ns).write_volatile(now_ns());
     }
@@ -207,12 +214,12 @@ pub unsafe fn describe(sk: *const u8, cookie: u64, protocol: u16, process: u64, 
     }
 }
 
-/// Notes that a call of a target has moved bytes over a socket.
+/// Notes that calls of one more process have moved bytes over a socket.
 #[inline(always)]
 pub fn note_use(cookie: u64) {
     if let Some(socket) = SOCKETS.get_ptr_mut(cookie) {
         // SAFETY: a live map value.
-        unsafe { (*socket).used = 1 };
+        unsafe { (*socket).used += 1 };
     }
 }
 
@@ -264,6 +271,7 @@ unsafe fn connect_again(sk: *const u8, cookie: u64, process: u64) {
             && ((*socket).established_ns != 0 || (*socket).used != 0)
         {
             socket_uses::forget(&SocketKey { cookie, process });
+            stream::ends(traffic);
             turn(traffic, cookie);
             // Times and sequence numbers are those of the connection before.
             (*traffic).arrival_ns = zero();

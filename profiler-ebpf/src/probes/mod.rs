@@ -25,6 +25,7 @@ mod socket_uses;
 mod sockets;
 mod span;
 mod stacks;
+mod stream;
 mod submissions;
 mod threads;
 mod timers;

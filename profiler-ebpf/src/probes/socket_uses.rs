@@ -12,7 +12,7 @@ use crate::{
     ids,
     maps::{FREE_USES, LAST_USE, NEW_SOCKETS, NO_EXIST, SOCKET_USES, USE_OF},
     places::{self, NO_PLACE},
-    probes::connections,
+    probes::{connections, stream},
 };
 
 /// The element that the array knows, if it is this use's: of a socket by its kernel's cookie and its peer, see
@@ -89,6 +89,9 @@ unsafe fn slot_of(sk: *const u8, cookie: u64, process: u64, protocol: u16, recei
                     NO_PLACE => return if control { CONTROL } else { NO_PLACE },
                     slot => {
                         connections::note_use(key.cookie);
+                        if let Some(used) = SOCKET_USES.get_ptr_mut(slot) {
+                            stream::join(sk, used);
+                        }
                         slot
                     }
                 }

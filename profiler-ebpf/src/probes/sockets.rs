@@ -14,6 +14,7 @@ use abi::{
     payload::{RECEIVED, SENT},
     progress::{NO_PROGRESS, PROGRESS_INTERVAL_NS, Progress},
     sockets::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, SocketKey, SocketUse},
+    stream::Stream,
     target::Process,
 };
 use aya_ebpf::{
@@ -26,10 +27,11 @@ use crate::{
     atomic, counters,
     emit::{emit, lose, now_ns},
     kernel::{cookie, load},
+    maps::SOCKET_USES,
     probes::{
         arrival, burst, connections,
         payload::{self, Call},
-        send_queue, socket_uses, traffic,
+        send_queue, socket_uses, stream, traffic,
     },
     target,
 };
@@ -64,7 +66,15 @@ pub enum Direction {
 pub fn sock_recv(ctx: BtfTracePointContext) -> i32 {
     let (sk, result, flags): (*const u8, i32, i32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
     // SAFETY: argument 0 is a struct sock.
-    if counters::alone() || flags & NO_RECEIVE != 0 || !unsafe { burst::takes(sk, result, RECEIVED) } {
+    let is_counted = flags & NO_RECEIVE == 0
+        && unsafe {
+            if counters::alone() {
+                stream::takes(sk, result, false)
+            } else {
+                burst::takes(sk, result, RECEIVED)
+            }
+        };
+    if !is_counted {
         returned(sk, result, flags, Direction::Rx, true);
     }
     0
@@ -75,7 +85,10 @@ pub fn sock_recv(ctx: BtfTracePointContext) -> i32 {
 pub fn sock_send(ctx: BtfTracePointContext) -> i32 {
     let (sk, result, flags): (*const u8, i32, i32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
     // SAFETY: argument 0 is a struct sock.
-    if counters::alone() || !unsafe { burst::takes(sk, result, SENT) } {
+    let is_counted = unsafe {
+        if counters::alone() { stream::takes(sk, result, true) } else { burst::takes(sk, result, SENT) }
+    };
+    if !is_counted {
         returned(sk, result, flags, Direction::Tx, true);
     }
     0
@@ -83,7 +96,7 @@ pub fn sock_send(ctx: BtfTracePointContext) -> i32 {
 
 /// Adds the result of a call to the totals of its process and of its socket: at the call's end, in the caller's
 /// context. `sk` must be a pointer whose type the verifier knows. With `bursts`, calls that follow may be taken by
-/// [`burst::takes`]: not where the program can be preempted (fexit).
+/// [`burst::takes`] and [`stream::takes`]: not where the program can be preempted (fexit).
 #[inline(always)]
 pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction, bursts: bool) {
     if direction == Direction::Rx && flags & NO_RECEIVE != 0 {
@@ -127,9 +140,7 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction, bu
             }
             return;
         }
-        let bytes = result as u64;
-        atomic::add(total, bytes);
-
+        let mut bytes = result as u64;
         let now = now_ns();
         if !counters::alone() {
             burst::settle(now);
@@ -146,6 +157,14 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction, bu
             socket_uses::find(sk, &key, protocol, received)
         });
         let cookie = used.map_or(cookie, |used| (*used).key.cookie);
+        if bursts
+            && stream::are_counted()
+            && protocol == IPPROTO_TCP
+            && let Ok(used) = used
+        {
+            bytes = stream::look(sk, used, bytes, (direction == Direction::Tx).into(), now);
+        }
+        atomic::add(total, bytes);
         let control = match used {
             Ok(used) => add(used, direction, bytes, 1, now),
             Err(control) => control,
@@ -230,6 +249,60 @@ pub unsafe fn add_burst(burst: *mut Burst, direction: u32, now: u64) -> u32 {
         payload::moved_by(burst, is_sent, at_ns);
     }
     0
+}
+
+/// Adds what calls on a TCP socket have moved that were not looked at.
+#[inline(never)]
+pub unsafe fn count_unseen(stream: *mut Stream, bytes: u64, is_sent: u32) -> u32 {
+    if bytes == 0 {
+        return 0;
+    }
+    let direction = if is_sent != 0 { Direction::Tx } else { Direction::Rx };
+    // SAFETY: the caller's element is live, and so are slots and elements.
+    unsafe {
+        let now = now_ns();
+        let Some(used) = use_of(stream) else { return 0 };
+        let control = add(used, direction, bytes, 0, now);
+        let Some(process) = target::of((*stream).tgid) else { return 0 };
+        if (*process).serial != (*stream).key.process {
+            return 0;
+        }
+        let total = match direction {
+            Direction::Rx => &raw mut (*process).tcp_rx_bytes,
+            Direction::Tx => &raw mut (*process).tcp_tx_bytes,
+        };
+        atomic::add(total, bytes);
+        if !control {
+            count_peer(process, (*stream).tid, (*stream).key.cookie, direction, bytes, now);
+        }
+    }
+    0
+}
+
+/// Adds calls whose bytes are counted otherwise.
+#[inline(always)]
+pub unsafe fn count_calls(stream: *mut Stream, calls: u64, is_sent: bool) {
+    // SAFETY: the caller's element is live, and so are elements.
+    unsafe {
+        if let Some(used) = use_of(stream) {
+            let counts = &raw mut (*used).bytes;
+            atomic::add(
+                if is_sent { &raw mut (*counts).tx_calls } else { &raw mut (*counts).rx_calls },
+                calls,
+            );
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn use_of(stream: *mut Stream) -> Option<*mut SocketUse> {
+    // SAFETY: as the caller says.
+    unsafe {
+        let key = (*stream).key;
+        SOCKET_USES
+            .get_ptr_mut((*stream).used)
+            .filter(|used| (**used).key.cookie == key.cookie && (**used).key.process == key.process)
+    }
 }
 
 /// Forgets when a datagram arrived that a receive has taken without a byte of it: the next one has its own time.

@@ -44,6 +44,8 @@ pub fn start(control_ports: Vec<u16>) -> Result<Counters> {
         // As small as rings can be: nothing is written into them.
         ring_buffer_bytes: Some(NonZeroU32::MIN),
         probes: ProbeSet::Counters,
+        // Once it is confined, the service may not have a program run.
+        streams: false,
         // They write records, and a table that is kept for a whole recording.
         left_out: &[DROPS],
     };

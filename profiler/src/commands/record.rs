@@ -140,7 +140,7 @@ fn settings(args: &Arguments) -> Settings {
         control_ports: args.control_port.clone(),
         ring_buffer_bytes: args.ring_buffer,
         probes: args.probes,
-        left_out: &[],
+        ..Settings::default()
     }
 }
 

@@ -182,14 +182,14 @@ fn unspecified(like: IpAddr) -> IpAddr {
     if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }
 
-fn disconnect(socket: &TcpStream) {
+pub fn disconnect(socket: &TcpStream) {
     let nobody = libc::sockaddr { sa_family: libc::AF_UNSPEC as u16, sa_data: [0; 14] };
     // SAFETY: an open socket, and an address of that size.
     let done = unsafe { libc::connect(socket.as_raw_fd(), &raw const nobody, size_of_val(&nobody) as u32) };
     assert_eq!(done, 0);
 }
 
-fn connect(socket: &TcpStream, to: SocketAddr) {
+pub fn connect(socket: &TcpStream, to: SocketAddr) {
     let SocketAddr::V4(to) = to else { panic!("{to} is no IPv4 address") };
     let address = libc::sockaddr_in {
         sin_family: libc::AF_INET as u16,

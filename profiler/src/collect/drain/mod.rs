@@ -5,6 +5,7 @@ mod bursts;
 mod rings;
 mod sink;
 mod stacks;
+mod streams;
 pub mod sweep;
 pub mod toggle;
 mod totals;
@@ -39,6 +40,7 @@ use capture::{Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer, cross_ch
 use rings::{DRAIN_INTERVAL, Rings};
 pub use sink::Sink;
 use stacks::Stacks;
+use streams::Streams;
 use sweep::Sweep;
 use toggle::Ask;
 
@@ -97,12 +99,14 @@ pub fn run(
     let mut rings = Rings::new(&mut ebpf)?;
     let mut stacks = Stacks::new(&mut ebpf)?;
     let mut sweep = Sweep::new(&mut ebpf)?;
+    let streams = Streams::new(&mut ebpf)?;
     let cpu_before_ns = process_cpu_ns();
     let mut windows = Windows::new(are_runs_counted);
     let mut due = Due::default();
 
     while !shared.stop.load(Ordering::Acquire) {
         let ask = toggle::asked(asked, DRAIN_INTERVAL);
+        streams.settle(&ebpf)?;
         rings.drain(&mut stacks, &mut out)?;
         if let Some(ask) = ask {
             toggle::answer(ask, asked, &mut ebpf, &mut links, &shared.stop)?;
@@ -156,6 +160,7 @@ pub fn run(
     let open = sweep::open::look(&targets, || meanwhile(&mut out))?;
     let reentries = cost::reentries(&ebpf)?;
     detach(&mut ebpf, &mut links)?;
+    streams.settle(&ebpf)?;
     // Counters stand still from here on.
     let end_ns = now_ns();
     // Threads first: they run on, and what a long sweep adds would be part of the known error.
@@ -165,6 +170,7 @@ pub fn run(
     rings.drain_last(&mut stacks, &mut out)?;
     write_moved_in(&mut targets, &mut out)?;
     bursts::add(&ebpf, end_ns, &mut targets, &mut sweep, &mut out)?;
+    streams.add_calls(&ebpf, &mut sweep)?;
     rings::write_pending(&ebpf, &mut out)?;
     sweep.write(&mut targets, &mut out, &mut |_| Ok(()))?;
     sweep.write_open(open, &mut out)?;

@@ -14,6 +14,7 @@ use abi::{
     drops::{DropReason, KERNEL_REASONS},
     sched::THREAD_SLOTS,
     sockets::SOCKET_USE_SLOTS,
+    stream::STREAM_SLOTS,
     target::{CONTROL_PORTS, PID_LIMIT, PROCESS_SLOTS, SLOTS_PER_ELEMENT},
     workers::FUNCTIONS,
 };
@@ -32,6 +33,9 @@ use links::Links;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler-ebpf"));
 
+/// The program that counts what calls on sockets with many of them have moved. The daemon has it run, and it is never attached.
+pub const STREAM_SETTLE: &str = "stream_settle";
+
 /// What the probes are told before they are loaded.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -42,6 +46,8 @@ pub struct Settings {
     /// Of all CPUs together: a power of two. `None` is enough for most.
     pub ring_buffer_bytes: Option<NonZeroU32>,
     pub probes: families::ProbeSet,
+    /// Counters may look at few calls of TCP sockets with many of them: [`STREAM_SETTLE`] is run every now and then.
+    pub streams: bool,
     /// Families of these that nobody wants.
     pub left_out: &'static [&'static str],
 }
@@ -54,6 +60,7 @@ impl Default for Settings {
             control_ports: Vec::new(),
             ring_buffer_bytes: None,
             probes: families::ProbeSet::All,
+            streams: true,
             left_out: &[],
         }
     }
@@ -94,6 +101,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .override_global("OFFSETS", &offsets, true)
         .override_global("STRIDE_BYTES", &settings.stride_bytes, true)
         .override_global("COUNTERS_ALONE", &u32::from(settings.probes == families::ProbeSet::Counters), true)
+        .override_global("COUNT_STREAMS", &u32::from(settings.streams), true)
         .override_global("CONTROL_PORTS", &control_ports, true)
         .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
         .override_global("NONAGLE_BIT", &nonagle_bit, true)
@@ -112,6 +120,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     fill(&mut ebpf, "FREE_SLOTS", 1..PROCESS_SLOTS)?;
     fill(&mut ebpf, "FREE_THREADS", 1..THREAD_SLOTS)?;
     fill(&mut ebpf, "FREE_USES", 1..SOCKET_USE_SLOTS)?;
+    fill(&mut ebpf, "FREE_STREAMS", 1..STREAM_SLOTS)?;
 
     name_drops(&mut ebpf, &types)?;
     let known = Known {
@@ -122,6 +131,12 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         missing,
         functions: settings.probes.have(false) && name_workers(&mut ebpf)?,
     };
+    if settings.streams
+        && settings.probes == families::ProbeSet::Counters
+        && let Some(Program::SocketFilter(settle)) = ebpf.program_mut(STREAM_SETTLE)
+    {
+        settle.load().with_context(|| format!("load {STREAM_SETTLE}"))?;
+    }
     let mut links = Links::default();
     let attached = FAMILIES
         .iter()

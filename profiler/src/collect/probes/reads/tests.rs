@@ -2,7 +2,7 @@ use abi::fields::Field::{self, *};
 
 use super::*;
 use crate::collect::probes::{
-    OBJECT,
+    OBJECT, STREAM_SETTLE,
     families::{self, FAMILIES, Way},
     hook,
 };
@@ -15,7 +15,8 @@ fn of_object() -> BTreeMap<String, Reads> {
 #[test]
 fn every_program_of_the_object_is_a_familys() {
     let reads = of_object();
-    let listed = families::programs().map(|program| program.name).chain([capture::EMPTY_PROGRAM]);
+    let listed =
+        families::programs().map(|program| program.name).chain([capture::EMPTY_PROGRAM, STREAM_SETTLE]);
     assert_eq!(reads.keys().map(String::as_str).collect::<BTreeSet<_>>(), listed.collect());
 }
 
