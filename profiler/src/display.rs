@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::export::text::cells::{clean, clean_lines, in_words};
+use crate::export::sections::cells::{clean, clean_lines, in_words};
 
 /// How often a spinner moves.
 const TICK: Duration = Duration::from_millis(100);

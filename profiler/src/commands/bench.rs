@@ -15,7 +15,7 @@ use crate::{
         run::{self, Finished},
     },
     display::tell,
-    export::text::cells::clean_lines,
+    export::sections::cells::clean_lines,
 };
 
 pub fn run(args: &Arguments) -> Result<ExitCode> {

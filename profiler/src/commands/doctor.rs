@@ -14,7 +14,7 @@ use crate::{
         privileges::{self, MORE, NEEDED},
         probes::{self, Settings, btf, families},
     },
-    export::text::cells::clean_lines,
+    export::sections::cells::clean_lines,
 };
 
 /// What this kernel and these privileges allow, probe family by probe family

@@ -1,6 +1,7 @@
 //! Output formats: a file each, and a line in [`FORMATS`]. They show a report, and compute nothing.
 
 pub mod json;
+pub mod sections;
 pub mod text;
 
 use std::{io::Write, path::Path};

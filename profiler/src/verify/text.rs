@@ -2,9 +2,9 @@
 
 use std::cmp::Reverse;
 
-use crate::export::text::{
-    cells::{Table, clean, clean_lines, exact, lines, signed, table},
-    layout::{WIDTH, paragraph},
+use crate::export::{
+    sections::cells::{Table, clean, clean_lines, exact, signed, table},
+    text::layout::{WIDTH, lines, paragraph},
 };
 use capture::Protocol;
 use unicode_width::UnicodeWidthStr as _;

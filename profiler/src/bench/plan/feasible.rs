@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     bench::drivers::System,
-    export::text::cells::{self, in_words},
+    export::{
+        sections::cells::{self, in_words},
+        text::layout::lines,
+    },
 };
 
 use super::{Cell, Matrix, Needs, cell, needs, size};
@@ -83,7 +86,7 @@ pub fn table(plan: &[Planned], matrix: &Matrix, room: &Room) -> String {
          Disk is a copy of the file for each node and 64 MiB. Memory and time are estimates from runs of 20 to \
          400 MiB\nbetween 2 to 32 nodes on 2 CPUs; a configuration fits if disk and memory suffice and one run is \
          within its limit of {}.\n",
-        cells::lines(&table),
+        lines(&table),
         room.missing.iter().map(|(system, reason)| format!("{system}: {reason}\n")).collect::<String>(),
         fitting.len(),
         plan.len(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use crate::{collect::probes::families::ProbeSet, export::text::cells::clean_lines};
+use crate::{collect::probes::families::ProbeSet, export::sections::cells::clean_lines};
 
 use super::{Manifest, Summary, manifest::Skipped, statistics::Distribution};
 

@@ -7,7 +7,10 @@ use crate::{
         status::{Attempt, Status, TargetStatus},
         transfers::Transfer,
     },
-    export::text::cells::{Table, clean, exact, human, lines, table},
+    export::{
+        sections::cells::{Table, clean, exact, human, table},
+        text::layout::lines,
+    },
 };
 
 /// Lines of up to 100 columns.

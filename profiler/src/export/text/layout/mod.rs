@@ -7,75 +7,54 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::export::sections::{
+    cells::KEPT,
+    table::{Kind, Table},
+};
+
 /// Columns of a terminal; lines are not longer.
 pub const WIDTH: usize = 100;
 
 /// Before each row.
-const INDENT: usize = 3;
+pub const INDENT: usize = 3;
 
 /// Between two columns.
 const GAP: usize = 2;
 
-/// Stands for a blank at which prose does not wrap.
-const KEPT: char = '\u{a0}';
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Name,
-    /// To the right.
-    Number,
-    Prose,
+/// The table's lines, indented; nothing if it has no rows. Each line ends with a newline.
+pub fn lines(table: &Table) -> String {
+    let Table { kinds, head, rows, cut_before } = table.clone();
+    Grid { kinds, head, rows, cut_before, indent: INDENT }.lines()
 }
 
 /// Columns without lines between them, as wide as their content.
-pub struct Table {
+struct Grid {
     kinds: Vec<Kind>,
     head: Vec<String>,
     rows: Vec<Vec<String>>,
+    cut_before: Option<usize>,
     indent: usize,
 }
 
-impl Table {
-    /// A column for each head.
-    pub fn new(head: &[&str], numbers: impl IntoIterator<Item = usize>) -> Self {
-        let head: Vec<String> = head.iter().map(|head| (*head).to_owned()).collect();
-        let mut table = Self { kinds: vec![Kind::Name; head.len()], head, rows: Vec::new(), indent: INDENT };
-        table.set(numbers, Kind::Number);
-        table
-    }
-
-    /// These columns wrap.
-    pub fn prose(mut self, columns: impl IntoIterator<Item = usize>) -> Self {
-        self.set(columns, Kind::Prose);
-        self
-    }
-
-    pub fn add_row<C: Into<String>>(&mut self, cells: impl IntoIterator<Item = C>) {
-        let mut row: Vec<String> = cells.into_iter().map(Into::into).collect();
-        row.resize(self.kinds.len(), String::new());
-        self.rows.push(row);
-    }
-
-    pub fn row_count(&self) -> usize {
-        self.rows.len()
-    }
-
+impl Grid {
     /// Whether every name and number has room in its column.
-    pub fn fits(&self) -> bool {
+    fn fits(&self) -> bool {
         self.total(&self.with_heads_and_prose_wrapped()) <= WIDTH
     }
 
-    /// Nothing if there are no rows. Each line ends with a newline.
-    pub fn lines(&self) -> String {
+    fn lines(&self) -> String {
         if self.rows.is_empty() {
             return String::new();
         }
         if !self.fits() {
+            if let Some((left, right)) = self.cut_before.and_then(|column| self.cut(column)) {
+                return format!("{}\n{}", left.lines(), right.lines());
+            }
             if let Some(grouped) = self.grouped() {
                 return grouped;
             }
             if self.total(&self.narrowest()) > WIDTH
-                && let Some((left, right)) = self.halves()
+                && let Some((left, right)) = self.cut(self.middle())
             {
                 return format!("{}\n{}", left.lines(), right.lines());
             }
@@ -92,6 +71,7 @@ impl Table {
         }
         let rest = Self {
             kinds: self.kinds[1..].to_vec(),
+            cut_before: None,
             head: self.head[1..].to_vec(),
             rows: self.rows.iter().map(|row| row[1..].to_vec()).collect(),
             indent: self.indent + 2,
@@ -128,14 +108,6 @@ impl Table {
     fn row(&self, row: &[String], widths: &[usize]) -> Vec<String> {
         let lines = row_lines(row, &self.kinds, widths, self.indent, false);
         lines.iter().map(|line| finish(line)).collect()
-    }
-
-    fn set(&mut self, columns: impl IntoIterator<Item = usize>, kind: Kind) {
-        for column in columns {
-            if let Some(of_column) = self.kinds.get_mut(column) {
-                *of_column = kind;
-            }
-        }
     }
 
     /// Columns from the first line's start to the last one's end.
@@ -201,21 +173,32 @@ impl Table {
         widths
     }
 
-    /// Two tables, each with the first columns up to the first number; `None` if one number is left.
-    fn halves(&self) -> Option<(Self, Self)> {
-        let columns = self.kinds.len();
-        let keys = self.kinds.iter().position(|kind| *kind == Kind::Number)?;
-        let middle = keys + (columns - keys).div_ceil(2);
+    /// The column in the middle of the numbers.
+    fn middle(&self) -> usize {
+        let keys = self.keys();
+        keys + (self.kinds.len() - keys).div_ceil(2)
+    }
+
+    /// The columns before the first number.
+    fn keys(&self) -> usize {
+        self.kinds.iter().position(|kind| *kind == Kind::Number).unwrap_or(self.kinds.len())
+    }
+
+    /// Two tables, each with the columns before the first number; `None` if one of them would have no other.
+    fn cut(&self, middle: usize) -> Option<(Self, Self)> {
+        let keys = self.keys();
         let part = |from: usize, to: usize| {
             let of = |row: &Vec<String>| [&row[..keys], &row[from..to]].concat();
             Self {
                 kinds: [&self.kinds[..keys], &self.kinds[from..to]].concat(),
                 head: of(&self.head),
                 rows: self.rows.iter().map(of).collect(),
+                cut_before: None,
                 indent: self.indent,
             }
         };
-        (columns - keys > 1).then(|| (part(keys, middle), part(middle, columns)))
+        let columns = self.kinds.len();
+        (keys < middle && middle < columns).then(|| (part(keys, middle), part(middle, columns)))
     }
 }
 
@@ -228,11 +211,6 @@ pub fn paragraph(text: &str) -> String {
         lines = [first].into_iter().chain(rest.map(|line| " ".repeat(INDENT) + &line)).collect();
     }
     lines.iter().map(|line| finish(line) + "\n").collect()
-}
-
-/// A name inside prose, which does not wrap at its blanks.
-pub fn whole(name: &str) -> String {
-    name.replace(' ', &KEPT.to_string())
 }
 
 /// As it is shown.

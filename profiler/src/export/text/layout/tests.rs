@@ -1,4 +1,5 @@
 use super::*;
+use crate::export::sections::cells::whole;
 
 /// The longest socket address.
 const ADDRESS: &str = "[fd00:1234:5678:9abc:def0:1234:5678:9abc]:65535";
@@ -20,7 +21,7 @@ fn table(head: &str, rows: &[&str]) -> Table {
 
 #[track_caller]
 fn check(head: &str, rows: &[&str], expected: &[&str]) {
-    let lines = table(head, rows).lines();
+    let lines = lines(&table(head, rows));
     assert_eq!(lines.lines().collect::<Vec<_>>(), expected);
     for line in lines.lines() {
         assert!(line.width() <= WIDTH, "{}: {line}", line.width());
@@ -133,7 +134,7 @@ fn a_table_with_too_many_numbers_is_two() {
 
 #[test]
 fn what_is_longer_than_a_line_is_cut() {
-    let lines = table("of|#bytes", &[&format!("{}|1", "n".repeat(250))]).lines();
+    let lines = lines(&table("of|#bytes", &[&format!("{}|1", "n".repeat(250))]));
     assert!(lines.lines().all(|line| line.width() <= WIDTH), "{lines}");
     assert_eq!(lines.matches('n').count(), 250, "{lines}");
 }
@@ -155,7 +156,7 @@ fn a_word_of_prose_that_is_longer_than_a_line_is_cut_in_its_column() {
     );
     for length in 90..110 {
         let word = "z".repeat(length);
-        let lines = table("|~", &[&format!("ended|the log ends with {word} and more")]).lines();
+        let lines = lines(&table("|~", &[&format!("ended|the log ends with {word} and more")]));
         assert!(lines.lines().all(|line| line.width() <= WIDTH), "{lines}");
         assert_eq!(lines.matches('z').count(), length, "{lines}");
         let lines = paragraph(&format!("the log ends with {word} and more"));

@@ -2,7 +2,10 @@
 
 use analysis::report::{DropReport, Report};
 
-use super::cells::{Table, both, clean, exact, lines};
+use super::{
+    Part, Section,
+    cells::{Table, both, clean, exact},
+};
 
 /// Sockets that are shown.
 const SHOWN: usize = 12;
@@ -21,14 +24,11 @@ pub fn said(dropped: &DropReport) -> String {
 }
 
 /// Every socket, over the whole capture.
-pub fn all(report: &Report) -> String {
+pub fn all(report: &Report) -> Section {
     let mut table = Table::new(&[""], []).prose([0]);
     let dropped: Vec<_> = report.processes.iter().flat_map(|process| &process.dropped).collect();
-    if dropped.is_empty() {
-        return String::new();
-    }
     dropped.iter().take(SHOWN).for_each(|dropped| table.add_row([said(dropped)]));
     let more = dropped.len().saturating_sub(SHOWN);
     let more = if more == 0 { String::new() } else { format!(" ({more} more in the JSON report)") };
-    format!("Dropped by the kernel{more}\n{}", lines(&table))
+    Section::new(format!("Dropped by the kernel{more}"), [vec![Part::Table(table)]])
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use humansize::{BINARY, format_size};
 
-pub use super::layout::Table;
+pub use super::table::Table;
 
 /// Columns of numbers are to the right.
 pub fn table(head: &[&str], numbers: impl IntoIterator<Item = usize>) -> Table {
@@ -16,9 +16,12 @@ pub fn said() -> Table {
     Table::new(&["", ""], []).prose([1])
 }
 
-/// The table's lines, indented; nothing if it has no rows.
-pub fn lines(table: &Table) -> String {
-    table.lines()
+/// Stands for a blank at which prose does not wrap.
+pub const KEPT: char = '\u{a0}';
+
+/// A name inside prose, which does not wrap at its blanks.
+pub fn whole(name: &str) -> String {
+    name.replace(' ', &KEPT.to_string())
 }
 
 /// Names come from processes, which may call themselves anything.

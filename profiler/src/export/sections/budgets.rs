@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use analysis::report::{Budget, Piece, ProcessReport, Report, StackReport, TransferReport};
 
 use super::{
-    cells::{Table, clean, lines, or_dash, table},
+    Part, Section,
+    cells::{Table, clean, or_dash, table},
     drops,
     rows::one_by_one,
 };
@@ -17,7 +18,7 @@ const PROCESSES: usize = 12;
 const LONGEST: usize = 10;
 
 /// The phases of a transfer with their shares, the network's detail, and the longest pieces of all of them.
-pub fn phases(transfer: &TransferReport) -> String {
+pub fn phases(transfer: &TransferReport) -> Vec<Table> {
     let rows: Vec<Row> = transfer
         .phases
         .iter()
@@ -28,11 +29,9 @@ pub fn phases(transfer: &TransferReport) -> String {
         })
         .collect();
     let head = "phase, by the kernel";
-    let sections = sections(head, &rows);
-    match lines(&dropped(head, transfer)) {
-        none if none.is_empty() => sections,
-        dropped => format!("{sections}\n{dropped}"),
-    }
+    let mut tables = tables(head, &rows);
+    tables.push(dropped(head, transfer));
+    tables
 }
 
 /// What the kernel threw away in each phase.
@@ -50,7 +49,7 @@ fn dropped(head: &str, transfer: &TransferReport) -> Table {
 const DROPS: usize = 5;
 
 /// What the first thread of each process waited for.
-pub fn paths(report: &Report) -> String {
+pub fn paths(report: &Report) -> Section {
     let did_something = |process: &&ProcessReport| process.did_something();
     let mut active: Vec<&ProcessReport> = one_by_one(report).filter(did_something).collect();
     let all = report.processes.iter().filter(did_something).count();
@@ -65,11 +64,9 @@ pub fn paths(report: &Report) -> String {
             Some(Row { name, wall_s: path.wall_s, budget: Some(&path.budget) })
         })
         .collect();
-    if rows.is_empty() {
-        return String::new();
-    }
     let more = if short == 0 { String::new() } else { format!(" ({short} more in the JSON report)") };
-    format!("Where the time of each process's first thread went{more}\n{}", sections("process", &rows))
+    let tables = tables("process", &rows).into_iter().map(|table| vec![Part::Table(table)]);
+    Section::new(format!("Where the time of each process's first thread went{more}"), tables)
 }
 
 struct Row<'r> {
@@ -78,18 +75,16 @@ struct Row<'r> {
     budget: Option<&'r Budget>,
 }
 
-fn sections(head: &str, rows: &[Row]) -> String {
+fn tables(head: &str, rows: &[Row]) -> Vec<Table> {
     let pieces = longest(rows);
-    let tables = [
+    vec![
         shares(head, rows),
         detail(head, rows),
         whose(head, rows),
         held(head, rows),
         longest_table(&pieces),
         stacks(&pieces),
-    ];
-    let tables: Vec<String> = tables.iter().map(lines).filter(|text| !text.is_empty()).collect();
-    tables.join("\n")
+    ]
 }
 
 fn shares(head: &str, rows: &[Row]) -> Table {

@@ -3,12 +3,12 @@
 use analysis::report::{Comparison, Relation, Report};
 
 use super::{
-    cells::{clean, exact, lines, signed, table},
+    cells::{Table, clean, exact, signed, table},
     names_whole,
 };
 
 /// A row for each count and cross-check; things that agree are added up.
-pub fn cross_checks(report: &Report) -> String {
+pub fn cross_checks(report: &Report) -> Table {
     let rows = &report.trust.cross_checks;
     let head = ["count", "of", "ours", "", "cross-check", "difference", "known error", ""];
     let mut shown = table(&head, [2, 4, 5, 6]).prose([0, 1]);
@@ -43,7 +43,7 @@ pub fn cross_checks(report: &Report) -> String {
             ]);
         }
     }
-    lines(&shown)
+    shown
 }
 
 fn sign(relation: Relation) -> &'static str {

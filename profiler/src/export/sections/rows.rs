@@ -11,7 +11,7 @@ use super::cells::clean;
 
 /// Below a table with helpers in it.
 const SEE_THEM: &str =
-    "   helpers: small processes of one command below one target, added up; `--format json` has each\n";
+    "helpers: small processes of one command below one target, added up; `--format json` has each";
 
 pub struct Rows<'r>(Vec<Row<'r>>);
 

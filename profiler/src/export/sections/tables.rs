@@ -7,13 +7,12 @@ use analysis::{
 use capture::{Direction, Protocol};
 
 use super::{
-    budgets,
-    cells::{Table, both, clean, exact, human, lines, or_dash, rate, seconds, signed, table},
-    layout::{paragraph, whole},
+    Part, Section, budgets,
+    cells::{Table, both, clean, exact, human, or_dash, rate, seconds, signed, table, whole},
     rows::{Row, Rows},
 };
 
-pub fn transfer(transfer: &TransferReport) -> String {
+pub fn transfer(transfer: &TransferReport) -> Section {
     let verb = match transfer.direction {
         Direction::Download => "download",
         Direction::Upload => "upload",
@@ -61,17 +60,12 @@ pub fn transfer(transfer: &TransferReport) -> String {
             exact(bytes)
         ))
     });
-    format!(
-        "{}{}{}\n{}\n{}",
-        paragraph(&title),
-        lines(&rows),
-        chatter.map_or_else(String::new, |said| paragraph(&said)),
-        budgets::phases(transfer),
-        lines(&throughput(transfer)),
-    )
+    let milestones = vec![Part::Table(rows), Part::Said(chatter.unwrap_or_default())];
+    let phases = budgets::phases(transfer).into_iter().chain([throughput(transfer)]);
+    Section::new(title, [milestones].into_iter().chain(phases.map(|table| vec![Part::Table(table)])))
 }
 
-pub fn network(rows: &Rows) -> String {
+pub fn network(rows: &Rows) -> Section {
     let (shown, below) = rows.that(|row| row.network.moved());
     let mut rows =
         table(&["process", "pid", "traffic", "received", "", "sent", "", "retransmits"], [1, 3, 4, 5, 6, 7]);
@@ -96,10 +90,10 @@ pub fn network(rows: &Rows) -> String {
             ]);
         }
     }
-    titled("Network, payload bytes", &(lines(&rows) + below))
+    Section::new("Network, payload bytes", [vec![Part::Table(rows), Part::Hint(below)]])
 }
 
-pub fn peers(rows: &Rows) -> String {
+pub fn peers(rows: &Rows) -> Section {
     let (shown, below) = rows.that(|row| !row.peers.is_empty());
     let mut rows = table(&["process", "peer", "", "received", "", "sent", "", "sockets", "retrans"], 3..9);
     for process in shown {
@@ -122,11 +116,11 @@ pub fn peers(rows: &Rows) -> String {
             ]);
         }
     }
-    titled("Peers, payload bytes", &(lines(&rows) + below))
+    Section::new("Peers, payload bytes", [vec![Part::Table(rows), Part::Hint(below)]])
 }
 
 /// What was asked for, what became dirty, and what devices moved, side by side.
-pub fn disk(rows: &Rows) -> String {
+pub fn disk(rows: &Rows) -> Section {
     let (shown, below) = rows.that(|row| row.disk.moved());
     let head =
         ["process", "pid", "", "by calls, sockets too", "dirtied", "on devices", "", "of it written back"];
@@ -166,16 +160,19 @@ pub fn disk(rows: &Rows) -> String {
     }
     let uncounted = match uncounted.as_slice() {
         [] => String::new(),
-        some => paragraph(&format!(
-            "Not in the bytes by calls: what these moved of files by other ways: {}.",
-            some.join("; ")
-        )),
+        some => {
+            format!(
+                "Not in the bytes by calls: what these moved of files by other ways: {}.",
+                some.join("; ")
+            )
+        }
     };
-    titled("Files and disks, bytes", &(lines(&rows) + below + &uncounted))
+    let block = vec![Part::Table(rows), Part::Hint(below), Part::Said(uncounted)];
+    Section::new("Files and disks, bytes", [block])
 }
 
 /// A row for each process, and one for each of its threads that ran. States that nobody was in are left out.
-pub fn time(rows: &Rows) -> String {
+pub fn time(rows: &Rows) -> Section {
     let (active, below) = rows.that(|row| row.did_something() && row.time.is_some());
     let active: Vec<(&Row, &ThreadTime)> =
         active.into_iter().filter_map(|row| Some((row, row.time?))).collect();
@@ -183,30 +180,22 @@ pub fn time(rows: &Rows) -> String {
         .into_iter()
         .filter(|(_, ns)| active.iter().any(|(_, time)| seconds(ns(time)) != seconds(0)))
         .collect();
-    let rows = |states: &[State], with_user: bool| time_rows(&active, states, with_user);
-    let whole = rows(&shown, true);
-    let (awake, asleep) = shown.split_at(shown.iter().take_while(|(name, _)| AWAKE.contains(name)).count());
-    let text = if whole.fits() || awake.is_empty() || asleep.is_empty() {
-        lines(&whole)
-    } else {
-        format!("{}\n{}", lines(&rows(awake, true)), lines(&rows(asleep, false)))
-    };
-    titled("Time of threads, s: on the CPU, waiting for one, asleep until what woke them", &(text + below))
+    let title = "Time of threads, s: on the CPU, waiting for one, asleep until what woke them";
+    Section::new(title, [vec![Part::Table(time_rows(&active, &shown)), Part::Hint(below)]])
 }
 
-fn time_rows(active: &[(&Row, &ThreadTime)], states: &[State], with_user: bool) -> Table {
-    let user = with_user.then_some("user %");
+fn time_rows(active: &[(&Row, &ThreadTime)], states: &[State]) -> Table {
     let names = states.iter().map(|(name, _)| *name);
-    let head: Vec<&str> = ["process", "thread"].into_iter().chain(user).chain(names).collect();
+    let head: Vec<&str> = ["process", "thread", "user %"].into_iter().chain(names).collect();
+    let awake = states.iter().take_while(|(name, _)| AWAKE.contains(name)).count();
     let mut rows = table(&head, 2..head.len());
+    if (1..states.len()).contains(&awake) {
+        rows = rows.cut_before(3 + awake);
+    }
     let row = |process: String, thread: String, time: &ThreadTime| -> Vec<String> {
         let user = time.cpu_user_ns.map(|ns| 100.0 * ns as f64 / time.cpu_ns.max(1) as f64);
-        let user = with_user.then(|| or_dash(user, |user| format!("{user:.0}")));
-        [process, thread]
-            .into_iter()
-            .chain(user)
-            .chain(states.iter().map(|(_, ns)| seconds(ns(time))))
-            .collect()
+        let user = or_dash(user, |user| format!("{user:.0}"));
+        [process, thread, user].into_iter().chain(states.iter().map(|(_, ns)| seconds(ns(time)))).collect()
     };
     for (process, time) in active {
         rows.add_row(row(process.name.clone(), format!("all {}", time.threads), time));
@@ -240,7 +229,7 @@ const STATES: [State; 13] = [
 /// States of a thread that does not sleep.
 const AWAKE: [&str; 5] = ["on CPU", "softirq", "hardirq", "run queue", "throttled"];
 
-pub fn devices(devices: &[DeviceReport]) -> String {
+pub fn devices(devices: &[DeviceReport]) -> Section {
     let head =
         ["device", "", "bytes", "", "requests", "queue us", "service us", "credited", "uncredited", "errors"];
     let mut rows = table(&head, 2..10);
@@ -282,10 +271,10 @@ pub fn devices(devices: &[DeviceReport]) -> String {
             ]);
         }
     }
-    titled("Devices, whole host, each by itself; times are means", &lines(&rows))
+    Section::new("Devices, whole host, each by itself; times are means", [vec![Part::Table(rows)]])
 }
 
-pub fn programs(programs: &[Program]) -> String {
+pub fn programs(programs: &[Program]) -> Table {
     let mut rows = table(&["program", "runs", "ns per run"], [1, 2]);
     for program in programs.iter().filter(|program| program.runs > 0) {
         rows.add_row([
@@ -294,7 +283,7 @@ pub fn programs(programs: &[Program]) -> String {
             or_dash(program.ns_per_run, |ns| format!("{ns:.0}")),
         ]);
     }
-    if rows.row_count() == 0 { String::new() } else { format!("\n{}", lines(&rows)) }
+    rows
 }
 
 fn throughput(transfer: &TransferReport) -> Table {
@@ -340,8 +329,4 @@ fn title(milestone: capture::MilestoneName) -> String {
         P100 => "100 %",
     }
     .to_owned()
-}
-
-fn titled(title: &str, rows: &str) -> String {
-    if rows.is_empty() { String::new() } else { format!("{title}\n{rows}") }
 }
