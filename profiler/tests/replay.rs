@@ -10,7 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use analysis::{report, timeline::Timeline};
+use analysis::{
+    attribution::shares::{NetworkDetail, Shares},
+    figures::{self, Bin},
+    report,
+    timeline::Timeline,
+};
 use anyhow::Result;
 use capture::{
     Capture, Clock, Direction, End, Ending, Losses, ProcessSerial, ProcessTotals, Progress, Record, Start,
@@ -37,6 +42,51 @@ fn captures_give_their_golden_reports() {
         golden::check(&path.with_extension("txt"), &text);
         golden::check(&path.with_extension("json"), &json::render(&report));
     }
+}
+
+/// Lanes of a page are drawn of bins: weighed by their length they are the shares of their phase, in every part.
+#[test]
+fn bins_sum_to_the_shares_of_their_phases() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut compared = 0;
+    for name in ["quick", "lost", "format-5"] {
+        let mut capture = capture::read(&fixtures.join(name).with_extension("capture")).expect("a capture");
+        let (report, figures) =
+            figures::of_timeline(&mut Timeline::from_capture(&mut capture).expect("a timeline"));
+        for (transfer, figure) in report.transfers.iter().zip(&figures.transfers) {
+            let mut from_s = 0.0;
+            for phase in &transfer.phases {
+                let to_s = from_s + phase.wall_s;
+                let bins: Vec<_> = figure
+                    .bins
+                    .iter()
+                    .filter(|bin| from_s - 1e-9 <= bin.from_s && bin.to_s <= to_s + 1e-9)
+                    .collect();
+                let budget = phase.budget.as_ref().expect("scheduling was recorded");
+                let named = |shares: &Shares<f64>, detail: &NetworkDetail<f64>| {
+                    shares.named().into_iter().chain(detail.named()).collect::<Vec<_>>()
+                };
+                for (place, (part, share)) in
+                    named(&budget.shares, &budget.network_detail).into_iter().enumerate()
+                {
+                    let of_bin = |bin: &&Bin| {
+                        (bin.to_s - bin.from_s) * named(&bin.shares, &bin.network_detail)[place].1
+                    };
+                    let sum_s: f64 = bins.iter().map(of_bin).sum();
+                    assert!(
+                        (sum_s - share * phase.wall_s).abs() < 1e-6,
+                        "{name}: {} to {}: {part}: bins have {sum_s} s, the phase {} s",
+                        phase.from,
+                        phase.to,
+                        share * phase.wall_s
+                    );
+                    compared += 1;
+                }
+                from_s = to_s;
+            }
+        }
+    }
+    assert!(compared >= 3 * 23, "{compared} parts were compared");
 }
 
 #[test]

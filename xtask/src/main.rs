@@ -34,6 +34,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Setup => setup::setup(setup::Tell::Everything)
+            .and_then(|()| setup::browser(setup::Tell::Everything))
             .and_then(|()| setup::virtual_machines(setup::Tell::Everything))
             .map(drop),
         Task::Run(args) => run::run(&args),

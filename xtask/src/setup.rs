@@ -56,6 +56,11 @@ pub fn watchers(tell: Tell) {
     }
 }
 
+/// What only the tests of pages need.
+pub fn browser(tell: Tell) -> Result<()> {
+    packages::install(&[need::browser()], tell)
+}
+
 /// What only the tests under other kernels need.
 pub fn virtual_machines(tell: Tell) -> Result<Qemu> {
     packages::install(&need::virtual_machines(), tell)?;

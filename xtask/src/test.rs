@@ -49,6 +49,7 @@ pub fn test(args: &Args) -> Result<()> {
         ([], false) => {}
         (kernels, false) => return under(kernels),
     }
+    step("build", "set-up of a browser", || setup::browser(Tell::Changes))?;
     let targets = workspace::integration_tests(&workspace::metadata()?);
     // First everything is compiled, so that both cores have work until the last link.
     step("build", "compile the tests", || command::run(cargo_test().args(["--workspace", "--no-run"])))?;

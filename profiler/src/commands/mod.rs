@@ -6,10 +6,12 @@ mod ctl;
 mod daemon;
 mod doctor;
 mod dump;
+mod export;
 mod gateway;
 mod mark;
 mod record;
 mod report;
+mod results;
 mod signals;
 mod toggle;
 mod transfer;
@@ -35,7 +37,9 @@ enum Command {
     Doctor(doctor::Arguments),
     Record(record::Arguments),
     Report(report::Arguments),
+    Results(results::Arguments),
     Dump(dump::Arguments),
+    Export(export::Arguments),
     Verify(verify::Arguments),
     Bench(arguments::Arguments),
     Daemon(daemon::Arguments),
@@ -55,7 +59,9 @@ impl Cli {
             Command::Doctor(args) => doctor::run(args),
             Command::Record(args) => record::run(args),
             Command::Report(args) => report::run(args),
+            Command::Results(args) => results::run(args),
             Command::Dump(args) => dump::run(args),
+            Command::Export(args) => export::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Daemon(args) => daemon::run(args),

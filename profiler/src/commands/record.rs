@@ -77,7 +77,7 @@ pub struct Arguments {
     pub probes: ProbeSet,
     /// How the report is printed; with json nothing else is on the standard output: what the command writes there goes
     /// to the standard error
-    #[arg(long, value_parser = export::parser(), default_value = export::default())]
+    #[arg(long, value_parser = export::parser(export::FORMATS), default_value = export::default())]
     pub format: &'static dyn Format,
     /// Command to run and profile
     #[arg(last = true, value_name = "COMMAND")]

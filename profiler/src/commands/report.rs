@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use analysis::figures::Figures;
 use anyhow::Result;
 use clap::Args;
 
@@ -19,7 +20,7 @@ use crate::export::{self, Format, Source};
 pub struct Arguments {
     #[arg(required = true, value_name = "CAPTURE")]
     pub captures: Vec<PathBuf>,
-    #[arg(long, value_parser = export::parser(), default_value = export::default())]
+    #[arg(long, value_parser = export::parser(export::FORMATS), default_value = export::default())]
     pub format: &'static dyn Format,
 }
 
@@ -30,8 +31,17 @@ pub fn run(args: &Arguments) -> Result<ExitCode> {
 
 /// Prints the report of a capture.
 pub fn print(capture: &Path, format: &dyn Format) -> Result<()> {
-    let report = analysis::report::of_capture(capture)?;
     let mut out = Vec::new();
-    format.write(Source { capture, report: &report }, &mut out)?;
+    write(capture, format, &mut out)?;
     Ok(io::stdout().write_all(&out)?)
+}
+
+/// Shows a capture in a format.
+pub fn write(capture: &Path, format: &dyn Format, out: &mut dyn io::Write) -> Result<()> {
+    let (report, figures) = if format.draws() {
+        analysis::figures::of_capture(capture)?
+    } else {
+        (analysis::report::of_capture(capture)?, Figures::default())
+    };
+    format.write(Source { capture, report: &report, figures: &figures }, out)
 }

@@ -35,6 +35,14 @@ pub fn watchers() -> Vec<Need> {
     ]
 }
 
+/// What the tests look at pages with.
+pub fn browser() -> Need {
+    let by_hand = "put chromium-headless-shell on the PATH";
+    let shell = program("chromium-headless-shell", &["chromium-headless-shell"], by_hand);
+    let whole = command::find_for_root("chromium").map(|path| path.display().to_string());
+    Need { found: shell.found.or(whole), ..shell }
+}
+
 /// What boots other kernels, beside qemu: it makes their disks and goes into their initial file systems.
 pub fn virtual_machines() -> Vec<Need> {
     vec![

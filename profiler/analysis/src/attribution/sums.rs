@@ -22,7 +22,7 @@ use crate::attribution::{
     weights::Clock,
 };
 use crate::timeline::OutsiderIndex;
-use capture::ProcessSerial;
+use capture::{ProcessSerial, span::Stacks};
 
 /// How many of a phase's segments are kept.
 const LONGEST: usize = 10;
@@ -36,6 +36,7 @@ pub struct Sums<'e> {
     evidence: &'e Evidence<'e>,
     clock: Clock,
     phases: Vec<Phase>,
+    is_drawn: bool,
     /// All walks have come back to here.
     passed_ns: u64,
     /// By thread: weight, and how many walks, that begin or end with one of its elements, of which there is one more than
@@ -60,6 +61,7 @@ struct Phase {
     waits_looked_through: usize,
     /// The heaviest segments without a span.
     ran: Vec<Weighed>,
+    places: BTreeMap<Place, f64>,
 }
 
 /// The parts of one wait: walks cut it, and parts of it may be on none.
@@ -111,15 +113,40 @@ pub struct Budget {
     pub polling: f64,
     /// The name of the largest share, of equal ones the first in the report's order; None for an empty phase.
     pub bottleneck: Option<&'static str>,
-    /// The longest segments, the longest first.
+    /// The longest segments, the longest first; none of [`Sums::drawn`].
     pub longest: Vec<Segment>,
+    /// Of [`Sums::drawn`]: the phase by place, ns.
+    pub places: BTreeMap<Place, f64>,
+}
+
+/// A thread in one state, and where it slept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// None: on the way between two threads, or not known.
+    pub thread: Option<ThreadIndex>,
+    /// As the process that is asked about sees it.
+    pub share: Share,
+    /// Missing where it ran, and of sleeps of which no stack was taken.
+    pub stacks: Stacks,
 }
 
 impl<'e> Sums<'e> {
     /// Of phases that do not overlap, in order of time.
     pub fn new(evidence: &'e Evidence<'e>, clock: Clock, phases: &[(u64, u64)]) -> Self {
         let phases = phases.iter().map(|&(from_ns, to_ns)| Phase { from_ns, to_ns, ..Phase::default() });
-        Self { evidence, clock, phases: phases.collect(), passed_ns: u64::MAX, covered: BTreeMap::new() }
+        Self {
+            evidence,
+            clock,
+            phases: phases.collect(),
+            is_drawn: false,
+            passed_ns: u64::MAX,
+            covered: BTreeMap::new(),
+        }
+    }
+
+    /// For many short phases: with places instead of the longest segments.
+    pub fn drawn(self) -> Self {
+        Self { is_drawn: true, ..self }
     }
 
     pub fn close(mut self) -> Vec<Budget> {
@@ -187,7 +214,12 @@ impl Found for Sums<'_> {
             let wall_ns = to_ns - from_ns;
             if ns > 0.0 {
                 phase.add(self.evidence, segment, ns, ns / wall_ns as f64);
-                phase.forget_short_waits(self.passed_ns);
+                if self.is_drawn {
+                    phase.place(self.evidence, segment, segment.seen(), ns);
+                } else {
+                    phase.keep(self.evidence, segment, ns);
+                    phase.forget_short_waits(self.passed_ns);
+                }
             }
         }
     }
@@ -232,6 +264,18 @@ impl Phase {
             self.hold(evidence, segment, weight);
         }
         self.explained_ns += ns;
+    }
+
+    fn place(&mut self, evidence: &Evidence, Segment { thread, span, .. }: Segment, share: Share, ns: f64) {
+        let spans = |thread: ThreadIndex| &evidence.observed.threads.all[thread].spans;
+        let stacks = thread.zip(span).map(|(thread, span)| spans(thread).look_at(span, |span| span.stacks));
+        let place = Place { thread, share, stacks: stacks.unwrap_or_default() };
+        *self.places.entry(place).or_default() += ns;
+    }
+
+    /// Notes what may be among the longest.
+    fn keep(&mut self, evidence: &Evidence, segment: Segment, ns: f64) {
+        let share = segment.seen();
         match (segment.thread, segment.span) {
             (Some(thread), Some(span)) => {
                 let all = &evidence.observed.threads.all[thread];
@@ -324,6 +368,7 @@ impl Phase {
             polling: of_wall(self.polled_ns),
             bottleneck: largest.filter(|(_, ns)| *ns > 0.0).map(|(name, _)| name),
             longest,
+            places: self.places,
         }
     }
 

@@ -110,6 +110,27 @@ pub fn find(timed: &TimedTransfer, process: &Process) -> Found {
     Found { milestones: NAMES.map(milestone).to_vec(), final_bytes, finish }
 }
 
+/// The counts of a transfer at times (monotonic ns), bytes.
+pub fn bytes_at(
+    timed: &TimedTransfer,
+    process: &Process,
+    times_ns: impl IntoIterator<Item = u64>,
+) -> Vec<u64> {
+    let counts = Counts::new(process, timed.transfer.direction, timed.transfer.requested_ns);
+    times_ns.into_iter().map(|at_ns| counts.at(at_ns)).collect()
+}
+
+/// When parts of the final count, in percent, were there, monotonic ns; those that are known.
+pub fn reached(timed: &TimedTransfer, process: &Process, percents: &[f64]) -> Vec<(f64, u64)> {
+    let counts = Counts::new(process, timed.transfer.direction, timed.transfer.requested_ns);
+    let (final_bytes, _) = final_count(timed, &counts);
+    let reach = |percent: f64| {
+        let bytes = (final_bytes as f64 * percent / 100.0).ceil() as u64;
+        Some((percent, counts.reach(bytes).filter(|_| bytes > 0)?.at_ns))
+    };
+    percents.iter().filter_map(|percent| reach(*percent)).collect()
+}
+
 /// The first two milestones that follow each other in the wrong order, by one of the two clocks.
 pub fn out_of_order(
     milestones: &[Milestone],

@@ -29,10 +29,11 @@ pub use helpers::HelperReport;
 pub use overhead::{Overhead, Program};
 pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessReport, ThreadReport};
 pub use transfers::{Agreement, MilestoneReport, Phase, Throughput, TransferReport};
+pub(crate) use transfers::{FoundTransfer, intervals, transferred};
 pub use trust::{Comparison, Relation, Trust, Verdict};
 
 use crate::{
-    attribution::{self, observed::gather::gather},
+    attribution::{self, Evidence, observed::gather::gather},
     timeline::{Events, Timeline},
 };
 use capture::families::SCHEDULING;
@@ -69,6 +70,14 @@ pub fn of_capture(path: &Path) -> Result<Report> {
 
 /// The report of a timeline, whose events are given up: they are most of it.
 pub fn of_timeline(timeline: &mut Timeline) -> Report {
+    of_timeline_and(timeline, |_, _, _| ()).0
+}
+
+/// The report, and what else is found by the same evidence.
+pub(crate) fn of_timeline_and<T>(
+    timeline: &mut Timeline,
+    more: impl FnOnce(&Timeline, Option<&Evidence>, &[FoundTransfer]) -> T,
+) -> (Report, T) {
     let Events { stacks, outside_wakers, outside_runs, .. } = &mut timeline.events;
     let named = Events {
         stacks: std::mem::take(stacks),
@@ -77,14 +86,18 @@ pub fn of_timeline(timeline: &mut Timeline) -> Report {
         ..Events::default()
     };
     let events = std::mem::replace(&mut timeline.events, named);
-    with_events(timeline, events)
+    with_events(timeline, events, more)
 }
 
 pub fn build(timeline: &Timeline) -> Report {
-    with_events(timeline, timeline.events.clone())
+    with_events(timeline, timeline.events.clone(), |_, _, _| ()).0
 }
 
-fn with_events(timeline: &Timeline, events: Events) -> Report {
+fn with_events<T>(
+    timeline: &Timeline,
+    events: Events,
+    more: impl FnOnce(&Timeline, Option<&Evidence>, &[FoundTransfer]) -> T,
+) -> (Report, T) {
     let found = transfers::find(timeline);
     let observed = gather(timeline, events);
     let evidence = attribution::weigh(&observed);
@@ -93,7 +106,7 @@ fn with_events(timeline: &Timeline, events: Events) -> Report {
         || found.par_iter().map(|transfer| transfers::report(timeline, evidence, transfer)).collect(),
         || processes::report(timeline, evidence),
     );
-    Report {
+    let report = Report {
         schema_version: SCHEMA_VERSION,
         capture: about::report(timeline),
         trust: trust::judge(timeline, evidence, &found),
@@ -103,7 +116,8 @@ fn with_events(timeline: &Timeline, events: Events) -> Report {
         devices: devices::report(timeline),
         agreement: transfers::agreement(timeline),
         transfers,
-    }
+    };
+    (report, more(timeline, evidence, &found))
 }
 
 fn seconds(ns: u64) -> f64 {

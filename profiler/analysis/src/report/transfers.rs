@@ -109,7 +109,7 @@ pub struct Agreement {
 }
 
 /// A transfer and its milestones; `None` if its process is not in the capture.
-pub(super) struct FoundTransfer<'a> {
+pub(crate) struct FoundTransfer<'a> {
     pub timed: &'a TimedTransfer,
     pub found: Option<Found>,
     device_writes: Option<DeviceWrites>,
@@ -227,7 +227,7 @@ fn milestone_report(milestone: &Milestone, since_ns: u64) -> MilestoneReport {
 }
 
 /// A phase's name and its times.
-pub(super) struct Interval {
+pub(crate) struct Interval {
     pub from: String,
     pub to: MilestoneName,
     pub from_ns: u64,
@@ -235,7 +235,7 @@ pub(super) struct Interval {
 }
 
 /// The phases of a transfer, from the request on; one whose end is not known is left out.
-pub(super) fn intervals(transfer: &FoundTransfer) -> Vec<Interval> {
+pub(crate) fn intervals(transfer: &FoundTransfer) -> Vec<Interval> {
     let milestones = transfer.found.as_ref().map_or(&[][..], |found| &found.milestones);
     let mut from = Some(("request".to_owned(), transfer.timed.transfer.requested_ns));
     let mut intervals = Vec::new();
@@ -249,18 +249,22 @@ pub(super) fn intervals(transfer: &FoundTransfer) -> Vec<Interval> {
     intervals
 }
 
-fn phases(timeline: &Timeline, evidence: Option<&Evidence>, transfer: &FoundTransfer) -> Vec<Phase> {
+/// What was moved: of a transfer that was not complete, all.
+pub(crate) fn transferred(transfer: &FoundTransfer) -> Transferred {
     let Transfer { process, direction, requested_ns, file_size_bytes: size_bytes, .. } =
         transfer.timed.transfer;
+    let last = intervals(transfer).pop().filter(|last| last.to == MilestoneName::P100);
+    let until_ns = last.map_or(u64::MAX, |last| last.to_ns);
+    Transferred { process, direction, requested_ns, until_ns, size_bytes }
+}
+
+fn phases(timeline: &Timeline, evidence: Option<&Evidence>, transfer: &FoundTransfer) -> Vec<Phase> {
+    let requested_ns = transfer.timed.transfer.requested_ns;
     let intervals = intervals(transfer);
     let times: Vec<(u64, u64)> =
         intervals.iter().map(|interval| (interval.from_ns, interval.to_ns)).collect();
-    // Of a transfer that was not complete, all that was moved.
-    let is_whole = intervals.last().is_some_and(|last| last.to == MilestoneName::P100);
-    let until_ns = times.last().filter(|_| is_whole).map_or(u64::MAX, |&(_, to_ns)| to_ns);
-    let transferred = Transferred { process, direction, requested_ns, until_ns, size_bytes };
     let budgets = evidence.map(|evidence| {
-        let budgets = attribution::phase::budgets(evidence, transferred, &times).into_iter();
+        let budgets = attribution::phase::budgets(evidence, transferred(transfer), &times).into_iter();
         budgets.map(|budget| budget::report(timeline, evidence, budget, requested_ns)).collect::<Vec<_>>()
     });
     let mut budgets = budgets.unwrap_or_default().into_iter();

@@ -69,7 +69,7 @@ impl Span {
 }
 
 /// Ids of [`Stack`](crate::Stack) records.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stacks {
     pub user: Option<u32>,
     pub kernel: Option<u32>,

@@ -13,7 +13,7 @@ mod estimate;
 mod feasible;
 mod file;
 mod preset;
-mod size;
+pub mod size;
 
 pub use cell::{Cell, cells};
 pub use configuration::{Configuration, NodePlan};

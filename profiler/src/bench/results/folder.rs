@@ -13,7 +13,7 @@ use crate::bench::plan::Cell;
 use crate::export::{self, Source};
 use capture::whole::{self, UNFINISHED};
 
-use super::{Manifest, RunRecord, manifest};
+use super::{Manifest, RunRecord, Summary, manifest, summary};
 
 const MANIFEST: &str = "manifest.json";
 const RUN: &str = "run.json";
@@ -34,6 +34,13 @@ impl Folder {
             );
         }
         Ok(())
+    }
+
+    /// Results that are there, finished or not.
+    pub fn open(path: &Path) -> Result<Self> {
+        let manifest = read_json(&path.join(MANIFEST))?
+            .with_context(|| format!("{} holds no results: it has no {MANIFEST}", path.display()))?;
+        Ok(Self { path: path.to_owned(), manifest })
     }
 
     /// Begins new results. The folder may be there, but hold none.
@@ -75,6 +82,38 @@ impl Folder {
     /// How a run ended; None if it did not run, or was interrupted.
     pub fn record(&self, cell: &Cell, repetition: u32) -> Result<Option<RunRecord>> {
         read_json(&self.run(cell, repetition).join(RUN))
+    }
+
+    /// What the runs of these configurations come to, as far as there are any.
+    pub fn summaries(&self, cells: &[Cell], repetitions: u32) -> Result<Vec<Summary>> {
+        let of_cell = |cell: &Cell| -> Result<Summary> {
+            let skipped = self.manifest.skipped.iter().find(|skipped| skipped.cell == *cell);
+            let records: Result<Vec<Option<RunRecord>>> =
+                (1..=repetitions).map(|repetition| self.record(cell, repetition)).collect();
+            let records: Vec<RunRecord> = records?.into_iter().flatten().collect();
+            Ok(summary::of(*cell, repetitions, skipped.map(|skipped| skipped.reason.clone()), &records))
+        };
+        cells.iter().map(of_cell).collect()
+    }
+
+    /// The configurations of which there is a run, or that were skipped: by system, size of the file and swarm.
+    pub fn cells(&self) -> Result<Vec<Cell>> {
+        let mut cells: Vec<Cell> = self.manifest.skipped.iter().map(|skipped| skipped.cell).collect();
+        let list = |path: &Path| fs::read_dir(path).with_context(|| format!("list {}", path.display()));
+        for configuration in list(&self.path)?.flatten().filter(|entry| entry.path().is_dir()) {
+            for repetition in list(&configuration.path())?.flatten() {
+                let record: Option<RunRecord> = read_json(&repetition.path().join(RUN))?;
+                cells.extend(record.map(|record| record.cell));
+            }
+        }
+        cells.sort_by_key(|cell| (cell.system.to_string(), cell.file_size_bytes, cell.nodes, cell.seeders));
+        cells.dedup();
+        Ok(cells)
+    }
+
+    /// As the matrix has them.
+    pub fn repetitions(&self) -> u32 {
+        self.manifest.matrix["repetitions"].as_u64().and_then(|number| number.try_into().ok()).unwrap_or(1)
     }
 
     /// An empty folder for a run, in the place of what an interrupted one left.

@@ -4,7 +4,7 @@
 //! ```text
 //! DIR/manifest.json                     host, programs, matrix, ceilings
 //! DIR/CONFIGURATION/REPETITION/run.json how the run ended, and its measures; written last
-//! DIR/summary.csv, report.md            a row and a section for each configuration
+//! DIR/summary.csv, report.md, .html     a row, a section and a card for each configuration
 //! ```
 //!
 //! A run without `run.json` is unfinished. Every file is written beside its place and renamed, so that it is whole
@@ -15,6 +15,7 @@ pub mod folder;
 pub mod manifest;
 pub mod markdown;
 pub mod measures;
+pub mod page;
 pub mod statistics;
 pub mod summary;
 mod uploads;
@@ -24,10 +25,25 @@ pub use manifest::Manifest;
 pub use measures::Measures;
 pub use summary::Summary;
 
+use anyhow::Result;
 use capture::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{plan::Cell, swarm::tap::Packets};
+
+/// Folders of results on one page, finished or not.
+pub fn page(folders: &[Folder]) -> Result<String> {
+    let summaries: Vec<Vec<Summary>> = folders
+        .iter()
+        .map(|folder| folder.summaries(&folder.cells()?, folder.repetitions()))
+        .collect::<Result<_>>()?;
+    let all: Vec<(&Manifest, &[Summary])> = folders
+        .iter()
+        .zip(&summaries)
+        .map(|(folder, summaries)| (&folder.manifest, summaries.as_slice()))
+        .collect();
+    Ok(page::render(&all))
+}
 
 /// How one run ended, and what it measured: `run.json`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

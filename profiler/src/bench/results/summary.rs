@@ -31,6 +31,8 @@ pub struct Summary {
     pub skipped: Option<String>,
     /// In the order of [`METRICS`].
     pub metrics: Vec<(&'static str, Option<Distribution>)>,
+    /// Complete runs, each by itself.
+    pub runs: Vec<RunMeans>,
     /// From request to 100 %, then phase by phase. Means over transfers.
     pub phases: Vec<PhaseSummary>,
     /// Means over runs.
@@ -38,6 +40,15 @@ pub struct Summary {
     pub cost: Option<CostSummary>,
     /// Of all runs, whether they are kept or not.
     pub capture_bytes: u64,
+}
+
+/// One repetition: means over its transfers.
+#[derive(Serialize, Clone, Debug)]
+pub struct RunMeans {
+    pub repetition: u32,
+    pub is_degraded: bool,
+    /// In the order of [`METRICS`].
+    pub metrics: Vec<(&'static str, Option<f64>)>,
 }
 
 #[derive(Serialize, Clone, Debug)]
@@ -141,12 +152,19 @@ pub fn of(cell: Cell, runs_planned: u32, skipped: Option<String>, runs: &[RunRec
             .collect(),
         skipped,
         metrics: metrics.into(),
+        runs: runs.iter().filter_map(run_means).collect(),
         phases: PHASES.iter().filter_map(|name| phase(name, &measures)).collect(),
         uploads: mean(&runs.iter().filter_map(uploads).collect::<Vec<_>>()).map(|[seeders, leechers]| {
             UploadsSummary { from_seeders_bytes: seeders, from_leechers_bytes: leechers }
         }),
         cost: cost(&measures),
         capture_bytes: runs.iter().filter_map(|run| run.capture_bytes).sum(),
+    }
+}
+
+impl RunMeans {
+    pub fn mean(&self, name: &str) -> Option<f64> {
+        self.metrics.iter().find(|(found, _)| *found == name).and_then(|(_, mean)| *mean)
     }
 }
 
@@ -158,6 +176,21 @@ impl Summary {
     pub fn phase(&self, name: &str) -> Option<&PhaseSummary> {
         self.phases.iter().find(|phase| phase.name == name)
     }
+}
+
+fn run_means(run: &RunRecord) -> Option<RunMeans> {
+    let measures = run.measures.as_ref()?;
+    let metrics = METRICS.map(|(name, direction, metric)| {
+        let of =
+            measures.transfers.iter().filter(|transfer| transfer.direction == direction).filter_map(metric);
+        let of: Vec<[f64; 1]> = of.map(|value| [value]).collect();
+        (name, mean(&of).map(|[mean]| mean))
+    });
+    Some(RunMeans {
+        repetition: run.repetition,
+        is_degraded: !measures.degraded.is_empty(),
+        metrics: metrics.into(),
+    })
 }
 
 fn degraded(run: &RunRecord) -> Option<Degraded> {

@@ -22,7 +22,7 @@ use crate::{
     display::Display,
     export::Source,
 };
-use analysis::{report, timeline::Timeline};
+use analysis::{figures, report, timeline::Timeline};
 
 use super::{CAPTURE, deadline, one, upload};
 
@@ -108,9 +108,9 @@ pub fn run(
 
 /// Writes the reports of a run, and gives what of it is summed up: its upload too, which has a report of its own.
 fn report_on(folder: &Path, capture: &Path, nodes: &[NodeRecord]) -> Result<Measures> {
-    let timeline = Timeline::from_capture(&mut capture::read(capture)?)?;
-    let report = report::build(&timeline);
-    folder::write_reports(&folder.join("report"), Source { capture, report: &report })?;
+    let mut timeline = Timeline::from_capture(&mut capture::read(capture)?)?;
+    let (report, figures) = figures::of_timeline(&mut timeline);
+    folder::write_reports(&folder.join("report"), Source { capture, report: &report, figures: &figures })?;
     let measures = measures::of(&report, &timeline, nodes);
     let upload = folder.join(upload::CAPTURE);
     Ok(if upload.exists() { measures.with_upload(&report::of_capture(&upload)?) } else { measures })

@@ -21,7 +21,7 @@ use crate::{
     bench::{
         self,
         plan::{self, Cell, Matrix, Planned, Verdict},
-        results::{Folder, Manifest, RunRecord, Summary, csv, folder, manifest, markdown, summary},
+        results::{Folder, Manifest, Summary, csv, folder, manifest, markdown, page},
         swarm::ceilings,
     },
     clock::filename_time,
@@ -151,17 +151,12 @@ fn time_left(
 /// Writes the summary and the report of the runs that there are.
 fn sum_up(results: &Folder, matrix: &Matrix) -> Result<(Vec<Summary>, String)> {
     let repetitions = matrix.repetitions.get();
-    let of_cell = |cell: Cell| -> Result<Summary> {
-        let skipped = results.manifest.skipped.iter().find(|skipped| skipped.cell == cell);
-        let records: Result<Vec<Option<RunRecord>>> =
-            (1..=repetitions).map(|repetition| results.record(&cell, repetition)).collect();
-        let records: Vec<RunRecord> = records?.into_iter().flatten().collect();
-        Ok(summary::of(cell, repetitions, skipped.map(|skipped| skipped.reason.clone()), &records))
-    };
-    let summaries = plan::cells(matrix).into_iter().map(of_cell).collect::<Result<Vec<_>>>()?;
+    let summaries = results.summaries(&plan::cells(matrix), repetitions)?;
     let report = markdown::render(&results.manifest, &summaries);
     folder::write(&results.path.join("summary.csv"), &csv::render(&summaries)?)?;
     folder::write(&results.path.join("report.md"), report.as_bytes())?;
+    let page = page::render(&[(&results.manifest, &summaries)]);
+    folder::write(&results.path.join("report.html"), page.as_bytes())?;
     Ok((summaries, report))
 }
 

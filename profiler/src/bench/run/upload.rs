@@ -20,7 +20,7 @@ use crate::{
     display::Display,
     export::Source,
 };
-use analysis::report;
+use analysis::figures;
 
 /// Beside the run's capture.
 pub const CAPTURE: &str = "upload.capture";
@@ -52,8 +52,8 @@ pub fn offer(
         Err(error) => detached.complete(&format!("the upload failed: {error:#}"))?,
     }
     transfer.with_context(|| format!("what was recorded of the upload is in {}", capture.display()))?;
-    let report = report::of_capture(&capture)?;
-    folder::write_reports(&capture, Source { capture: &capture, report: &report })?;
+    let (report, figures) = figures::of_capture(&capture)?;
+    folder::write_reports(&capture, Source { capture: &capture, report: &report, figures: &figures })?;
     swarm.offer(&mut Rehearsal(display), stop)
 }
 

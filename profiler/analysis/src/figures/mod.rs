@@ -1,0 +1,48 @@
+//! What pages draw of a capture: each transfer over its time, and who sent to whom.
+//!
+//! The same walks as the report's: the bins of a phase, weighed by their length, sum to the phase's shares.
+
+mod exchange;
+mod transfer;
+
+pub use exchange::{Exchange, exchange};
+pub use transfer::{Bin, Flame, Folded, Frame, Lane, LaneState, Stretch, TransferFigure};
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    attribution::Evidence,
+    report::{self, FoundTransfer, Report},
+    timeline::Timeline,
+};
+
+/// Everything that is drawn.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Parallel to the report's transfers.
+    pub transfers: Vec<TransferFigure>,
+    /// Missing where there are not two nodes whose addresses are known.
+    pub exchange: Option<Exchange>,
+}
+
+/// The report of a capture file, and its figures.
+pub fn of_capture(path: &Path) -> Result<(Report, Figures)> {
+    let mut timeline = Timeline::from_capture(&mut capture::read(path)?)
+        .with_context(|| format!("read the capture {}", path.display()))?;
+    Ok(of_timeline(&mut timeline))
+}
+
+/// The report of a timeline, whose events are given up, and its figures.
+pub fn of_timeline(timeline: &mut Timeline) -> (Report, Figures) {
+    report::of_timeline_and(timeline, draw)
+}
+
+/// Of the transfers that the report found, in its order.
+fn draw(timeline: &Timeline, evidence: Option<&Evidence>, found: &[FoundTransfer]) -> Figures {
+    Figures {
+        transfers: found.iter().map(|transfer| transfer::draw(timeline, evidence, transfer)).collect(),
+        exchange: exchange(timeline),
+    }
+}

@@ -1,0 +1,61 @@
+use analysis::{figures, timeline::sample::timeline};
+use capture::{Record, testing::sample::*};
+
+use super::render;
+
+fn page(records: Vec<Record>) -> String {
+    let (report, figures) = figures::of_timeline(&mut timeline(records));
+    render(&report, &figures)
+}
+
+/// Labels, commands, threads and reasons come from others.
+#[test]
+fn no_name_becomes_markup() {
+    const FOREIGN: &str = "</title></script><script>alert(1)</script>\"'&\u{202e}\n\x1b[2J";
+    let mut records = records();
+    for record in &mut records {
+        match record {
+            Record::Start(start) => start.targets = FOREIGN.to_owned(),
+            Record::Label(label) => label.label = FOREIGN.to_owned(),
+            Record::Transfer(transfer) => transfer.label = FOREIGN.to_owned(),
+            Record::Milestone(milestone) => milestone.label = FOREIGN.to_owned(),
+            Record::ThreadTotals(thread) => thread.comm = FOREIGN.to_owned(),
+            Record::ProcessTotals(process) => process.comm = FOREIGN.to_owned(),
+            _ => {}
+        }
+    }
+    records.insert(5, family(FOREIGN, Some(FOREIGN)));
+    let page = page(records);
+    assert!(page.contains("&lt;script&gt;alert(1)"), "{page}");
+    assert!(!page.contains("<script>alert") && !page.contains('\x1b'), "{page}");
+    assert_eq!(page.matches("<script").count(), 1, "{page}");
+}
+
+#[test]
+fn a_page_asks_for_nothing() {
+    let page = page(records());
+    for asks in ["http:", "https:", "src=", "@import", "href=\"/"] {
+        assert!(!page.contains(asks), "{asks} in {page}");
+    }
+    let other = page.match_indices("url(").filter(|(at, _)| !page[*at..].starts_with("url(#lost)"));
+    assert_eq!(other.count(), 0, "{page}");
+}
+
+/// The same numbers as in the text: those of the report.
+#[test]
+fn a_figure_shows_the_shares_of_its_phases() {
+    let page = page(records());
+    for said in [
+        "first byte to 50 %: network, unknown 44 %",
+        "first byte to 50 %: disk 56 %",
+        "50 % to 90 %: other 77 %",
+    ] {
+        assert!(page.contains(said), "{said} in {page}");
+    }
+}
+
+#[test]
+fn a_capture_without_transfers_has_its_tables() {
+    let page = page(vec![start(), process(LEECHER, "sleeper", 1, 0), end()]);
+    assert!(page.contains("Network, payload bytes") && !page.contains("class=\"lanes\""), "{page}");
+}
