@@ -16,6 +16,7 @@ fn root() -> PathBuf {
 fn pages() -> Vec<(PathBuf, String)> {
     let docs = fs::read_dir(root().join("profiler/docs")).expect("the folder of pages");
     let docs = docs.map(|page| page.expect("a page").path());
+    let docs = docs.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
     let others = ["README.md", "results/README.md", "scripts/README.md", "profiler/tests/fixtures/README.md"];
     let pages = docs.chain(others.map(|page| root().join(page)));
     pages.map(|page| (page.clone(), fs::read_to_string(page).expect("a page of text"))).collect()
