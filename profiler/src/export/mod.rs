@@ -3,6 +3,7 @@
 pub mod folded;
 pub mod html;
 pub mod json;
+pub mod perfetto;
 pub mod pprof;
 pub mod sections;
 pub mod text;
@@ -47,7 +48,7 @@ pub struct Source<'s> {
 pub static FORMATS: &[&dyn Format] = &[&text::Text, &json::Json, &html::Html];
 
 /// What other tools read.
-pub static FOR_TOOLS: &[&dyn Format] = &[&folded::Folded, &pprof::Pprof];
+pub static FOR_TOOLS: &[&dyn Format] = &[&perfetto::Perfetto, &folded::Folded, &pprof::Pprof];
 
 /// Those that a benchmark leaves beside each capture, which may not be kept.
 pub static BESIDE_CAPTURES: &[&dyn Format] = &[&text::Text, &json::Json, &html::Html];

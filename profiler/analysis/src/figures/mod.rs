@@ -29,14 +29,28 @@ pub struct Figures {
 
 /// The report of a capture file, and its figures.
 pub fn of_capture(path: &Path) -> Result<(Report, Figures)> {
-    let mut timeline = Timeline::from_capture(&mut capture::read(path)?)
-        .with_context(|| format!("read the capture {}", path.display()))?;
-    Ok(of_timeline(&mut timeline))
+    Ok(of_timeline(&mut read(path)?))
 }
 
 /// The report of a timeline, whose events are given up, and its figures.
 pub fn of_timeline(timeline: &mut Timeline) -> (Report, Figures) {
-    report::of_timeline_and(timeline, draw)
+    report::of_timeline_and(timeline, |_, timeline, evidence, found| draw(timeline, evidence, found))
+}
+
+/// What else is found of a capture file, by the evidence that its report and its figures are of.
+pub(crate) fn of_capture_and<T>(
+    path: &Path,
+    more: impl FnOnce(&Report, &Figures, &Timeline, Option<&Evidence>, &[FoundTransfer]) -> T,
+) -> Result<T> {
+    let found = report::of_timeline_and(&mut read(path)?, |report, timeline, evidence, found| {
+        more(report, &draw(timeline, evidence, found), timeline, evidence, found)
+    });
+    Ok(found.1)
+}
+
+fn read(path: &Path) -> Result<Timeline> {
+    Timeline::from_capture(&mut capture::read(path)?)
+        .with_context(|| format!("read the capture {}", path.display()))
 }
 
 /// Of the transfers that the report found, in its order.

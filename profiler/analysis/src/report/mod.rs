@@ -70,13 +70,13 @@ pub fn of_capture(path: &Path) -> Result<Report> {
 
 /// The report of a timeline, whose events are given up: they are most of it.
 pub fn of_timeline(timeline: &mut Timeline) -> Report {
-    of_timeline_and(timeline, |_, _, _| ()).0
+    of_timeline_and(timeline, |_, _, _, _| ()).0
 }
 
 /// The report, and what else is found by the same evidence.
 pub(crate) fn of_timeline_and<T>(
     timeline: &mut Timeline,
-    more: impl FnOnce(&Timeline, Option<&Evidence>, &[FoundTransfer]) -> T,
+    more: impl FnOnce(&Report, &Timeline, Option<&Evidence>, &[FoundTransfer]) -> T,
 ) -> (Report, T) {
     let Events { stacks, outside_wakers, outside_runs, .. } = &mut timeline.events;
     let named = Events {
@@ -90,13 +90,13 @@ pub(crate) fn of_timeline_and<T>(
 }
 
 pub fn build(timeline: &Timeline) -> Report {
-    with_events(timeline, timeline.events.clone(), |_, _, _| ()).0
+    with_events(timeline, timeline.events.clone(), |_, _, _, _| ()).0
 }
 
 fn with_events<T>(
     timeline: &Timeline,
     events: Events,
-    more: impl FnOnce(&Timeline, Option<&Evidence>, &[FoundTransfer]) -> T,
+    more: impl FnOnce(&Report, &Timeline, Option<&Evidence>, &[FoundTransfer]) -> T,
 ) -> (Report, T) {
     let found = transfers::find(timeline);
     let observed = gather(timeline, events);
@@ -117,7 +117,8 @@ fn with_events<T>(
         agreement: transfers::agreement(timeline),
         transfers,
     };
-    (report, more(timeline, evidence, &found))
+    let more = more(&report, timeline, evidence, &found);
+    (report, more)
 }
 
 fn seconds(ns: u64) -> f64 {
