@@ -50,6 +50,8 @@ mod image;
 mod losses;
 #[path = "kernel/matrix.rs"]
 mod matrix;
+#[path = "kernel/memory.rs"]
+mod memory;
 #[path = "kernel/owners.rs"]
 mod owners;
 #[path = "kernel/pcap.rs"]

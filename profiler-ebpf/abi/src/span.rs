@@ -70,7 +70,7 @@ pub const PREEMPTED: u16 = 1;
 pub const THROTTLED: u16 = 2;
 /// `task_struct.in_iowait`.
 pub const IOWAIT: u16 = 4;
-/// Inside direct reclaim.
+/// Inside direct reclaim, or in another stall that the kernel counts as one of memory.
 pub const RECLAIM: u16 = 8;
 
 /// What woke a thread.

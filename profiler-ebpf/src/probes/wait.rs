@@ -26,6 +26,12 @@ use crate::{
 #[unsafe(no_mangle)]
 static IN_IOWAIT_BIT: u32 = 0;
 
+/// The same of `task_struct.in_memstall`; [`NO_BIT`] where the kernel has no pressure stall information. Set by the daemon.
+#[unsafe(no_mangle)]
+static IN_MEMSTALL_BIT: u32 = NO_BIT;
+
+const NO_BIT: u32 = u32::MAX;
+
 /// A bit of `task_struct.flags`, which direct reclaim and compaction set, and nothing else in a user's task.
 const PF_MEMALLOC: u32 = 0x0000_0800;
 
@@ -88,21 +94,31 @@ unsafe fn waker(sleeper: *const u8) -> Waker {
     waker
 }
 
-/// Whether a task that sleeps does so inside direct reclaim, its own or its memory cgroup's.
+/// Whether a task that sleeps does so for want of memory: inside direct reclaim, its own or its memory cgroup's, or where the
+/// kernel itself counts a stall (`psi_memstall_enter`): above `memory.high`, or for pages that had to go and are read again.
 #[inline(always)]
 pub unsafe fn reclaims(sleeper: *const u8) -> bool {
-    // SAFETY: the caller's sleeper is a task_struct.
-    unsafe { load::<u32>(sleeper, Field::TaskFlags) & PF_MEMALLOC != 0 }
+    // SAFETY: the caller's sleeper is a task_struct; the daemon found the bit in BTF.
+    unsafe {
+        if load::<u32>(sleeper, Field::TaskFlags) & PF_MEMALLOC != 0 {
+            return true;
+        }
+        let bit = (&raw const IN_MEMSTALL_BIT).read_volatile();
+        bit != NO_BIT && is_set(sleeper, bit)
+    }
 }
 
 /// `in_iowait` of a task that sleeps, which only the task itself changes.
 #[inline(always)]
 pub unsafe fn in_iowait(sleeper: *const u8) -> bool {
     // SAFETY: the caller's sleeper is a task_struct; the daemon found the bit in BTF.
-    unsafe {
-        let bit = (&raw const IN_IOWAIT_BIT).read_volatile();
-        sleeper.add(bit as usize / 8).read_volatile() >> (bit % 8) & 1 != 0
-    }
+    unsafe { is_set(sleeper, (&raw const IN_IOWAIT_BIT).read_volatile()) }
+}
+
+#[inline(always)]
+unsafe fn is_set(task: *const u8, bit: u32) -> bool {
+    // SAFETY: the caller's task is a task_struct, in which the daemon found the bit.
+    unsafe { task.add(bit as usize / 8).read_volatile() >> (bit % 8) & 1 != 0 }
 }
 
 #[inline(always)]

@@ -28,7 +28,7 @@ const CPU: &str = "max,cx16=off,la57=off";
 /// On a busy host an emulated timer looks broken at boot, and 6.1 gave up: `no_timer_check`.
 /// `oops=panic panic=-1`, with qemu's `-no-reboot`: a kernel that fails ends its machine.
 const KERNEL_ARGUMENTS: &str =
-    "console=ttyS0 quiet no_timer_check mitigations=off nokaslr oops=panic panic=-1 rdinit=/init";
+    "console=ttyS0 quiet no_timer_check mitigations=off nokaslr oops=panic panic=-1 psi=1 rdinit=/init";
 
 /// Boots `kernel` and waits for its end; gives what it wrote to its console, which is also in `folder`, after its disk was
 /// looked through.

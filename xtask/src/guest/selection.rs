@@ -5,12 +5,13 @@
 //! are asked of native runs only), and what takes more time there than it tells.
 
 /// Modules of the test target, all of whose tests run but for those in [`LEFT_OUT_TESTS`].
-const MODULES: [&str; 14] = [
+const MODULES: [&str; 15] = [
     "bytes",
     "calls",
     "counters",
     "disk",
     "hooks",
+    "memory",
     "owners",
     "processes",
     "readers",

@@ -32,7 +32,7 @@ pub struct ThreadTime {
     pub wait_timer_ns: u64,
     /// Asleep until another task woke it.
     pub wait_thread_ns: u64,
-    /// Asleep inside direct reclaim.
+    /// Asleep inside direct reclaim, or in another stall that the kernel counts as one of memory.
     pub wait_memory_ns: u64,
     /// Asleep from before the recording, or never woken in it.
     pub wait_idle_ns: u64,

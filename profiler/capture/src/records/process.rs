@@ -83,7 +83,7 @@ pub struct Waits {
     pub idle_ns: u64,
     /// The wake-up was not seen.
     pub unseen_ns: u64,
-    /// Inside direct reclaim.
+    /// Inside direct reclaim, or in another stall that the kernel counts as one of memory.
     pub memory_ns: u64,
 }
 

@@ -25,7 +25,7 @@ pub struct Span {
     pub throttled: bool,
     /// `task_struct.in_iowait`.
     pub iowait: bool,
-    /// Inside direct reclaim.
+    /// Inside direct reclaim, or in another stall that the kernel counts as one of memory.
     pub reclaim: bool,
     pub doing: Doing,
     pub wake: Wake,

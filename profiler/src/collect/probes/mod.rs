@@ -83,6 +83,8 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
     let types = btf::open()?;
     let (offsets, missing) = btf::offsets(&types);
     let in_iowait_bit = btf::bit(&types, "task_struct", "in_iowait")?;
+    // Without CONFIG_PSI there is none.
+    let in_memstall_bit = btf::bit(&types, "task_struct", "in_memstall").unwrap_or(u32::MAX);
     let nonagle_bit = btf::bit(&types, "tcp_sock", "nonagle")?;
     let mut control_ports = [0; CONTROL_PORTS];
     control_ports[..settings.control_ports.len()].copy_from_slice(&settings.control_ports);
@@ -104,6 +106,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .override_global("COUNT_STREAMS", &u32::from(settings.streams), true)
         .override_global("CONTROL_PORTS", &control_ports, true)
         .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
+        .override_global("IN_MEMSTALL_BIT", &in_memstall_bit, true)
         .override_global("NONAGLE_BIT", &nonagle_bit, true)
         .override_global("ITER_KVEC", &iter_kvec, true)
         .override_global("FLUSH_SEQUENCE", &flush_sequence, true)
