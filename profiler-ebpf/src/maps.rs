@@ -10,6 +10,7 @@ use abi::{
     occupancy::Occupancy,
     owners::{InodeIo, InodeIoKey, InodeUse, InodeUseKey},
     payload::Pending,
+    requests::{Completed, FileUserKey, Requester},
     rings::{Block, RingEnds},
     sched::{THREAD_SLOTS, Thread, ThreadKey},
     sockets::{LAST_USES, SOCKET_USE_SLOTS, Socket, SocketKey, SocketUse},
@@ -162,6 +163,18 @@ pub static REQUESTS: HashMap<u64, RequestTimes> = HashMap::with_max_entries(1638
 /// another's request may never be found again.
 #[map]
 pub static SUBMISSIONS: LruHashMap<u64, Submission> = LruHashMap::with_max_entries(8192, 0);
+
+/// Whose a bio is, by its address. Old entries make room.
+#[map]
+pub static REQUESTERS: LruHashMap<u64, Requester> = LruHashMap::with_max_entries(8192, 0);
+
+/// Who used a file last. Old entries make room.
+#[map]
+pub static FILE_USERS: LruHashMap<FileUserKey, Requester> = LruHashMap::with_max_entries(4096, 0);
+
+/// What disks have completed on each CPU and is not recorded yet.
+#[map]
+pub static COMPLETED: PerCpuArray<Completed> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
 pub static CREDITS: HashMap<CreditKey, Credit> = HashMap::with_max_entries(8192, 0);

@@ -16,18 +16,20 @@ macro_rules! kinds {
 
 kinds! {
     Progress = 1,
-    // Up to November 2026: see `earlier.rs`.
+    // Those called earlier: up to November 2026, see `earlier.rs`.
     EarlierSpan = 2,
     Payload = 3,
     Arrival = 4,
-    SendQueue = 5,
+    EarlierSendQueue = 5,
     EarlierSpanByOutsider = 6,
     TimerSet = 33,
     Dropped = 34,
+    DiskRequests = 38,
     Span = 39,
     SpanByOutsider = 42,
     OutsideRun = 43,
     Retransmit = 44,
+    SendQueue = 45,
 }
 
 /// A record that can be told from others.

@@ -112,6 +112,8 @@ fields! {
     TcpSndSml = "tcp_sock", "snd_sml", 4;
     TcpSndWnd = "tcp_sock", "snd_wnd", 4;
     TcpMssCache = "tcp_sock", "mss_cache", 4;
+    /// 8 times the smoothed round trip time.
+    TcpSrttUs = "tcp_sock", "srtt_us", 4;
     TcpSndCwnd = "tcp_sock", "snd_cwnd", 4;
     TcpPacketsOut = "tcp_sock", "packets_out", 4;
     TcpSackedOut = "tcp_sock", "sacked_out", 4;

@@ -18,6 +18,7 @@ pub mod occupancy;
 pub mod owners;
 pub mod payload;
 pub mod progress;
+pub mod requests;
 pub mod retransmits;
 pub mod rings;
 pub mod sched;

@@ -30,9 +30,12 @@ pub struct SendQueue {
     pub sk_pacing_status: u32,
     /// `TCP_NAGLE_OFF`, `TCP_NAGLE_CORK`, `TCP_NAGLE_PUSH`.
     pub nonagle: u32,
+    /// 8 times the smoothed round trip time; 0 before the first one was measured.
+    pub srtt_us: u32,
+    pub _pad: u32,
 }
 
-const _: () = assert!(size_of::<SendQueue>() == 88);
+const _: () = assert!(size_of::<SendQueue>() == 96);
 
 // SAFETY: plain integers without padding, `kind` first.
 unsafe impl Event for SendQueue {
@@ -76,6 +79,9 @@ fn not_negative(difference: u32) -> u32 {
 
 /// While bytes are unsent for one and the same reason, TCP's send-queue state is recorded at most this often.
 pub const SEND_QUEUE_INTERVAL_NS: u64 = 100_000;
+
+/// While bytes are in flight and nothing is unsent, at most this often.
+pub const IN_FLIGHT_INTERVAL_NS: u64 = 10_000_000;
 
 #[cfg(test)]
 mod tests {

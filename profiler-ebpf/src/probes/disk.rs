@@ -19,7 +19,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::load,
     maps::{CREDITS, DEVICES, NO_EXIST, REQUESTS},
-    probes::{bio, context, direct, owners, submissions},
+    probes::{bio, context, direct, owners, requests, submissions},
     target,
     zero::zero,
 };
@@ -43,6 +43,7 @@ pub fn disk_submit(ctx: BtfTracePointContext) -> i32 {
         if current.is_some() {
             submissions::note(bio);
         }
+        requests::submitted(bio, operation, current);
         let bytes = u64::from(load::<u32>(bio, Field::BioSize));
         let disk = device_of(bio);
         let whole = device_key(disk, operation);
@@ -118,14 +119,27 @@ pub fn disk_complete(ctx: BtfTracePointContext) -> i32 {
         } else if !is_part {
             atomic::add(&raw mut (*device).errors, 1);
         }
-        if bytes < load::<u32>(request, Field::RequestBytes) {
+        let is_last = bytes >= load::<u32>(request, Field::RequestBytes);
+        let now = now_ns();
+        let times = REQUESTS.get(request as u64);
+        if let Some(times) = times {
+            requests::completed(
+                request,
+                key,
+                if failed { 0 } else { u64::from(bytes) },
+                is_last,
+                *times,
+                now,
+            );
+        }
+        if !is_last {
             return 0;
         }
         if !is_part {
             atomic::add(&raw mut (*device).requests, 1);
         }
-        if let Some(times) = REQUESTS.get(request as u64) {
-            atomic::add(&raw mut (*device).service_ns, now_ns().saturating_sub(times.issued_ns));
+        if let Some(times) = times {
+            atomic::add(&raw mut (*device).service_ns, now.saturating_sub(times.issued_ns));
             atomic::add(&raw mut (*device).serviced, 1);
             if times.started_ns != 0 {
                 atomic::add(&raw mut (*device).queue_ns, times.issued_ns.saturating_sub(times.started_ns));

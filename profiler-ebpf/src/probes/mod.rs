@@ -16,6 +16,7 @@ mod occupancy;
 mod owners;
 mod payload;
 mod processes;
+mod requests;
 mod retransmits;
 mod samples;
 mod sched;

@@ -5,7 +5,7 @@
 //! What a process is credited with follows from these counts, outside of the kernel.
 
 use abi::{
-    disk::DeviceKey,
+    disk::{DeviceKey, READ, WRITE},
     fields::Field,
     loss::Loss,
     owners::{InodeIo, InodeIoKey, InodeKey, InodeUse, InodeUseKey, OTHERS},
@@ -17,7 +17,7 @@ use crate::{
     emit::lose,
     kernel::load,
     maps::{INODE_IO, INODE_USES, NO_EXIST},
-    probes::bio,
+    probes::{bio, requests},
     target,
 };
 
@@ -34,15 +34,16 @@ pub fn folio_dirty(ctx: BtfTracePointContext) -> i32 {
     let folio: *const u8 = ctx.arg(0);
     // SAFETY: argument 0 is a folio; map values are live.
     unsafe {
-        let user = match target::current() {
+        let current = target::current();
+        let user = match current {
             Some(process) => (*process).serial,
             // Writeback dirties again what it cannot write now (6.18): that is nobody's new write.
             None if target::is_kernel_thread() => return 0,
             None => OTHERS,
         };
-        if let Some(inode) = inode_of(folio)
-            && let Some(used) = use_of(inode, user)
-        {
+        let Some(inode) = inode_of(folio) else { return 0 };
+        requests::uses(inode, WRITE, current);
+        if let Some(used) = use_of(inode, user) {
             atomic::add(&raw mut (*used).dirtied_bytes, folio_bytes(folio));
         }
     }
@@ -56,11 +57,15 @@ pub fn folio_add(ctx: BtfTracePointContext) -> i32 {
     let folio: *const u8 = ctx.arg(0);
     // SAFETY: argument 0 is a folio; map values are live.
     unsafe {
-        let user = target::current().map_or(OTHERS, |process| (*process).serial);
+        let current = target::current();
+        let user = current.map_or(OTHERS, |process| (*process).serial);
         if let Some(inode) = inode_of(folio)
             && inode != InodeKey::NO_FILE
             && let Some(used) = use_of(inode, user)
         {
+            if current.is_some() {
+                requests::uses(inode, READ, current);
+            }
             atomic::add(&raw mut (*used).cached_bytes, folio_bytes(folio));
         }
     }

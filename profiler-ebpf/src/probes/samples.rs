@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    probes::{context, threads},
+    probes::{context, requests, threads},
     target,
 };
 
@@ -17,6 +17,7 @@ const PRIVILEGE: u64 = 3;
 /// A `cpu-clock` event, from the hrtimer of its CPU.
 #[perf_event]
 pub fn cpu_sample(ctx: PerfEventContext) -> u32 {
+    requests::record_earlier();
     let Some(process) = target::current() else { return 0 };
     // What this very timer interrupted, if it was no task, is no time of the task's.
     let stack = context::stack();

@@ -7,7 +7,7 @@
 use abi::{
     event::Event as _,
     fields::Field,
-    send_queue::{SEND_QUEUE_INTERVAL_NS, SendQueue},
+    send_queue::{IN_FLIGHT_INTERVAL_NS, SEND_QUEUE_INTERVAL_NS, SendQueue},
     sockets::with_turn,
     traffic::Traffic,
 };
@@ -66,7 +66,13 @@ unsafe fn note(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, at_ns: Opti
         let (write_seq, snd_nxt): (u32, u32) = (load(tcp, Field::TcpWriteSeq), load(tcp, Field::TcpSndNxt));
         let known = (*traffic).send_queue;
         if write_seq == snd_nxt && known == KNOWN {
-            return;
+            if load::<u32>(tcp, Field::TcpSndUna) == snd_nxt {
+                return;
+            }
+            let looked_ns = at_ns.unwrap_or_else(|| load(tcp, Field::TcpClockCache));
+            if looked_ns.saturating_sub((*traffic).send_queue_ns) < IN_FLIGHT_INTERVAL_NS {
+                return;
+            }
         }
         let tcp_clock_cache: u64 = load(tcp, Field::TcpClockCache);
         let nonagle_bit = (&raw const NONAGLE_BIT).read_volatile();
@@ -90,6 +96,8 @@ unsafe fn note(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, at_ns: Opti
             retrans_out: load(tcp, Field::TcpRetransOut),
             sk_pacing_status: load(sk, Field::SockPacingStatus),
             nonagle: u32::from(tcp.add(nonagle_bit as usize / 8).read_volatile()) >> (nonagle_bit % 8) & 0xf,
+            srtt_us: load(tcp, Field::TcpSrttUs),
+            _pad: 0,
         };
         let summary = summary(&send_queue);
         // Another sender may have noted a later one since.

@@ -21,7 +21,7 @@ use crate::attribution::{
     shares::{Network, NetworkDetail, Share, Shares},
     weights::Clock,
 };
-use crate::timeline::OutsiderIndex;
+use crate::timeline::{OutsiderIndex, Requester};
 use capture::{ProcessSerial, span::Stacks};
 
 /// How many of a phase's segments are kept.
@@ -53,7 +53,11 @@ struct Phase {
     of_processes: BTreeMap<(ProcessSerial, Share), f64>,
     /// Of waits for a CPU.
     held: BTreeMap<Holder, f64>,
+    /// Of waits for a disk: ns and bytes.
+    disk_held: BTreeMap<Holder, (f64, f64)>,
     polled_ns: f64,
+    /// Of running.
+    stolen_ns: BTreeMap<Side, f64>,
     explained_ns: f64,
     /// Those that may be among the longest.
     waits: HashMap<(ThreadIndex, usize, Share), Wait>,
@@ -78,7 +82,7 @@ struct Wait {
 /// The less, the longer; of equal ones the earlier, so that the order of finding them makes no difference.
 type Rank = (Reverse<u64>, u64, Option<ThreadIndex>, Option<usize>, Share);
 
-/// Who had a CPU for which a thread waited.
+/// Who had a CPU, or a disk, for which a thread waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Holder {
     Process(ProcessSerial),
@@ -109,6 +113,10 @@ pub struct Budget {
     pub of_processes: Vec<(ProcessSerial, Share, f64)>,
     /// Who had the CPU in `shares.cpu_wait` and the network's `peer_cpu_wait`, the largest first: parts of the phase.
     pub held: Vec<(Holder, f64)>,
+    /// The same of a disk in `shares.disk` and `peer_disk`, with the bytes of its requests.
+    pub disk_held: Vec<(Holder, f64, f64)>,
+    /// The parts of `shares.cpu` and the network's `peer_cpu` that the host is taken to have had.
+    pub stolen: (f64, f64),
     /// The part of `shares.cpu` that was busy polling.
     pub polling: f64,
     /// The name of the largest share, of equal ones the first in the report's order; None for an empty phase.
@@ -260,8 +268,14 @@ impl Phase {
         if share == Share::Cpu {
             self.polled_ns += weight * polling::polled_ns(&evidence.observed.traffic, segment) as f64;
         }
-        if segment.share == Share::CpuWait {
-            self.hold(evidence, segment, weight);
+        match segment.share {
+            Share::CpuWait => self.hold(evidence, segment, weight),
+            Share::Disk => self.hold_disk(evidence, segment, weight),
+            Share::Cpu if evidence.observed.steal.is_known() => {
+                let stolen_ns = weight * stolen_ns(evidence, segment);
+                *self.stolen_ns.entry(segment.side).or_default() += stolen_ns;
+            }
+            _ => {}
         }
         self.explained_ns += ns;
     }
@@ -327,6 +341,21 @@ impl Phase {
         }
     }
 
+    /// Asks whose requests a disk did while a thread waited for it.
+    fn hold_disk(&mut self, evidence: &Evidence, segment: Segment, weight: f64) {
+        let Some(thread) = segment.thread else { return };
+        let process = evidence.observed.threads.all[thread].life.process;
+        for held in evidence.observed.disks.held(process, segment.from_ns, segment.to_ns) {
+            let holder = match held.by {
+                Requester::Process(process) => Holder::Process(process),
+                Requester::Outsider(outsider) | Requester::Kernel(outsider) => Holder::Outsider(outsider),
+            };
+            let all = self.disk_held.entry(holder).or_default();
+            all.0 += weight * held.ns;
+            all.1 += weight * held.bytes;
+        }
+    }
+
     /// Those that cannot become longer than the longest are now.
     fn forget_short_waits(&mut self, passed_ns: u64) {
         if self.waits.len() < self.waits_looked_through.max(MOST_WAITS) {
@@ -359,12 +388,18 @@ impl Phase {
         of_processes.sort_by(|one, other| other.2.total_cmp(&one.2));
         let mut held: Vec<_> = self.held.iter().map(|(&holder, &ns)| (holder, of_wall(ns))).collect();
         held.sort_by(|one, other| other.1.total_cmp(&one.1));
+        let stolen = |side| of_wall(self.stolen_ns.get(&side).copied().unwrap_or_default());
+        let disk_held = self.disk_held.iter().map(|(&holder, &(ns, bytes))| (holder, of_wall(ns), bytes));
+        let mut disk_held: Vec<_> = disk_held.collect();
+        disk_held.sort_by(|one, other| other.1.total_cmp(&one.1));
         Budget {
             wall_ns,
             shares: self.shares.map(of_wall),
             network_detail: self.network.map(of_wall),
             of_processes,
             held,
+            disk_held,
+            stolen: (stolen(Side::Own), stolen(Side::Peer)),
             polling: of_wall(self.polled_ns),
             bottleneck: largest.filter(|(_, ns)| *ns > 0.0).map(|(name, _)| name),
             longest,
@@ -384,6 +419,16 @@ impl Phase {
         };
         longest.into_iter().map(shown).collect()
     }
+}
+
+/// What the host is taken to have had of a run.
+fn stolen_ns(evidence: &Evidence, segment: Segment) -> f64 {
+    let Some(thread) = segment.thread else { return 0.0 };
+    let all = &evidence.observed.threads.all[thread];
+    // It came to its CPU at the end of the interval before.
+    let span = all.spans_before(segment.from_ns + 1).checked_sub(1);
+    let cpu = span.and_then(|span| all.spans.look_at(span, |span| span.cpu));
+    cpu.map_or(0.0, |cpu| evidence.observed.steal.of_run(cpu, segment.from_ns, segment.to_ns))
 }
 
 /// Whether what ended a wait may have been under way since before it: a plain sleep's timer was armed at its beginning.

@@ -19,7 +19,7 @@ use capture::{
 };
 
 use super::{
-    held::{self, CpuHeld},
+    held::{self, CpuHeld, DiskHeld},
     seconds,
 };
 
@@ -39,10 +39,24 @@ pub struct Budget {
     pub saturated_host: Option<f64>,
     /// Missing where nothing waited for a CPU.
     pub cpu_held: Option<CpuHeld>,
+    /// Missing where nothing waited for a disk, or no request was seen meanwhile.
+    pub disk_held: Option<DiskHeld>,
+    /// Missing where the host did not say what it took.
+    pub steal: Option<Steal>,
     /// The part of `shares.cpu` in which the process asked again and again for bytes that had not arrived.
     pub polling: f64,
     /// The longest pieces of the path, the longest first.
     pub longest: Vec<Piece>,
+}
+
+/// Time in which threads ran, as this host's kernel sees it, and in which the host below had their CPUs: an estimate, by what
+/// each CPU lost meanwhile. Parts of the interval.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Steal {
+    /// In `shares.cpu`.
+    pub cpu: f64,
+    /// In `network_detail.peer_cpu`.
+    pub peer_cpu: f64,
 }
 
 /// What one process did of an interval, as it sees it itself.
@@ -125,6 +139,8 @@ pub(super) fn report(
         of_processes: of_processes(timeline, &budget),
         saturated_host: saturated_host(&budget),
         cpu_held: held::cpu(timeline, &budget),
+        disk_held: held::disk(timeline, &budget),
+        steal: timeline.steal.is_known().then_some(Steal { cpu: budget.stolen.0, peer_cpu: budget.stolen.1 }),
         polling: budget.polling,
         longest: budget.longest.iter().map(piece).collect(),
     }

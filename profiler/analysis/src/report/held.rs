@@ -1,4 +1,4 @@
-//! Who had what was waited for: the CPU.
+//! Who had what was waited for: the CPU, a disk.
 
 use serde::Serialize;
 
@@ -47,6 +47,50 @@ pub(super) fn cpu(timeline: &Timeline, budget: &Budget) -> Option<CpuHeld> {
         by: by.collect(),
         others: sum(&budget.held[named..]),
         unknown: (waited - sum(&budget.held)).max(0.0),
+    })
+}
+
+/// Whose requests a disk did while threads waited for theirs, own and peers', these among them: the time that an own one was in
+/// the disk's queue, in proportion to the bytes that the disk did meanwhile. Parts of the interval; with `others` and `unknown`
+/// they sum to `shares.disk` and `network_detail.peer_disk` together.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiskHeld {
+    /// The first five, the largest first.
+    pub by: Vec<DiskHolder>,
+    pub others: f64,
+    /// No request was in a disk's queue: a throttle, what a file system waits for by itself.
+    pub unknown: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DiskHolder {
+    /// Of a target its label, or its command name.
+    pub process: String,
+    pub pid: Option<u32>,
+    pub is_target: bool,
+    pub part: f64,
+    pub seconds: f64,
+    /// In proportion to the part of the transfer's bytes that waited, as seconds are.
+    pub bytes: u64,
+}
+
+/// None where nothing waited for a disk, or no request was seen meanwhile.
+pub(super) fn disk(timeline: &Timeline, budget: &Budget) -> Option<DiskHeld> {
+    if budget.disk_held.is_empty() {
+        return None;
+    }
+    let waited = budget.shares.disk + budget.network_detail.peer_disk;
+    let named = budget.disk_held.len().min(NAMED);
+    let sum = |held: &[(Holder, f64, f64)]| held.iter().fold(0.0, |sum, (_, part, _)| sum + part);
+    let by = budget.disk_held[..named].iter().map(|&(holder, part, bytes)| {
+        let (process, pid, is_target) = name(timeline, holder);
+        let seconds = part * super::seconds(budget.wall_ns);
+        DiskHolder { process, pid, is_target, part, seconds, bytes: bytes.round() as u64 }
+    });
+    Some(DiskHeld {
+        by: by.collect(),
+        others: sum(&budget.disk_held[named..]),
+        unknown: (waited - sum(&budget.disk_held)).max(0.0),
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod about;
 mod budget;
+mod connections;
 mod devices;
 mod drops;
 mod held;
@@ -21,10 +22,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 pub use about::{About, Host};
-pub use budget::{Budget, Holder, Piece, ProcessShare, StackReport, ThreadName};
+pub use budget::{Budget, Holder, Piece, ProcessShare, StackReport, Steal, ThreadName};
+pub use connections::{ConnectionReport, Spread};
 pub use devices::DeviceReport;
 pub use drops::DropReport;
-pub use held::{CpuHeld, CpuHolder};
+pub use held::{CpuHeld, CpuHolder, DiskHeld, DiskHolder};
 pub use helpers::HelperReport;
 pub use overhead::{Overhead, Program};
 pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessReport, ThreadReport};
@@ -42,7 +44,7 @@ use capture::families::SCHEDULING;
 /// which name their algorithm, in place of two SHA-256; `processes[].time` may be `null`. 3: `trust.cross_checks` in place
 /// of `trust.witnesses`. 4: the shares follow the bytes through any number of nodes, so that `network_detail` has neither
 /// `peer_network` nor `peer_waits_for_us`; pieces of the path that are no thread's have none. 5: the network's parts
-/// `retransmit` and `loss`, which were `link` and `peer_timer`. Reserved, and given by none yet: `steal` beside the shares.
+/// `retransmit` and `loss`, which were `link` and `peer_timer`.
 pub const SCHEMA_VERSION: u32 = 5;
 
 #[derive(Clone, Debug, Serialize)]

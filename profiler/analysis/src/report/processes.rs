@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Budget, DropReport, budget, drops, seconds};
+use super::{Budget, ConnectionReport, DropReport, budget, connections, drops, seconds};
 
 use crate::{
     attribution::{Evidence, phase, states::States},
@@ -21,6 +21,10 @@ pub struct ProcessReport {
     pub program: Option<String>,
     pub network: NetworkBytes,
     pub peers: Vec<PeerReport>,
+    /// TCP connections without control traffic of which the send queue's state was recorded, those that sent most first.
+    pub connections: Vec<ConnectionReport>,
+    /// How many more there are.
+    pub connections_left_out: usize,
     /// What the kernel threw away of its sockets.
     pub dropped: Vec<DropReport>,
     pub disk: DiskBytes,
@@ -136,6 +140,8 @@ pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<Pr
         .filter_map(|(&serial, process)| {
             let totals = process.totals.as_ref()?;
             let peers = peers(process.sockets.values());
+            let connections = evidence.map(|evidence| connections::of_process(process, evidence));
+            let (connections, connections_left_out) = connections.unwrap_or_default();
             let threads = evidence.map(|evidence| threads(timeline, process, evidence));
             Some(ProcessReport {
                 pid: totals.pid,
@@ -145,6 +151,8 @@ pub(super) fn report(timeline: &Timeline, evidence: Option<&Evidence>) -> Vec<Pr
                 program: process.label.as_ref().and_then(|label| label.program.clone()),
                 network: network(totals, &peers),
                 peers,
+                connections,
+                connections_left_out,
                 dropped: drops::of_process(timeline, serial),
                 disk: disk(timeline, process),
                 time: threads.as_ref().map(|threads| {

@@ -4,12 +4,12 @@
 use std::collections::{HashMap, HashSet};
 
 use capture::{
-    ProcessSerial, Retransmit, Stack, TimerSet,
+    DiskRequests, ProcessSerial, Retransmit, Stack, TimerSet,
     span::Span,
     traffic::{Arrival, Payload, SendQueue},
 };
 
-use super::OutsideRuns;
+use super::{DeviceId, OutsideRuns, Outsider, Requester, Requests};
 use crate::rows::{Codec, Row, Rows};
 
 /// A time in which records were lost: a thread whose off-CPU interval is missing looks as if it had run.
@@ -34,6 +34,23 @@ pub struct Events {
     pub timers: Rows<TimerSet>,
     pub retransmits: Rows<Retransmit>,
     pub outside_runs: OutsideRuns,
+    pub requests: Rows<Requests>,
+}
+
+impl Events {
+    /// Who is no target is one of those of `outside_runs`.
+    pub fn add_requests(&mut self, requests: DiskRequests) {
+        let DiskRequests { major, minor, bytes, queued_ns, issued_ns, last_ns, by_kernel, .. } = requests;
+        let by = match requests.process {
+            Some(process) => Requester::Process(process),
+            None => {
+                let outsider = self.outside_runs.index(Outsider { pid: requests.pid, comm: requests.comm });
+                if by_kernel { Requester::Kernel(outsider) } else { Requester::Outsider(outsider) }
+            }
+        };
+        let device = DeviceId { major, minor };
+        self.requests.push(Requests { device, by, bytes, queued_ns, issued_ns, last_ns });
+    }
 }
 
 /// By when they ended: threads that slept for long are not far out of place.
@@ -138,13 +155,26 @@ impl Row for SendQueue {
     }
 
     fn code(&mut self, before: &Self, codec: &mut impl Codec) {
-        let Self { at_ns, cookie, write_seq, in_flight_bytes, unsent_bytes, held_by } = self;
+        let Self {
+            at_ns,
+            cookie,
+            write_seq,
+            in_flight_bytes,
+            unsent_bytes,
+            held_by,
+            smoothed_rtt_us,
+            congestion_window_bytes,
+            peer_window_bytes,
+        } = self;
         codec.step(at_ns, before.at_ns);
         codec.step(cookie, before.cookie);
         codec.step32(write_seq, before.write_seq);
         codec.step32(in_flight_bytes, before.in_flight_bytes);
         codec.step32(unsent_bytes, before.unsent_bytes);
         codec.like(held_by, before.held_by);
+        codec.some32(smoothed_rtt_us, before.smoothed_rtt_us);
+        codec.step32(congestion_window_bytes, before.congestion_window_bytes);
+        codec.step32(peer_window_bytes, before.peer_window_bytes);
     }
 }
 

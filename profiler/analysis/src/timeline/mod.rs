@@ -13,7 +13,9 @@ mod outside_runs;
 mod owners;
 mod processes;
 mod progress;
+mod requests;
 mod sockets;
+mod steal;
 mod threads;
 mod ways;
 
@@ -36,14 +38,16 @@ pub use file_io::{FileIo, FileIos};
 pub use outside_runs::{OutsideRuns, Outsider, OutsiderIndex, Run};
 pub use processes::Process;
 pub use progress::Point;
+pub use requests::{Requester, Requests};
 pub use sockets::{Peer, PeerKey, Remote, by_peer};
+pub use steal::Steal;
 pub use threads::ThreadTime;
 pub use ways::Ways;
 
 use capture::{
-    Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, Held, Inode,
-    Losses, Milestone, MilestoneName, Polling, ProbeDispatch, ProcessSerial, ProgramRuns, Record, Start,
-    Transfer, UNDECODABLE, UNKNOWN_KIND, Watermark, families::CONTEXTS,
+    Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, Held,
+    Inode, Losses, Milestone, MilestoneName, Polling, ProbeDispatch, ProcessSerial, ProgramRuns, Record,
+    Start, Transfer, UNDECODABLE, UNKNOWN_KIND, Watermark, families::CONTEXTS,
 };
 use owners::InodeTotals;
 use progress::Reorder;
@@ -79,6 +83,7 @@ pub struct Timeline {
     pub cross_checks: CrossChecks,
     /// What the kernel threw away of targets' sockets.
     pub drops: Drops,
+    pub steal: Steal,
 }
 
 /// A transfer with what the application claimed about it.
@@ -222,6 +227,7 @@ struct Folded {
     lossy: Vec<Lossy>,
     cross_checks: CrossChecks,
     drops: Drops,
+    steal: Steal,
     /// Losses of events were known up to here, and how many.
     losses_known: (u64, u64),
 }
@@ -387,9 +393,17 @@ impl Folded {
                 self.seen(drops.at_ns);
                 self.drops.add(&drops);
             }
+            Record::CpuSteal(reading) => {
+                self.seen(reading.at_ns);
+                self.steal.add(reading);
+            }
             Record::Retransmit(retransmit) => {
                 self.seen(retransmit.at_ns);
                 self.events.retransmits.push(retransmit);
+            }
+            Record::DiskRequests(requests) => {
+                self.seen(requests.last_ns);
+                self.events.add_requests(requests);
             }
             Record::OutsideRun(run) => {
                 self.seen(run.to_ns);
@@ -458,6 +472,7 @@ impl Folded {
             lossy: self.lossy,
             cross_checks: self.cross_checks,
             drops: self.drops.in_order(),
+            steal: self.steal,
         })
     }
 

@@ -38,7 +38,7 @@ impl OutsideRuns {
         self.runs.push(Run { cpu, from_ns, to_ns, outsider });
     }
 
-    fn index(&mut self, outsider: Outsider) -> OutsiderIndex {
+    pub(super) fn index(&mut self, outsider: Outsider) -> OutsiderIndex {
         let Self { outsiders, known, .. } = self;
         *known.entry(outsider).or_insert_with_key(|outsider| {
             outsiders.push(outsider.clone());

@@ -211,7 +211,16 @@ fn order(told: Told, shuffled: u64) -> Observed {
     let threads = threads::order(&lives, spans.into_iter().collect());
     let traffic = traffic::index(&threads, records.records());
     let timers = timers::index(&threads, timers.into_iter().collect());
-    Observed { host: capture::HostId::default(), threads, traffic, timers, drops: Default::default(), lossy }
+    Observed {
+        host: capture::HostId::default(),
+        threads,
+        traffic,
+        timers,
+        drops: Default::default(),
+        disks: Default::default(),
+        steal: Default::default(),
+        lossy,
+    }
 }
 
 /// As [`told`], but some movements are cuts of their own, and there is evidence of every kind.
@@ -313,7 +322,17 @@ fn told(seed: u64) -> Told {
         records.arrivals.push(Arrival { at_ns, cookie, sequence: Some(at_ns as u32 + 100) });
         let (unsent_bytes, write_seq) = (chance.below(400) as u32, at_ns as u32 + 200);
         let held_by = chance.pick(&[None, Some(HeldBy::Nagle), Some(HeldBy::PeerWindow)]);
-        let send_queue = SendQueue { at_ns, cookie, write_seq, in_flight_bytes: 0, unsent_bytes, held_by };
+        let send_queue = SendQueue {
+            at_ns,
+            cookie,
+            write_seq,
+            in_flight_bytes: 0,
+            unsent_bytes,
+            held_by,
+            smoothed_rtt_us: None,
+            congestion_window_bytes: 0,
+            peer_window_bytes: 0,
+        };
         records.send_queues.push(send_queue);
     }
     Told { lives, spans, records, timers: Vec::new(), lossy: Vec::new() }

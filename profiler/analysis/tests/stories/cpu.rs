@@ -5,7 +5,7 @@ use analysis::attribution::{
     states::{self, States},
     sums::Holder,
 };
-use capture::{OutsideRun, ProcessSerial};
+use capture::{CpuSteal, OutsideRun, ProcessSerial};
 
 use crate::{
     expect::check,
@@ -67,6 +67,23 @@ fn who_had_the_cpu_meanwhile() {
     let expected = [0.2, 0.2, 0.1, 0.1];
     assert!(parts.iter().zip(expected).all(|(part, wanted)| (part - wanted).abs() < 1e-6), "{budget:?}");
     assert_eq!(budget.held.len(), 4, "not who ran on another CPU, or while it slept: {budget:?}");
+}
+
+#[test]
+fn what_the_host_took_is_a_part_of_running_on_its_cpu() {
+    let mut story = Story::default();
+    let script = story.thread(1, THREAD).runs(1).loses_its_cpu(1).runs(4).loses_its_cpu(1).runs(2);
+    script.sends(SOCKET, BYTES).runs(1);
+    let cpus = [3, 4];
+    story.spans.iter_mut().zip(cpus).for_each(|(span, cpu)| span.cpu = Some(cpu));
+    for (at_ms, busy_ms, steal_ms) in [(0, 0, 0), (4, 4, 1), (10, 10, 1)] {
+        let [at_ns, busy_ns, steal_ns] = [at_ms, busy_ms, steal_ms].map(|ms: u64| ms * 1_000_000);
+        story.steal.add(CpuSteal { at_ns, cpu: 3, busy_ns, steal_ns });
+    }
+    let budget = story.upload(1, 0, 10);
+    check(&budget, "cpu 0.7 cpu_wait 0.2 other 0.1");
+    // A quarter of what it ran from 2 to 4 ms there.
+    assert!((budget.stolen.0 - 0.05).abs() < 1e-6 && budget.stolen.1 == 0.0, "{budget:?}");
 }
 
 #[test]

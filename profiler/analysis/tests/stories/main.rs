@@ -3,6 +3,7 @@
 mod chance;
 mod cpu;
 mod datagrams;
+mod disks;
 mod expect;
 mod locks;
 mod loops;

@@ -10,6 +10,7 @@ use analysis::{
         cuts::Transferred,
         observed::{
             Observed,
+            disks::Disks,
             merged::merged,
             payload::{Socket, TrafficRecords},
             threads::{self, Life},
@@ -19,7 +20,7 @@ use analysis::{
         states::{self, States},
         sums::Budget,
     },
-    timeline::{Drops, Lossy, OutsideRuns},
+    timeline::{Drops, Lossy, OutsideRuns, Requests, Steal},
 };
 use capture::{
     Direction, DropReason, HostId, ProcessSerial, Protocol, Retransmit, SocketEnds, TimerSet,
@@ -91,6 +92,8 @@ pub struct Story {
     pub lossy: Vec<Lossy>,
     pub timers: Vec<TimerSet>,
     pub outside_runs: OutsideRuns,
+    pub requests: Vec<Requests>,
+    pub steal: Steal,
     pub drops: Drops,
     sequences: HashMap<(u64, &'static str), u32>,
 }
@@ -165,8 +168,17 @@ impl Story {
     pub fn holds(&mut self, cookie: u64, at_ms: u64, unsent_bytes: u32, held_by: impl Into<Option<HeldBy>>) {
         let write_seq = self.advance(cookie, "sent", 0);
         let held_by = held_by.into();
-        let send_queue =
-            SendQueue { at_ns: at_ms * MS, cookie, write_seq, in_flight_bytes: 0, unsent_bytes, held_by };
+        let send_queue = SendQueue {
+            at_ns: at_ms * MS,
+            cookie,
+            write_seq,
+            in_flight_bytes: 0,
+            unsent_bytes,
+            held_by,
+            smoothed_rtt_us: None,
+            congestion_window_bytes: 0,
+            peer_window_bytes: 0,
+        };
         self.traffic.send_queues.push(send_queue);
     }
 
@@ -201,6 +213,8 @@ impl Story {
             traffic,
             timers,
             drops: self.drops.clone().in_order(),
+            steal: self.steal.clone(),
+            disks: Disks::of(self.requests.iter().copied().collect()),
             lossy: self.lossy.clone(),
         }
     }

@@ -15,12 +15,14 @@ use std::{
 
 use abi::{
     arrival::Arrival,
+    disk,
     drops::Dropped,
     earlier,
     event::{self, Kind},
     occupancy::OutsideRun,
     payload::Payload,
     progress::Progress,
+    requests::DiskRequests,
     retransmits::Retransmit,
     send_queue::SendQueue,
     sockets::AF_INET,
@@ -28,7 +30,7 @@ use abi::{
     timers::TimerSet,
 };
 
-use crate::{ProcessSerial, Record, comm_text};
+use crate::{Operation, ProcessSerial, Record, comm_text};
 
 /// Bytes of an event of a kind; `None` if it is not known.
 pub fn size_bytes(number: u32) -> Option<usize> {
@@ -53,7 +55,7 @@ pub fn kinds() -> impl Iterator<Item = crate::Kind> {
     })
 }
 
-const KINDS: [(Kind, &str, usize); 12] = [
+const KINDS: [(Kind, &str, usize); 14] = [
     kind::<Span>("span"),
     kind::<SpanByOutsider>("span_by_outsider"),
     kind::<earlier::Span>("earlier_span"),
@@ -62,8 +64,10 @@ const KINDS: [(Kind, &str, usize); 12] = [
     kind::<Arrival>("arrival"),
     kind::<Progress>("progress"),
     kind::<SendQueue>("send_queue"),
+    kind::<earlier::SendQueue>("earlier_send_queue"),
     kind::<TimerSet>("timer_set"),
     kind::<Dropped>("dropped"),
+    kind::<DiskRequests>("disk_requests"),
     kind::<OutsideRun>("outside_run"),
     kind::<Retransmit>("retransmit"),
 ];
@@ -120,9 +124,14 @@ impl Reader {
             .map(|arrival| Record::Arrival(traffic::arrival(&arrival)))
             .or_else(|| raw(event).map(|raw| Record::Progress(progress(&raw))))
             .or_else(|| raw(event).map(|raw| Record::SendQueue(send_queue::send_queue(&raw))))
+            .or_else(|| {
+                raw(event)
+                    .map(|raw: earlier::SendQueue| Record::SendQueue(send_queue::send_queue(&raw.into())))
+            })
             .or_else(|| raw(event).map(|raw| Record::TimerSet(timers::set(&raw))))
             .or_else(|| raw(event).map(|raw| Record::Drops(drops::dropped(&raw))))
             .or_else(|| raw(event).map(|raw| Record::Retransmit(retransmit(&raw))))
+            .or_else(|| raw(event).map(|raw| Record::DiskRequests(disk_requests(&raw))))
             .or_else(|| raw(event).map(|raw| Record::OutsideRun(outside_run(&raw))))
     }
 }
@@ -162,6 +171,26 @@ fn progress(raw: &Progress) -> crate::Progress {
 fn retransmit(raw: &Retransmit) -> crate::Retransmit {
     let Retransmit { sequence, cookie, at_ns, past, .. } = *raw;
     crate::Retransmit { at_ns, cookie, sequence, past }
+}
+
+fn disk_requests(raw: &DiskRequests) -> crate::DiskRequests {
+    let DiskRequests { major, minor, requests, bytes, queued_ns, issued_ns, first_ns, last_ns, by, .. } =
+        *raw;
+    crate::DiskRequests {
+        major,
+        minor,
+        operation: if raw.operation == disk::READ { Operation::Read } else { Operation::Write },
+        requests,
+        bytes,
+        queued_ns,
+        issued_ns,
+        first_ns,
+        last_ns,
+        process: nonzero(by.process).map(ProcessSerial),
+        pid: by.tgid,
+        by_kernel: by.by_kernel != 0,
+        comm: comm_text(&by.comm),
+    }
 }
 
 fn outside_run(raw: &OutsideRun) -> crate::OutsideRun {

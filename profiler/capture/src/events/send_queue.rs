@@ -22,6 +22,9 @@ pub fn send_queue(raw: &send_queue::SendQueue) -> SendQueue {
         in_flight_bytes: raw.in_flight_bytes(),
         unsent_bytes: raw.unsent_bytes(),
         held_by: held_by(raw),
+        smoothed_rtt_us: (raw.srtt_us != 0).then_some(raw.srtt_us / 8),
+        congestion_window_bytes: raw.snd_cwnd.saturating_mul(raw.mss_cache),
+        peer_window_bytes: raw.snd_wnd,
     }
 }
 
@@ -75,6 +78,8 @@ mod tests {
         retrans_out: 0,
         sk_pacing_status: 0,
         nonagle: 0,
+        srtt_us: 8_007,
+        _pad: 0,
     };
 
     fn unsent(bytes: u32) -> send_queue::SendQueue {
@@ -155,5 +160,7 @@ mod tests {
     fn bytes_are_told_across_the_wrap() {
         let told = send_queue(&unsent(5000));
         assert_eq!((told.in_flight_bytes, told.unsent_bytes, told.write_seq), (10_000, 5000, 5100));
+        let windows = (told.smoothed_rtt_us, told.congestion_window_bytes, told.peer_window_bytes);
+        assert_eq!(windows, (Some(1000), 20_000, 100_000));
     }
 }

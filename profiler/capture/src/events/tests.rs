@@ -5,13 +5,14 @@ use abi::{
     event::Event,
     payload::{Payload, RECEIVED, SENT},
     progress::Progress,
+    requests::{DiskRequests, Requester},
     send_queue::SendQueue,
     sockets::{IPPROTO_TCP, IPPROTO_UDP},
     span::{Span, SpanByOutsider, Waker},
 };
 
 use super::{Reader, bytes, first, stacks};
-use crate::Record;
+use crate::{Operation, ProcessSerial, Record};
 
 #[test]
 fn an_event_begins_where_the_one_before_ended() {
@@ -62,6 +63,46 @@ fn check(events: &[&[u8]], expected: &str) {
         told.push("|".to_owned());
     }
     assert_eq!(told.join(" "), expected);
+}
+
+#[test]
+fn an_earlier_state_of_a_send_queue_has_its_windows_and_no_round_trip_time() {
+    let earlier = earlier::SendQueue {
+        kind: earlier::SendQueue::KIND as u32,
+        at_ns: 7,
+        snd_wnd: 5000,
+        snd_cwnd: 10,
+        mss_cache: 100,
+        ..earlier::SendQueue::default()
+    };
+    let Some(Record::SendQueue(told)) = Reader::default().record(bytes(&earlier)) else { panic!("a state") };
+    let windows = (told.smoothed_rtt_us, told.congestion_window_bytes, told.peer_window_bytes);
+    assert_eq!((told.at_ns, windows), (7, (None, 1000, 5000)));
+}
+
+#[test]
+fn requests_are_a_targets_or_somebody_elses() {
+    let requests = |by| {
+        let raw = DiskRequests {
+            kind: DiskRequests::KIND as u32,
+            operation: 1,
+            bytes: 4096,
+            by,
+            ..DiskRequests::default()
+        };
+        match Reader::default().record(bytes(&raw)) {
+            Some(Record::DiskRequests(told)) => told,
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut comm = [0; 16];
+    comm[..2].copy_from_slice(b"dd");
+    let outsider = requests(Requester { tgid: 9, comm, ..Requester::default() });
+    assert_eq!((outsider.process, outsider.pid, outsider.comm.as_str()), (None, 9, "dd"));
+    assert_eq!((outsider.operation, outsider.bytes, outsider.by_kernel), (Operation::Write, 4096, false));
+    let target = requests(Requester { process: 3, ..Requester::default() });
+    assert_eq!(target.process, Some(ProcessSerial(3)));
+    assert!(requests(Requester { tgid: 5, by_kernel: 1, ..Requester::default() }).by_kernel);
 }
 
 #[test]

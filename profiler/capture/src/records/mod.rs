@@ -14,9 +14,11 @@ mod identity;
 mod loss;
 mod occupancy;
 mod process;
+mod requests;
 mod retransmits;
 mod socket;
 pub mod span;
+mod steal;
 mod timers;
 pub mod traffic;
 mod transfer;
@@ -37,10 +39,14 @@ pub use occupancy::OutsideRun;
 pub use process::{
     OutsideWaker, ProcessTotals, Progress, Stack, ThreadIo, ThreadState, ThreadTotals, Waits, comm_text,
 };
+pub use requests::DiskRequests;
 pub use retransmits::Retransmit;
 pub use socket::{Bypassed, Protocol, SocketClosed, SocketEnds, SocketTotals};
+pub use steal::CpuSteal;
 pub use timers::{TimerKind, TimerSet};
-pub use transfer::{Checksum, Direction, Label, Milestone, MilestoneName, Polling, Role, Transfer};
+pub use transfer::{
+    Checksum, Direction, Label, Milestone, MilestoneName, Polling, Role, Transfer,
+};
 
 use cross_check::CrossCheck;
 use span::Span;
@@ -126,8 +132,10 @@ records! {
     32 "probe_dispatch" ProbeDispatch,
     33 "timer_set" TimerSet,
     34 "drops" Drops,
+    38 "disk_requests" DiskRequests,
     43 "outside_run" OutsideRun,
     44 "retransmit" Retransmit,
+    46 "cpu_steal" CpuSteal,
 }
 
 /// The number of what is no encoded record, but events as the probes wrote them.

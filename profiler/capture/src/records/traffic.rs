@@ -59,6 +59,11 @@ pub struct SendQueue {
     pub unsent_bytes: u32,
     /// What keeps the next byte from being sent. None: nothing but the link's own queue.
     pub held_by: Option<HeldBy>,
+    /// Missing before it was measured, and in captures up to November 2026. Appended, and so are the next two.
+    pub smoothed_rtt_us: Option<u32>,
+    pub congestion_window_bytes: u32,
+    /// What it announced, from the first byte that it has not acknowledged on.
+    pub peer_window_bytes: u32,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use analysis::report::{Budget, Piece, ProcessReport, Report, StackReport, Transf
 
 use super::{
     Part, Section,
-    cells::{Table, clean, or_dash, table},
+    cells::{Table, clean, human, or_dash, table},
     drops,
     rows::one_by_one,
 };
@@ -82,6 +82,8 @@ fn tables(head: &str, rows: &[Row]) -> Vec<Table> {
         detail(head, rows),
         whose(head, rows),
         held(head, rows),
+        disk_held(head, rows),
+        stolen(head, rows),
         longest_table(&pieces),
         stacks(&pieces),
     ]
@@ -168,18 +170,59 @@ fn held(head: &str, rows: &[Row]) -> Table {
             continue;
         }
         let named = held.by.iter().filter(|holder| holder.part >= SHOWN).map(|holder| {
-            let pid = holder.pid.map_or_else(String::new, |pid| format!(" {pid}"));
-            let kind = if holder.is_target { ", profiled" } else { "" };
-            let (name, part) = (clean(&holder.process), percent(holder.part));
-            format!("{name}{pid}{kind}: {:.3} s, {part} %", holder.seconds)
+            let name = holder_name(&holder.process, holder.pid, holder.is_target);
+            format!("{name}: {:.3} s, {} %", holder.seconds, percent(holder.part))
         });
-        let rest = [("others", held.others), ("not known", held.unknown)].into_iter();
-        let rest = rest
-            .filter(|(_, part)| *part >= SHOWN)
-            .map(|(name, part)| format!("{name}: {} %", percent(part)));
+        let rest = rest(held.others, held.unknown);
         table.add_row([clean(&row.name), named.chain(rest).collect::<Vec<_>>().join("; ")]);
     }
     table
+}
+
+/// Whose requests the disk did, where it was waited for.
+fn disk_held(head: &str, rows: &[Row]) -> Table {
+    let of_disk = format!("{head}: who had the disk");
+    let mut table = table(&[&of_disk, ""], []).prose([1]);
+    for row in rows {
+        let Some(held) = row.budget.and_then(|budget| budget.disk_held.as_ref()) else { continue };
+        let waited = held.by.iter().map(|holder| holder.part).sum::<f64>() + held.others + held.unknown;
+        if waited < WHOSE {
+            continue;
+        }
+        let named = held.by.iter().filter(|holder| holder.part >= SHOWN).map(|holder| {
+            let name = holder_name(&holder.process, holder.pid, holder.is_target);
+            format!("{name}: {:.3} s, {} %, {}", holder.seconds, percent(holder.part), human(holder.bytes))
+        });
+        let rest = rest(held.others, held.unknown);
+        table.add_row([clean(&row.name), named.chain(rest).collect::<Vec<_>>().join("; ")]);
+    }
+    table
+}
+
+/// What the host below took of running.
+fn stolen(head: &str, rows: &[Row]) -> Table {
+    let of_steal = format!("{head}: stolen CPU time, an estimate");
+    let mut table = table(&[&of_steal, ""], []).prose([1]);
+    for row in rows {
+        let Some(steal) = row.budget.and_then(|budget| budget.steal) else { continue };
+        let parts = [("cpu", steal.cpu), ("peer cpu", steal.peer_cpu)].into_iter();
+        let told = parts.filter(|(_, part)| *part >= SHOWN);
+        let told: Vec<_> = told.map(|(name, part)| format!("{} % in {name}", percent(part))).collect();
+        if !told.is_empty() {
+            table.add_row([clean(&row.name), told.join(", ")]);
+        }
+    }
+    table
+}
+
+fn holder_name(process: &str, pid: Option<u32>, is_target: bool) -> String {
+    let pid = pid.map_or_else(String::new, |pid| format!(" {pid}"));
+    format!("{}{pid}{}", clean(process), if is_target { ", profiled" } else { "" })
+}
+
+fn rest(others: f64, unknown: f64) -> impl Iterator<Item = String> {
+    let rest = [("others", others), ("not known", unknown)].into_iter();
+    rest.filter(|(_, part)| *part >= SHOWN).map(|(name, part)| format!("{name}: {} %", percent(part)))
 }
 
 fn longest<'r>(rows: &[Row<'r>]) -> Vec<&'r Piece> {

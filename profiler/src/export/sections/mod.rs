@@ -57,6 +57,7 @@ pub fn of(report: &Report) -> Vec<Section> {
     sections.extend(report.agreement.as_ref().map(agreement));
     sections.push(tables::network(&rows));
     sections.push(tables::peers(&rows));
+    sections.push(tables::connections(report));
     sections.push(drops::all(report));
     sections.push(tables::disk(&rows));
     sections.push(tables::time(&rows));

@@ -1,7 +1,7 @@
 //! The report's tables, each with its title; empty if there is nothing to show.
 
 use analysis::{
-    report::{DeviceReport, Program, TransferReport},
+    report::{ConnectionReport, DeviceReport, Program, Report, TransferReport},
     timeline::ThreadTime,
 };
 use capture::{Direction, Protocol};
@@ -118,6 +118,33 @@ pub fn peers(rows: &Rows) -> Section {
     }
     Section::new("Peers, payload bytes", [vec![Part::Table(rows), Part::Hint(below)]])
 }
+
+/// What TCP went by, of the connections that sent most.
+pub fn connections(report: &Report) -> Section {
+    let all = report.processes.iter();
+    let mut all: Vec<_> = all
+        .flat_map(|process| process.connections.iter().map(move |connection| (process, connection)))
+        .collect();
+    all.sort_by_key(|(_, connection)| std::cmp::Reverse(connection.tx_bytes));
+    let head =
+        ["process", "to", "sent", "", "round trip ms", "congestion window", "peer's window", "in flight"];
+    let mut rows = table(&head, [2, 4, 5, 6, 7]);
+    for (process, connection) in all.iter().take(CONNECTIONS) {
+        let ConnectionReport { smoothed_rtt_s: rtt_s, congestion_window_bytes, .. } = connection;
+        let windows = [congestion_window_bytes, &connection.peer_window_bytes, &connection.in_flight_bytes];
+        let ms = |s: f64| format!("{:.3}", 1e3 * s);
+        let named = [clean(process.name()), connection.peer.clone(), human(connection.tx_bytes)];
+        let median = ["median".to_owned(), or_dash(rtt_s.as_ref(), |rtt| ms(rtt.median))];
+        let most = ["maximum".to_owned(), or_dash(rtt_s.as_ref(), |rtt| ms(rtt.max))];
+        rows.add_row(named.into_iter().chain(median).chain(windows.map(|spread| human(spread.median))));
+        let below = [(); 3].map(|()| String::new());
+        rows.add_row(below.into_iter().chain(most).chain(windows.map(|spread| human(spread.max))));
+    }
+    Section::new("Connections that sent most: what TCP went by", [vec![Part::Table(rows)]])
+}
+
+/// Connections that are shown.
+const CONNECTIONS: usize = 8;
 
 /// What was asked for, what became dirty, and what devices moved, side by side.
 pub fn disk(rows: &Rows) -> Section {

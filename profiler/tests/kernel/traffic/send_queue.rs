@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use analysis::report::Spread;
 use capture::traffic::{Direction, HeldBy};
 use profiler::clock::now_ns;
 
@@ -111,6 +112,64 @@ fn traffic_that_nothing_holds_back_says_so_once() {
     assert!(!send_queues.is_empty() && send_queues.len() < 20, "{send_queues:?}");
     let last = send_queues.last().unwrap();
     assert_eq!((last.unsent_bytes, last.held_by), (0, None), "{last:?}");
+}
+
+/// By what the socket itself says meanwhile.
+#[test]
+fn traffic_has_its_round_trip_time_and_windows_in_the_report() {
+    let mut port = 0;
+    let mut seen: Vec<Info> = Vec::new();
+    let recorded = record(|| {
+        let (mut near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+        port = near.local_addr().unwrap().port();
+        set(&near, libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE, 20_u32 << 20);
+        let reader = thread::spawn(move || far.read_to_end(&mut Vec::new()).unwrap());
+        for _ in 0..100 {
+            near.write_all(&[7; 64 << 10]).unwrap();
+            seen.push(info(&near));
+        }
+        drop(near);
+        assert_eq!(reader.join().unwrap(), 100 * (64 << 10));
+    });
+    let report = analysis::report::build(&recorded.timeline);
+    let own = report.processes.iter().find(|process| process.pid == std::process::id()).unwrap();
+    let local = format!("127.0.0.1:{port}");
+    let connection = own.connections.iter().find(|connection| connection.local == local).expect("it sent");
+    let rtt_s = connection.smoothed_rtt_s.expect("it was measured");
+    // The median is within 1.6 %, and both are looked at at other times.
+    let check = |what: &str, found: (f64, f64), of: &dyn Fn(&Info) -> u32| {
+        let told = || seen.iter().skip(seen.len() / 4).map(|info| f64::from(of(info)));
+        let (least, most) = (told().fold(f64::MAX, f64::min), told().fold(0.0, f64::max));
+        let (median, max) = found;
+        assert!(median > 0.8 * least && median < 1.2 * most, "{what}: {found:?}, not {least} to {most}");
+        assert!(max >= median && max > 0.8 * most, "{what}: {found:?}, not {least} to {most}");
+    };
+    check("round trip", (1e6 * rtt_s.median, 1e6 * rtt_s.max), &|info| info.rtt_us);
+    let bytes = |spread: Spread<u64>| (spread.median as f64, spread.max as f64);
+    check("congestion window", bytes(connection.congestion_window_bytes), &|info| info.cwnd * info.mss);
+    check("peer's window", bytes(connection.peer_window_bytes), &|info| info.snd_wnd);
+    assert!(connection.in_flight_bytes.max > 0, "{connection:?}");
+    assert_eq!(connection.tx_bytes, 100 * (64 << 10));
+}
+
+/// Of `struct tcp_info`.
+struct Info {
+    rtt_us: u32,
+    cwnd: u32,
+    mss: u32,
+    snd_wnd: u32,
+}
+
+fn info(stream: &TcpStream) -> Info {
+    let mut words = [0_u32; 60];
+    let mut len = size_of_val(&words) as u32;
+    let (fd, option) = (stream.as_raw_fd(), libc::TCP_INFO);
+    // SAFETY: the words and their length belong together.
+    let done =
+        unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, option, words.as_mut_ptr().cast(), &raw mut len) };
+    assert_eq!(done, 0, "TCP_INFO");
+    // Offsets of the kernel's interface, which only grows: `tcpi_snd_wnd` is there since 5.4.
+    Info { mss: words[4], rtt_us: words[17], cwnd: words[20], snd_wnd: words[57] }
 }
 
 /// That most of an interval was held by this, as attribution reads it: each record until the next.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::{
     attribution::observed::{
         Observed,
+        disks::Disks,
         payload::{Socket, TrafficRecords},
         threads::{self, Life},
         timers, traffic,
@@ -41,6 +42,8 @@ pub fn gather(timeline: &Timeline, events: Events) -> Observed {
         traffic,
         timers,
         drops: timeline.drops.clone(),
+        disks: Disks::of(events.requests),
+        steal: timeline.steal.clone(),
         lossy: timeline.lossy.clone(),
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod cpus;
 pub mod datagrams;
+pub mod disks;
 pub mod gather;
 #[cfg(feature = "testing")]
 pub mod merged;
@@ -14,7 +15,8 @@ pub mod traffic;
 
 use capture::HostId;
 
-use crate::timeline::{Drops, Lossy};
+use crate::timeline::{Drops, Lossy, Steal};
+use disks::Disks;
 use threads::Threads;
 use timers::Timers;
 use traffic::Traffic;
@@ -27,6 +29,8 @@ pub struct Observed {
     pub traffic: Traffic,
     pub timers: Timers,
     pub drops: Drops,
+    pub disks: Disks,
+    pub steal: Steal,
     /// In order of time, disjoint.
     pub lossy: Vec<Lossy>,
 }

@@ -325,6 +325,11 @@ impl Traffic {
         })
     }
 
+    /// All that TCP said of a socket.
+    pub fn sending(&self, cookie: u64) -> Option<&Rows<SendQueue>> {
+        self.queues.get(&cookie).map(|queues| &queues.sending).filter(|sending| !sending.is_empty())
+    }
+
     /// What TCP said of a socket from the last record before `from_ns` up to `to_ns`.
     pub fn send_queues(&self, cookie: u64, from_ns: u64, to_ns: u64) -> Vec<SendQueue> {
         let Some(Queues { sending, .. }) = self.queues.get(&cookie) else { return Vec::new() };

@@ -9,6 +9,7 @@ mod last_switch;
 pub mod open;
 mod room;
 mod sockets;
+mod steal;
 mod threads;
 
 use std::{
@@ -46,6 +47,7 @@ use inodes::Inodes;
 use last_switch::Standing;
 use room::Room;
 use sockets::Sockets;
+use steal::Steal;
 use threads::Threads;
 
 /// The maps that hold counters, and what of them is in the capture already.
@@ -58,6 +60,8 @@ pub struct Sweep {
     drops: Drops,
     /// Of a recording, whose cross-checks they are.
     namespaces: Option<Namespaces>,
+    /// Of a recording.
+    steal: Option<Steal>,
     losses: PerCpuArray<MapData, u64>,
     written_processes: HashMap<u64, (u64, u64)>,
     room_for_processes: Room,
@@ -68,7 +72,8 @@ pub struct Sweep {
 impl Sweep {
     /// Takes the maps out of the object; the probes keep theirs. Of a recording.
     pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
-        Ok(Self { namespaces: Some(Namespaces::with_own()), ..Self::of_counters(ebpf)? })
+        let own = Some(Namespaces::with_own());
+        Ok(Self { namespaces: own, steal: Some(Steal::default()), ..Self::of_counters(ebpf)? })
     }
 
     /// The same without what only cross-checks want.
@@ -81,6 +86,7 @@ impl Sweep {
             inodes: Inodes::new(ebpf)?,
             drops: Drops::new(ebpf)?,
             namespaces: None,
+            steal: None,
             losses: take_counter(ebpf, "LOSSES")?,
             written_processes: HashMap::new(),
             room_for_processes: Room::of(PROCESS_SLOTS),
@@ -98,6 +104,9 @@ impl Sweep {
         self.write_tasks(targets, out, meanwhile)?;
         self.write_disks(out, meanwhile)?;
         self.drops.write(out)?;
+        if let Some(steal) = &mut self.steal {
+            steal.write(out)?;
+        }
         self.inodes.write_if_due(out, meanwhile)
     }
 
