@@ -18,7 +18,7 @@ pub use format::{Capture, Ending, VERSION, Writer, layout, pack, read};
 pub use records::{
     ARRIVAL_REENTRY, ARRIVALS, Bypassed, Checksum, Clock, CpuSteal, CreditTotals, Daemon, DeviceTotals,
     Direction, Disk, DiskRequests, DropReason, Drops, EMPTY_PROGRAM, End, Environment, Family, FamilyState,
-    Filesystem, Held, Hook, HostId, Inode, InodeIo, InodeUse, Kind, Label, Layout, Losses,
+    FileCache, Filesystem, Held, Hook, HostId, Inode, InodeIo, InodeUse, Kind, Label, Layout, Losses,
     Milestone, MilestoneName, OnHost, Operation, OutsideRun, OutsideWaker, PROBE_REENTRY, Partition, Polling,
     ProbeDispatch, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record,
     Retransmit, Role, Run, STACK_TRUNCATED, SocketClosed, SocketEnds, SocketTotals, Stack, Start, ThreadIo,

@@ -27,6 +27,7 @@ A matrix file:
   repetitions = 3                # of each configuration [default: 1]
   timeout = \"30m\"              # for one run [default: 30m]
   stall_timeout = \"3m\"         # for a transfer to which nothing comes [default: 3m]
+  cold = true                    # the seeders' files leave the page cache before each run [default: false]
   [link]                         # of every node; without it, veth pairs as they are
   rate_bits_per_s = 100_000_000  # each way
   delay = \"5ms\"                # one way; delay and loss need a kernel with netem

@@ -39,6 +39,10 @@ fn check_run(folder: &Path, protocol: &str) {
     let report = json(&folder.join("report.json"));
     let transfer = &report["transfers"][0];
     assert_eq!(transfer["checksum"]["matched"], true);
+    // It was written just before, and nobody asked for an empty cache.
+    let cached = &transfer["seeders_cached"][0];
+    assert_eq!((&cached["seeder"], &cached["file_bytes"]), (&"seeder-1".into(), &FILE_SIZE_BYTES.into()));
+    assert_eq!(cached["cached_bytes"], cached["file_bytes"]);
     for clock in ["app_s", "kernel_s"] {
         let times: Vec<f64> =
             transfer["milestones"].as_array().unwrap().iter().map(|m| m[clock].as_f64().unwrap()).collect();

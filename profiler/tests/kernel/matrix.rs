@@ -24,6 +24,7 @@ systems = ["transmission"]
 swarms = [{ nodes = 2, seeders = [1] }]
 file_sizes = ["7MiB", "8MiB", "9MiB"]
 timeout = "2m"
+cold = true
 [link]
 rate_bits_per_s = 400_000_000
 [disk]
@@ -77,9 +78,19 @@ fn fail_kill_and_resume() -> bool {
         let uploads = &record["measures"]["uploads"];
         let payload = uploads.as_array().unwrap().iter().find(|pair| pair["from"] == "seeder-1").unwrap();
         assert!(payload["bytes"].as_u64().unwrap() > 7 << 20, "{uploads}");
+        check_cold(&bench.run(size).join("report.json"));
     }
     check_summary(&bench);
     true
+}
+
+#[track_caller]
+fn check_cold(report: &Path) {
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let cached = &report["transfers"][0]["seeders_cached"][0];
+    assert_eq!(cached["seeder"], "seeder-1");
+    let bytes = |name: &str| cached[name].as_u64().unwrap();
+    assert!(bytes("file_bytes") >= 8 << 20 && bytes("cached_bytes") < bytes("file_bytes") / 20, "{cached}");
 }
 
 /// A node is in a control group of its own, which has the limit.
@@ -115,6 +126,7 @@ fn check_summary(bench: &Bench) {
     assert!(ceilings["disk_write_bytes_per_s"].as_f64().unwrap() > 1e6, "{ceilings}");
     let report = fs::read_to_string(bench.results().join("report.md")).unwrap();
     assert!(report.contains("2 of 3 runs complete") && report.contains("What failed"), "{report}");
+    assert!(report.contains("dropped from the page cache before each run"), "{report}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{
     milestones::{self, Finish, Found, Milestone, Sighting},
     timeline::{Process, Requested, TimedTransfer, Timeline},
 };
-use capture::{Direction, MilestoneName, Operation, Role, Transfer};
+use capture::{Direction, FileCache, MilestoneName, Operation, Role, Transfer};
 
 use super::{Budget, DropReport, budget, drops, ratio, seconds};
 
@@ -26,6 +26,15 @@ pub struct TransferReport {
     pub polling: Option<Polling>,
     /// Of what was sent and of what was received.
     pub checksum: Option<Checksum>,
+    /// Of downloads: what of each seeder's files was in the page cache just before the request. Nothing where nobody asked.
+    pub seeders_cached: Vec<FileCacheReport>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct FileCacheReport {
+    pub seeder: String,
+    pub file_bytes: u64,
+    pub cached_bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -166,7 +175,20 @@ pub(super) fn report(
             sent: named(&checksum.sent),
             received: named(&checksum.received),
         }),
+        seeders_cached: seeders_cached(timeline, timed.transfer.direction),
     }
+}
+
+fn seeders_cached(timeline: &Timeline, direction: Direction) -> Vec<FileCacheReport> {
+    if direction != Direction::Download {
+        return Vec::new();
+    }
+    let of_seeder = |cache: &FileCache| FileCacheReport {
+        seeder: cache.label.clone(),
+        file_bytes: cache.file_bytes,
+        cached_bytes: cache.cached_bytes,
+    };
+    timeline.file_caches.iter().map(of_seeder).collect()
 }
 
 /// A checksum with the name of its algorithm, which older captures lack: they have SHA-256.

@@ -45,7 +45,7 @@ pub use threads::ThreadTime;
 pub use ways::Ways;
 
 use capture::{
-    Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, Held,
+    Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, FileCache, Held,
     Inode, Losses, Milestone, MilestoneName, Polling, ProbeDispatch, ProcessSerial, ProgramRuns, Record,
     Start, Transfer, UNDECODABLE, UNKNOWN_KIND, Watermark, families::CONTEXTS,
 };
@@ -84,6 +84,8 @@ pub struct Timeline {
     /// What the kernel threw away of targets' sockets.
     pub drops: Drops,
     pub steal: Steal,
+    /// Of nodes, as the transfers began.
+    pub file_caches: Vec<FileCache>,
 }
 
 /// A transfer with what the application claimed about it.
@@ -228,6 +230,7 @@ struct Folded {
     cross_checks: CrossChecks,
     drops: Drops,
     steal: Steal,
+    file_caches: Vec<FileCache>,
     /// Losses of events were known up to here, and how many.
     losses_known: (u64, u64),
 }
@@ -393,6 +396,10 @@ impl Folded {
                 self.seen(drops.at_ns);
                 self.drops.add(&drops);
             }
+            Record::FileCache(cache) => {
+                self.seen(cache.at_ns);
+                self.file_caches.push(cache);
+            }
             Record::CpuSteal(reading) => {
                 self.seen(reading.at_ns);
                 self.steal.add(reading);
@@ -473,6 +480,7 @@ impl Folded {
             cross_checks: self.cross_checks,
             drops: self.drops.in_order(),
             steal: self.steal,
+            file_caches: self.file_caches,
         })
     }
 

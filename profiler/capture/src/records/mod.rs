@@ -45,7 +45,7 @@ pub use socket::{Bypassed, Protocol, SocketClosed, SocketEnds, SocketTotals};
 pub use steal::CpuSteal;
 pub use timers::{TimerKind, TimerSet};
 pub use transfer::{
-    Checksum, Direction, Label, Milestone, MilestoneName, Polling, Role, Transfer,
+    Checksum, Direction, FileCache, Label, Milestone, MilestoneName, Polling, Role, Transfer,
 };
 
 use cross_check::CrossCheck;
@@ -136,6 +136,7 @@ records! {
     43 "outside_run" OutsideRun,
     44 "retransmit" Retransmit,
     46 "cpu_steal" CpuSteal,
+    47 "file_cache" FileCache,
 }
 
 /// The number of what is no encoded record, but events as the probes wrote them.

@@ -110,3 +110,13 @@ impl fmt::Display for Role {
         })
     }
 }
+
+/// What of a node's files was in the page cache, as the benchmark asked before the transfers were requested.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct FileCache {
+    pub at_ns: u64,
+    /// The node's.
+    pub label: String,
+    pub file_bytes: u64,
+    pub cached_bytes: u64,
+}

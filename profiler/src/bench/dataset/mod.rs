@@ -1,5 +1,6 @@
 //! What a run transfers: one random file with its checksum, and for BitTorrent its torrent.
 
+pub mod cache;
 pub mod checksum;
 pub mod payload;
 pub mod places;

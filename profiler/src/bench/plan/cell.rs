@@ -58,6 +58,7 @@ impl Cell {
             repetition,
             link: matrix.link.clone(),
             disk: matrix.disk,
+            cold: matrix.cold,
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Configuration {
     pub link: Option<Link>,
     /// Without it, the nodes share what the scratch disk has.
     pub disk: Option<DiskLimit>,
+    /// Whether the seeders' files leave the page cache before the transfer.
+    pub cold: bool,
 }
 
 /// Role and name of a node, as reports show it: `leecher-1`.
@@ -62,6 +64,7 @@ mod tests {
             repetition: 1,
             link: None,
             disk: None,
+            cold: false,
         };
         let plans = configuration.node_plans();
         let found: Vec<_> = plans.iter().map(|plan| plan.label.as_str()).collect();

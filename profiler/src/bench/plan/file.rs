@@ -56,6 +56,9 @@ pub struct Matrix {
     /// What the disk of every node is limited to.
     #[serde(default)]
     pub disk: Option<DiskLimit>,
+    /// Whether the seeders' files leave the page cache before each run.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cold: bool,
 }
 
 /// Sizes of a swarm that share their number of nodes.
@@ -103,6 +106,11 @@ pub fn parse(text: &str, name: &str) -> Result<Matrix> {
     })
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn one() -> NonZeroU32 {
     NonZeroU32::MIN
 }
@@ -143,6 +151,7 @@ file_sizes = ["100MiB", 1000]
 repetitions = 3
 timeout = "90s"
 stall_timeout = "30s"
+cold = true
 
 [link]
 rate_bits_per_s = 100_000_000
@@ -160,7 +169,7 @@ read_bytes_per_s = 20_000_000
         assert_eq!(matrix.swarms[1], Swarm { nodes: 8, seeders: vec![1, 2, 4] });
         assert_eq!(matrix.file_sizes, [FileSize(104_857_600), FileSize(1000)]);
         assert_eq!((matrix.repetitions.get(), matrix.timeout), (3, Duration::from_secs(90)));
-        assert_eq!(matrix.stall_timeout, Duration::from_secs(30));
+        assert_eq!((matrix.stall_timeout, matrix.cold), (Duration::from_secs(30), true));
         let link = matrix.link.context("a link")?;
         assert_eq!(link.rate_bits_per_s, Some(100_000_000));
         assert_eq!(link.delay, Some(Duration::from_millis(5)));
@@ -205,11 +214,12 @@ read_bytes_per_s = 20_000_000
         check("\"90s\"", "\"90\"", &["bad.toml:6", "90s"]);
         check("\"30s\"", "30", &["bad.toml:7", "30s"]);
         check("\"30s\"", "true", &["bad.toml:7", "30s"]);
-        check("100_000_000", "0", &["bad.toml:10", "8,000"]);
-        check("\"5ms\"", "\"-1\"", &["bad.toml:11", "500ms"]);
-        check("\"5ms\"", "5", &["bad.toml:11", "5ms"]);
-        check("0.5", "101.0", &["bad.toml:12", "from 0 to 100"]);
-        check("20_000_000", "20", &["bad.toml:15", "at least 100000"]);
+        check("100_000_000", "0", &["bad.toml:11", "8,000"]);
+        check("\"5ms\"", "\"-1\"", &["bad.toml:12", "500ms"]);
+        check("\"5ms\"", "5", &["bad.toml:12", "5ms"]);
+        check("0.5", "101.0", &["bad.toml:13", "from 0 to 100"]);
+        check("20_000_000", "20", &["bad.toml:16", "at least 100000"]);
+        check("cold = true", "cold = 1", &["bad.toml:8", "boolean"]);
         check("swarms", "# swarms", &["bad.toml", "missing field `swarms`"]);
         check("repetitions = 3", "repetitions = ", &["bad.toml:5"]);
     }

@@ -52,6 +52,11 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
         // See the limits' own documentation.
         disk => format!("{disk} (what is written back later is held with control groups of version 2 only)"),
     };
+    let cold = if manifest.matrix["cold"] == true {
+        "- the seeders' files were dropped from the page cache before each run\n"
+    } else {
+        ""
+    };
     let packets = if manifest.pcap {
         "- packets were captured beside each run; what that cost is not in this report\n"
     } else {
@@ -82,7 +87,7 @@ fn heading(manifest: &Manifest, summaries: &[Summary]) -> Option<String> {
          - disks of the nodes: {disks}\n\
          - ceilings of the set-up: {ceilings}\n\
          - nodes: {}\n\
-         - profiler: {}, commit {}\n{packets}{probes}",
+         - profiler: {}, commit {}\n{cold}{packets}{probes}",
         manifest.name,
         manifest.started_at,
         host.name,

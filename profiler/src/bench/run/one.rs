@@ -9,13 +9,13 @@ use anyhow::{Result, bail};
 
 use crate::{
     bench::{
-        self, drivers::System, observer::NodeProcess, plan::Configuration, results::NodeRecord,
-        swarm::tap::Packets,
+        self, dataset::cache::Cached, drivers::System, observer::NodeProcess, plan::Configuration,
+        results::NodeRecord, swarm::tap::Packets,
     },
     collect::{probes::families::ProbeSet, recording},
     display::Display,
 };
-use capture::{Checksum, Record};
+use capture::{Checksum, FileCache, Record};
 
 use super::{
     observers::{Recorder, Rehearsal},
@@ -78,6 +78,11 @@ pub fn run(
             return Err(error);
         }
     };
+    for cache in swarm.cached() {
+        let Cached { file_bytes, cached_bytes } = cache.cached;
+        let (at_ns, label) = (cache.at_ns, cache.label.clone());
+        detached.out.push(&Record::FileCache(FileCache { at_ns, label, file_bytes, cached_bytes }))?;
+    }
     for transfer in &transfers {
         record_polling(&mut detached.out, transfer)?;
     }

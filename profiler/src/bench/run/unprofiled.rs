@@ -56,6 +56,7 @@ pub fn run(args: &Arguments, stop: &AtomicBool) -> Result<()> {
         repetition: 1,
         link: None,
         disk: None,
+        cold: false,
     };
     let options = Options { scratch: args.scratch.clone(), ..Options::default() };
     let observer = &mut Quiet;

@@ -30,9 +30,13 @@ use crate::bench::hosts::throttle::Throttle;
 use crate::bench::node::{self, Node};
 use crate::bench::plan::{Configuration, STALL_TIMEOUT};
 use crate::bench::{
-    dataset::{checksum, payload},
+    dataset::{
+        cache::{self, Cached},
+        checksum, payload, places,
+    },
     follow::transfer,
 };
+use crate::clock::now_ns;
 use capture::Role;
 use scratch::Run;
 use tap::{Packets, Tap};
@@ -82,7 +86,19 @@ pub struct Swarm {
     /// What the downloads left behind, by label.
     outcomes: BTreeMap<String, Outcome>,
     stall_timeout: Duration,
+    cold: bool,
+    /// What of the seeders' files was in the page cache as the downloads began.
+    cached: Vec<SeederCache>,
     run: Run,
+}
+
+/// What of a seeder's files was in the page cache.
+#[derive(Clone, Debug)]
+pub struct SeederCache {
+    pub label: String,
+    /// When it was asked; monotonic ns.
+    pub at_ns: u64,
+    pub cached: Cached,
 }
 
 /// Whether a received file is the one that was sent.
@@ -183,6 +199,8 @@ pub fn prepare(
         reference: None,
         outcomes: BTreeMap::new(),
         stall_timeout: options.stall_timeout,
+        cold: configuration.cold,
+        cached: Vec::new(),
         run,
     })
 }
@@ -247,10 +265,31 @@ impl Swarm {
         let leechers: Vec<_> =
             roles.filter(|(_, role)| *role == Role::Leecher).map(|(index, _)| index).collect();
         let job = Job::Download { reference };
+        self.look_at_caches()?;
         let transfers = self.run(&leechers, &job, observer, stop)?;
         let outcomes = transfers.iter().map(|transfer| (transfer.label.clone(), transfer.outcome.clone()));
         self.outcomes.extend(outcomes);
         Ok(transfers)
+    }
+
+    /// Empties the page cache of the seeders' files, if it is to be, and asks what is in it.
+    fn look_at_caches(&mut self) -> Result<()> {
+        let seeders = self.nodes.iter().map(|node| &node.process);
+        let seeders = seeders.filter(|process| process.role == Role::Seeder).map(|process| {
+            let folder = places::data(self.run.folder(), &process.label);
+            if self.cold {
+                cache::drop_pages(&folder)?;
+            }
+            let cached = cache::cached(&folder)?;
+            Ok(SeederCache { label: process.label.clone(), at_ns: now_ns(), cached })
+        });
+        self.cached = seeders.collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    /// What of the seeders' files was in the page cache as the downloads began.
+    pub fn cached(&self) -> &[SeederCache] {
+        &self.cached
     }
 
     /// Ends the nodes in order, leechers first, so that their connections are closed and not cut off, and then the

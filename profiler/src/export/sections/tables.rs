@@ -61,8 +61,9 @@ pub fn transfer(transfer: &TransferReport) -> Section {
         ))
     });
     let milestones = vec![Part::Table(rows), Part::Said(chatter.unwrap_or_default())];
+    let milestones = [milestones, vec![Part::Said(cached(transfer).unwrap_or_default())]];
     let phases = budgets::phases(transfer).into_iter().chain([throughput(transfer)]);
-    Section::new(title, [milestones].into_iter().chain(phases.map(|table| vec![Part::Table(table)])))
+    Section::new(title, milestones.into_iter().chain(phases.map(|table| vec![Part::Table(table)])))
 }
 
 pub fn network(rows: &Rows) -> Section {
@@ -117,6 +118,17 @@ pub fn peers(rows: &Rows) -> Section {
         }
     }
     Section::new("Peers, payload bytes", [vec![Part::Table(rows), Part::Hint(below)]])
+}
+
+/// What the seeders did not have to read from their disks.
+fn cached(transfer: &TransferReport) -> Option<String> {
+    let seeders = transfer.seeders_cached.iter().map(|cache| {
+        let part = 100.0 * cache.cached_bytes as f64 / cache.file_bytes.max(1) as f64;
+        format!("{} {part:.1} %", clean(&cache.seeder))
+    });
+    let seeders: Vec<_> = seeders.collect();
+    (!seeders.is_empty())
+        .then(|| format!("In the page cache of the seeders' files as it began: {}.", seeders.join(", ")))
 }
 
 /// What TCP went by, of the connections that sent most.
