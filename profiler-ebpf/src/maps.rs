@@ -113,6 +113,10 @@ pub static FREE_STREAMS: Queue<u32> = Queue::with_max_entries(STREAM_SLOTS, 0);
 #[map]
 pub static STREAM_CALLS: PerCpuArray<StreamCalls> = PerCpuArray::with_max_entries(1, 0);
 
+/// One element, 1 while switches are not seen, to keep a limit of cost. The daemon sets it.
+#[map]
+pub static SHED: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
 /// Time of threads.
 #[map]
 pub static THREADS: Array<Thread> = Array::with_max_entries(THREAD_SLOTS, BPF_F_MMAPABLE);

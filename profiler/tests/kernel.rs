@@ -46,6 +46,8 @@ mod held;
 mod hooks;
 #[path = "kernel/image.rs"]
 mod image;
+#[path = "kernel/limits.rs"]
+mod limits;
 #[path = "kernel/losses.rs"]
 mod losses;
 #[path = "kernel/matrix.rs"]

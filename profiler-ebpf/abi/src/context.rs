@@ -1,6 +1,6 @@
 //! What runs on a CPU besides its task: the context of a wake-up, which tells what a wait was for.
 
-use super::workers::Worker;
+use super::{Plain, workers::Worker};
 
 /// One level of the stack of contexts of a CPU. A softirq's code is its vector plus 1; 0 is the task itself.
 pub const TASK: u8 = 0;
@@ -78,6 +78,9 @@ pub struct Context {
     pub completer_tid: u32,
     pub _pad: u32,
 }
+
+// SAFETY: plain integers, padding is explicit.
+unsafe impl Plain for Context {}
 
 impl Context {
     /// Adds the time of the innermost context up to now. An interrupt between the reading of the clock and this may have moved

@@ -17,6 +17,7 @@ use abi::{
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_skc_to_tcp_sock};
 
 use crate::{
+    counters,
     emit::now_ns,
     kernel::{has, load},
     maps::BURSTS,
@@ -70,7 +71,8 @@ pub unsafe fn begin(call: &Call, tgid: u32) {
         let Some(burst) = on_this_cpu(call.direction) else { return };
         let cookie: u64 = load(call.sk, Field::SockCookie);
         let mut left = 0;
-        if (*burst).cookie == cookie && (*burst).tid == call.tid {
+        // Without switches nothing tells that another thread has come.
+        if (*burst).cookie == cookie && (*burst).tid == call.tid && !counters::are_switches_shed() {
             let gap_ns = call.at_ns.saturating_sub((*burst).at_ns) / (u64::from((*burst).since) + 1);
             (*burst).gap_ns = gap_ns;
             let room_ns = TOGETHER_NS.saturating_sub(payload::lasts_ns(call.direction, call.at_ns));

@@ -93,7 +93,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: argument 0 is a task_struct, `signal` one of its pointers; the slot is live.
     unsafe {
         let task: *const u8 = ctx.arg(0);
-        if counters::alone() {
+        if counters::alone() || counters::are_switches_shed() {
             sched::end_unseen(task, process, now_ns());
         }
         let signal = task.add(offset(Field::TaskSignal)).cast::<*const u8>().read_volatile();

@@ -15,7 +15,7 @@ use abi::{
 use aya_ebpf::{helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
-    atomic,
+    atomic, counters,
     emit::{lose, now_ns},
     kernel::{has, load, read_bytes},
     probes::{
@@ -168,7 +168,10 @@ pub unsafe fn end_unseen(task: *const u8, process: *mut Process, now: u64) {
             && has(Field::TaskWriteBytes)
             && let Some(thread) = threads::find(task, process)
         {
-            enter(thread, ThreadState::Dead, now);
+            let (_, elapsed) = enter(thread, ThreadState::Dead, now);
+            if !counters::alone() {
+                waited(thread, Wait::Other, elapsed);
+            }
             note_end(thread, task, now);
         }
     }

@@ -9,6 +9,15 @@ pub const SCHEDULING: &str = "scheduling";
 /// The family without which the cause of a wait is not known.
 pub const CONTEXTS: &str = "wake-up context";
 
+/// The family without which it is not known when bytes arrived, and what kept unsent bytes back.
+pub const SEND_QUEUE: &str = "send-queue state and arrivals";
+
+/// The family without which user and kernel time are not told apart.
+pub const SAMPLES: &str = "samples";
+
+/// The family that knows until when calls sleep, and who set a timer.
+pub const TIMERS: &str = "timers";
+
 /// The family that sees what the kernel throws away.
 pub const DROPS: &str = "drops";
 

@@ -21,7 +21,7 @@ pub use records::{
     FileCache, Filesystem, Held, Hook, HostId, Inode, InodeIo, InodeUse, Kind, Label, Layout, Losses,
     Milestone, MilestoneName, OnHost, Operation, OutsideRun, OutsideWaker, PROBE_REENTRY, Partition, Polling,
     ProbeDispatch, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record,
-    Retransmit, Role, Run, STACK_TRUNCATED, SocketClosed, SocketEnds, SocketTotals, Stack, Start, ThreadIo,
-    ThreadState, ThreadTotals, TimerKind, TimerSet, Transfer, UNDECODABLE, UNKNOWN_KIND, Waits, Watermark,
-    comm_text, cross_check, span, traffic,
+    Retransmit, Role, Run, STACK_TRUNCATED, Shed, SocketClosed, SocketEnds, SocketTotals, Stack, Start,
+    ThreadIo, ThreadState, ThreadTotals, TimerKind, TimerSet, Transfer, UNDECODABLE, UNKNOWN_KIND, Waits,
+    Watermark, comm_text, cross_check, span, traffic,
 };

@@ -6,7 +6,10 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     bench::{drivers::System, plan::Preset, swarm::Options},
-    collect::probes::families::ProbeSet,
+    collect::{
+        limit::{self, Limit},
+        probes::families::ProbeSet,
+    },
 };
 
 /// Run a matrix of real transfers between real clients on this host, profile them, and print the report
@@ -66,6 +69,9 @@ pub struct Arguments {
     /// How much is watched. With counters, speeds are those of transfers that are hardly slowed, and there are no shares
     #[arg(long, value_enum, default_value_t = ProbeSet::All)]
     pub probes: ProbeSet,
+    /// What recording may cost: 2% of the host's CPU time, or 2%cpu of one CPU's; see `profiler record --help`
+    #[arg(long, value_name = "PERCENT", value_parser = limit::parse)]
+    pub max_overhead: Option<Limit>,
     /// Which captures stay in the results; those of failed runs always do
     #[arg(long, value_enum, default_value_t = Keep::Captures)]
     pub keep: Keep,

@@ -46,6 +46,7 @@ pub fn start(control_ports: Vec<u16>) -> Result<Counters> {
         probes: ProbeSet::Counters,
         // Once it is confined, the service may not have a program run.
         streams: false,
+        max_overhead: None,
         // They write records, and a table that is kept for a whole recording.
         left_out: &[DROPS],
     };

@@ -10,6 +10,7 @@ pub mod cross_check;
 pub mod drain;
 pub mod environment;
 mod kallsyms;
+pub mod limit;
 pub mod maps;
 pub mod mounts;
 pub mod privileges;

@@ -10,7 +10,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::{
     clock::now_ns,
@@ -212,12 +212,19 @@ fn begin(
     for family in probes.families.drain(..) {
         out.push(&Record::Family(family))?;
     }
-    match dispatch {
-        Some(Ok(dispatch)) => out.push(&Record::ProbeDispatch(dispatch))?,
+    match &dispatch {
+        Some(Ok(dispatch)) => out.push(&Record::ProbeDispatch(*dispatch))?,
         Some(Err(error)) => tell(&format!("warning: what it costs to reach a probe is not known: {error:#}")),
         None => {}
     }
     let are_runs_counted = statistics.is_ok();
+    let limit = settings.max_overhead.map(|limit| {
+        let known = dispatch.as_ref().and_then(|dispatch| dispatch.as_ref().ok().copied());
+        (limit.ns_per_s(online_cpus()), known)
+    });
+    if let (Some(limit), Err(error)) = (settings.max_overhead, &statistics) {
+        bail!("a limit of {limit} cannot be kept: the kernel's BPF statistics take CAP_SYS_ADMIN: {error:#}");
+    }
     if let Err(error) = statistics {
         let why = format!("the kernel's BPF statistics take CAP_SYS_ADMIN: {error:#}");
         tell(&format!("warning: what the probes cost will not be known: {why}"));
@@ -232,11 +239,18 @@ fn begin(
         stop: AtomicBool::new(false),
         capture_bytes: AtomicU64::new(out.written_bytes()),
     };
-    Ok((Begun { ebpf: probes.ebpf, links: probes.links, map_bytes, are_runs_counted }, Arc::new(shared)))
+    Ok((
+        Begun { ebpf: probes.ebpf, links: probes.links, map_bytes, are_runs_counted, limit },
+        Arc::new(shared),
+    ))
 }
 
 /// A transfer has about a thousand progress records; the smallest stride is one large call.
 pub fn stride_bytes(size_bytes: Option<u64>) -> u64 {
     const SMALLEST: u64 = 64 << 10;
     size_bytes.map_or(Settings::default().stride_bytes, |size| (size / 1000).max(SMALLEST))
+}
+
+fn online_cpus() -> usize {
+    aya::util::online_cpus().map_or(1, |cpus| cpus.len())
 }

@@ -19,6 +19,7 @@ use super::{report, signals};
 use crate::{
     clock::filename_time,
     collect::{
+        limit::{self, Limit},
         probes::{Settings, families::ProbeSet},
         recording::{self, Recording, Subject},
         targets::{
@@ -75,6 +76,10 @@ pub struct Arguments {
     /// How much is watched. What each probe costs stands in the report
     #[arg(long, value_enum, default_value_t = ProbeSet::All)]
     pub probes: ProbeSet,
+    /// What recording may cost: 2% of the host's CPU time, or 2%cpu of one CPU's. Above it, probes are detached family by family, down to
+    /// counters, and attached again when there is room; the report says when
+    #[arg(long, value_name = "PERCENT", value_parser = limit::parse)]
+    pub max_overhead: Option<Limit>,
     /// How the report is printed; with json nothing else is on the standard output: what the command writes there goes
     /// to the standard error
     #[arg(long, value_parser = export::parser(export::FORMATS), default_value = export::default())]
@@ -140,6 +145,7 @@ fn settings(args: &Arguments) -> Settings {
         control_ports: args.control_port.clone(),
         ring_buffer_bytes: args.ring_buffer,
         probes: args.probes,
+        max_overhead: args.max_overhead,
         ..Settings::default()
     }
 }

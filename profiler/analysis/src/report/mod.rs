@@ -28,11 +28,11 @@ pub use devices::DeviceReport;
 pub use drops::DropReport;
 pub use held::{CpuHeld, CpuHolder, DiskHeld, DiskHolder};
 pub use helpers::HelperReport;
-pub use overhead::{Overhead, Program};
+pub use overhead::{Overhead, Program, dispatch_ns_per_run};
 pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessReport, ThreadReport};
 pub use transfers::{Agreement, MilestoneReport, Phase, Throughput, TransferReport};
 pub(crate) use transfers::{FoundTransfer, intervals, transferred};
-pub use trust::{Comparison, Relation, Trust, Verdict};
+pub use trust::{Comparison, Detachment, Relation, Trust, Verdict};
 
 use crate::{
     attribution::{self, Evidence, observed::gather::gather},

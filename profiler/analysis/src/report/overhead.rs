@@ -96,7 +96,7 @@ pub(super) fn report(timeline: &Timeline) -> Overhead {
 }
 
 /// How much longer a datagram takes, less the probes' own time. Less than nothing would be no measurement.
-fn dispatch_ns_per_run(trip: &ProbeDispatch, statistics_ns_per_run: f64) -> Option<f64> {
+pub fn dispatch_ns_per_run(trip: &ProbeDispatch, statistics_ns_per_run: f64) -> Option<f64> {
     let longer_ns = trip.probed_ns_per_trip - trip.bare_ns_per_trip;
     let own_ns = trip.counted_ns_per_trip - trip.runs_per_trip * statistics_ns_per_run;
     (trip.runs_per_trip >= 1.0 && longer_ns >= own_ns).then(|| (longer_ns - own_ns) / trip.runs_per_trip)

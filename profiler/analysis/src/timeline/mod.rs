@@ -14,6 +14,7 @@ mod owners;
 mod processes;
 mod progress;
 mod requests;
+pub mod shed;
 mod sockets;
 mod steal;
 mod threads;
@@ -39,6 +40,7 @@ pub use outside_runs::{OutsideRuns, Outsider, OutsiderIndex, Run};
 pub use processes::Process;
 pub use progress::Point;
 pub use requests::{Requester, Requests};
+pub use shed::Detached;
 pub use sockets::{Peer, PeerKey, Remote, by_peer};
 pub use steal::Steal;
 pub use threads::ThreadTime;
@@ -47,7 +49,7 @@ pub use ways::Ways;
 use capture::{
     Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, FileCache, Held,
     Inode, Losses, Milestone, MilestoneName, Polling, ProbeDispatch, ProcessSerial, ProgramRuns, Record,
-    Start, Transfer, UNDECODABLE, UNKNOWN_KIND, Watermark, families::CONTEXTS,
+    Shed, Start, Transfer, UNDECODABLE, UNKNOWN_KIND, Watermark, families::CONTEXTS,
 };
 use owners::InodeTotals;
 use progress::Reorder;
@@ -80,6 +82,10 @@ pub struct Timeline {
     pub events: Events,
     /// When records of the ring buffers were lost, in order of time.
     pub lossy: Vec<Lossy>,
+    /// When families were detached to keep a limit of cost.
+    pub detached: Vec<Detached>,
+    /// What recording took though nothing was left to detach, at most, and the limit: CPU time in ns in each second.
+    pub beyond_limit: Option<(u64, u64)>,
     pub cross_checks: CrossChecks,
     /// What the kernel threw away of targets' sockets.
     pub drops: Drops,
@@ -227,6 +233,7 @@ struct Folded {
     reorder: Reorder,
     events: Events,
     lossy: Vec<Lossy>,
+    shed: Vec<Shed>,
     cross_checks: CrossChecks,
     drops: Drops,
     steal: Steal,
@@ -412,6 +419,10 @@ impl Folded {
                 self.seen(requests.last_ns);
                 self.events.add_requests(requests);
             }
+            Record::Shed(shed) => {
+                self.seen(shed.at_ns);
+                self.shed.push(shed);
+            }
             Record::OutsideRun(run) => {
                 self.seen(run.to_ns);
                 self.events.outside_runs.add(run);
@@ -476,6 +487,8 @@ impl Folded {
             dispatch: self.dispatch,
             daemon: self.daemon,
             events: self.events,
+            detached: shed::intervals(&self.shed, end_ns),
+            beyond_limit: shed::beyond(&self.shed),
             lossy: self.lossy,
             cross_checks: self.cross_checks,
             drops: self.drops.in_order(),

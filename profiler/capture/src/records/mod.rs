@@ -16,6 +16,7 @@ mod occupancy;
 mod process;
 mod requests;
 mod retransmits;
+mod shed;
 mod socket;
 pub mod span;
 mod steal;
@@ -41,6 +42,7 @@ pub use process::{
 };
 pub use requests::DiskRequests;
 pub use retransmits::Retransmit;
+pub use shed::Shed;
 pub use socket::{Bypassed, Protocol, SocketClosed, SocketEnds, SocketTotals};
 pub use steal::CpuSteal;
 pub use timers::{TimerKind, TimerSet};
@@ -132,6 +134,7 @@ records! {
     32 "probe_dispatch" ProbeDispatch,
     33 "timer_set" TimerSet,
     34 "drops" Drops,
+    35 "shed" Shed,
     38 "disk_requests" DiskRequests,
     43 "outside_run" OutsideRun,
     44 "retransmit" Retransmit,

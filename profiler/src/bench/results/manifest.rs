@@ -40,6 +40,9 @@ pub struct Manifest {
     /// How much was watched.
     #[serde(default)]
     pub probes: ProbeSet,
+    /// What that might cost, as it was typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_overhead: Option<String>,
     /// Configurations that did not fit when the results were begun.
     pub skipped: Vec<Skipped>,
     /// What the set-up reaches without any client; measured when the results were begun.
@@ -132,6 +135,7 @@ pub fn of(
         matrix: serde_json::to_value(matrix).context("write down the matrix")?,
         pcap: args.pcap,
         probes: args.probes,
+        max_overhead: args.max_overhead.map(|limit| limit.to_string()),
         skipped: plan.iter().filter_map(skipped).collect(),
         ceilings: None,
     })
@@ -203,6 +207,7 @@ pub(crate) mod tests {
             matrix: serde_json::to_value(Preset::Quick.matrix().expect("valid")).expect("text keys"),
             pcap: false,
             probes: ProbeSet::All,
+            max_overhead: None,
             skipped: Vec::new(),
             ceilings: None,
         }

@@ -54,7 +54,15 @@ pub fn run(
     let (started_at, started) = (SystemTime::now(), Instant::now());
     let mut known = one::Known::default();
     let outcome = deadline::within(matrix.timeout, stop, |stop| {
-        one::run(&configuration, &options, args.probes, &capture, display, stop, &mut known)
+        one::run(
+            &configuration,
+            &options,
+            (args.probes, args.max_overhead),
+            &capture,
+            display,
+            stop,
+            &mut known,
+        )
     });
     let duration_s = started.elapsed().as_secs_f64();
     display.clear();

@@ -12,14 +12,14 @@ use crate::{
         self, dataset::cache::Cached, drivers::System, observer::NodeProcess, plan::Configuration,
         results::NodeRecord, swarm::tap::Packets,
     },
-    collect::{probes::families::ProbeSet, recording},
+    collect::recording,
     display::Display,
 };
 use capture::{Checksum, FileCache, Record};
 
 use super::{
     observers::{Recorder, Rehearsal},
-    recorder::{record_polling, register, settings, subject},
+    recorder::{Watched, record_polling, register, settings, subject},
     upload,
 };
 
@@ -35,7 +35,7 @@ pub struct Known {
 pub fn run(
     configuration: &Configuration,
     options: &bench::swarm::Options,
-    probes: ProbeSet,
+    watched: Watched,
     capture: &Path,
     display: &Display,
     stop: &AtomicBool,
@@ -43,10 +43,10 @@ pub fn run(
 ) -> Result<()> {
     let mut swarm = bench::swarm::prepare(configuration, options, &mut Rehearsal(display), stop)?;
     known.nodes.extend(swarm.nodes().map(|node| record_of(configuration.system, node)));
-    upload::offer(&mut swarm, configuration, probes, capture, display, stop)?;
+    upload::offer(&mut swarm, configuration, watched, capture, display, stop)?;
     display.step("attaching the probes");
     let recording =
-        recording::start(capture, &settings(configuration, &swarm, probes), &subject(configuration))?;
+        recording::start(capture, &settings(configuration, &swarm, watched), &subject(configuration))?;
     for node in swarm.nodes() {
         register(&recording, configuration.system, node)?;
     }

@@ -8,12 +8,16 @@ use crate::{
         drivers::System, follow::watch::Transfer, observer::NodeProcess, plan::Configuration, swarm::Swarm,
     },
     collect::{
+        limit::Limit,
         probes::{Settings, families::ProbeSet},
         recording::{Recording, Subject, stride_bytes},
     },
 };
 
-pub fn settings(configuration: &Configuration, swarm: &Swarm, probes: ProbeSet) -> Settings {
+/// How much is watched, and what that may cost.
+pub type Watched = (ProbeSet, Option<Limit>);
+
+pub fn settings(configuration: &Configuration, swarm: &Swarm, (probes, max_overhead): Watched) -> Settings {
     let mut control_ports: Vec<u16> =
         swarm.nodes().flat_map(|node| node.control_ports.iter().copied()).collect();
     control_ports.extend(swarm.tracker_address().map(|address| address.port()));
@@ -23,6 +27,7 @@ pub fn settings(configuration: &Configuration, swarm: &Swarm, probes: ProbeSet) 
         stride_bytes: stride_bytes(Some(configuration.file_size_bytes)),
         control_ports,
         probes,
+        max_overhead,
         ..Settings::default()
     }
 }

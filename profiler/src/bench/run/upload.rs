@@ -9,14 +9,11 @@ use anyhow::{Context as _, Result};
 
 use super::{
     observers::{Recorder, Rehearsal},
-    recorder::{record_polling, register, settings, subject},
+    recorder::{Watched, record_polling, register, settings, subject},
 };
 use crate::{
     bench::{observer::NodeProcess, plan::Configuration, results::folder, swarm::Swarm},
-    collect::{
-        probes::{Settings, families::ProbeSet},
-        recording,
-    },
+    collect::{probes::Settings, recording},
     display::Display,
     export::Source,
 };
@@ -29,7 +26,7 @@ pub const CAPTURE: &str = "upload.capture";
 pub fn offer(
     swarm: &mut Swarm,
     configuration: &Configuration,
-    probes: ProbeSet,
+    watched: Watched,
     capture: &Path,
     display: &Display,
     stop: &AtomicBool,
@@ -39,7 +36,8 @@ pub fn offer(
     };
     let capture = capture.with_file_name(CAPTURE);
     display.step("attaching the probes for the upload");
-    let settings = Settings { control_ports: control_ports(&node), ..settings(configuration, swarm, probes) };
+    let settings =
+        Settings { control_ports: control_ports(&node), ..settings(configuration, swarm, watched) };
     let recording = recording::start(&capture, &settings, &subject(configuration))?;
     register(&recording, configuration.system, &node)?;
     let transfer = swarm.upload(&mut Recorder { recording: &recording, display }, stop);

@@ -3,6 +3,7 @@
 
 mod bursts;
 mod rings;
+mod shedding;
 mod sink;
 mod stacks;
 mod streams;
@@ -36,8 +37,9 @@ use crate::{
     },
     display::tell,
 };
-use capture::{Clock, End, Record, STACK_TRUNCATED, UNDECODABLE, Writer, cross_check::Moment};
+use capture::{Clock, End, ProbeDispatch, Record, STACK_TRUNCATED, UNDECODABLE, Writer, cross_check::Moment};
 use rings::{DRAIN_INTERVAL, Rings};
+use shedding::Shedding;
 pub use sink::Sink;
 use stacks::Stacks;
 use streams::Streams;
@@ -77,6 +79,8 @@ pub struct Begun {
     pub map_bytes: u64,
     /// The kernel counts the programs' runs for this process.
     pub are_runs_counted: bool,
+    /// CPU time in each second that recording may take, and what is known of the way to a probe.
+    pub limit: Option<(f64, Option<ProbeDispatch>)>,
 }
 
 /// A capture in which everything the kernel counted stands, and that may still take records of other kinds.
@@ -95,11 +99,13 @@ pub fn run(
     asked: &Receiver<Ask>,
     mut out: Writer,
 ) -> Result<Detached> {
-    let Begun { mut ebpf, mut links, map_bytes, are_runs_counted } = begun;
+    let Begun { mut ebpf, mut links, map_bytes, are_runs_counted, limit } = begun;
     let mut rings = Rings::new(&mut ebpf)?;
     let mut stacks = Stacks::new(&mut ebpf)?;
     let mut sweep = Sweep::new(&mut ebpf)?;
     let streams = Streams::new(&mut ebpf)?;
+    let mut shedding =
+        limit.map(|(ns_per_s, dispatch)| Shedding::new(&mut ebpf, ns_per_s, dispatch)).transpose()?;
     let cpu_before_ns = process_cpu_ns();
     let mut windows = Windows::new(are_runs_counted);
     let mut due = Due::default();
@@ -123,6 +129,11 @@ pub fn run(
         drop(targets);
         take_messages(inbox, &mut out)?;
         if let Some(window) = windows.tick(&ebpf)? {
+            if let Some(shedding) = &mut shedding
+                && let Some(shed) = shedding.judge(&window, &mut ebpf, &mut links, &mut sweep)?
+            {
+                out.push(&Record::Shed(shed))?;
+            }
             out.push(&Record::ProbeWindow(window))?;
         }
         let now = now_ns();
@@ -163,6 +174,9 @@ pub fn run(
     streams.settle(&ebpf)?;
     // Counters stand still from here on.
     let end_ns = now_ns();
+    if let Some(shedding) = &shedding {
+        shedding.end(end_ns, &mut sweep);
+    }
     // Threads first: they run on, and what a long sweep adds would be part of the known error.
     let standings = sweep.look_at_running();
     around_end.extend(live_threads(&targets, Moment::AfterEnd));

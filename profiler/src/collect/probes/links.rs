@@ -26,6 +26,8 @@ pub struct Links {
     attached: BTreeMap<String, Vec<Link>>,
     /// Detached by [`Self::off`].
     off: Vec<&'static str>,
+    /// Detached by [`Self::off_families`].
+    shed: Vec<&'static str>,
 }
 
 /// Held for its end, which detaches.
@@ -64,6 +66,31 @@ impl Links {
                 self.off.push(program.name);
             }
         }
+    }
+
+    /// Detaches the programs of families that are attached.
+    pub fn off_families(&mut self, names: &[&str]) {
+        for program in families::of(names) {
+            if self.attached.remove(program.name).is_some() {
+                self.shed.push(program.name);
+            }
+        }
+    }
+
+    /// Whether a program of a family is detached so.
+    pub fn has_shed(&self, family: &str) -> bool {
+        families::of(&[family]).any(|program| self.shed.contains(&program.name))
+    }
+
+    /// Attaches those of these families again that [`Self::off_families`] has detached.
+    pub fn on_families(&mut self, ebpf: &mut Ebpf, names: &[&str]) -> Result<()> {
+        for program in families::of(names) {
+            if let Some(at) = self.shed.iter().position(|shed| *shed == program.name) {
+                self.attach(ebpf, self.shed[at]).with_context(|| format!("attach {} again", program.name))?;
+                self.shed.swap_remove(at);
+            }
+        }
+        Ok(())
     }
 
     /// Attaches those again that [`Self::off`] has detached.

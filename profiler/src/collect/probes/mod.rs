@@ -26,7 +26,7 @@ use aya::{
 };
 
 use self::hook::Known;
-use super::{kallsyms, privileges};
+use super::{kallsyms, limit::Limit, privileges};
 use capture::{EMPTY_PROGRAM, Hook};
 use families::{FAMILIES, Family};
 use links::Links;
@@ -48,6 +48,8 @@ pub struct Settings {
     pub probes: families::ProbeSet,
     /// Counters may look at few calls of TCP sockets with many of them: [`STREAM_SETTLE`] is run every now and then.
     pub streams: bool,
+    /// What recording may cost, at most.
+    pub max_overhead: Option<Limit>,
     /// Families of these that nobody wants.
     pub left_out: &'static [&'static str],
 }
@@ -61,6 +63,7 @@ impl Default for Settings {
             ring_buffer_bytes: None,
             probes: families::ProbeSet::All,
             streams: true,
+            max_overhead: None,
             left_out: &[],
         }
     }

@@ -10,7 +10,7 @@ use crate::{
         threads::{self, Life},
         timers, traffic,
     },
-    timeline::{Events, Timeline},
+    timeline::{Events, Timeline, shed},
 };
 use capture::{
     ThreadState, ThreadTotals,
@@ -44,7 +44,7 @@ pub fn gather(timeline: &Timeline, events: Events) -> Observed {
         drops: timeline.drops.clone(),
         disks: Disks::of(events.requests),
         steal: timeline.steal.clone(),
-        lossy: timeline.lossy.clone(),
+        lossy: shed::lossy(&timeline.lossy, &timeline.detached),
     }
 }
 

@@ -13,12 +13,14 @@ use crate::{
 use capture::{
     ARRIVAL_REENTRY, ARRIVALS, Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE,
     UNKNOWN_KIND,
-    families::{DROPS, PROBE_COST},
+    families::{DROPS, PROBE_COST, SCHEDULING},
 };
 
 mod cross_checks;
+mod shed;
 
 pub use cross_checks::{Comparison, Relation};
+pub use shed::Detachment;
 
 use super::{
     processes,
@@ -36,6 +38,9 @@ pub struct Trust {
     /// Families that were not asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub probes_left_out: Vec<String>,
+    /// Families that were detached for some time, to keep a limit of cost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probes_shed: Vec<Detachment>,
     /// Counts that the kernel keeps too.
     pub cross_checks: Vec<Comparison>,
     /// Why some have no cross_check.
@@ -59,6 +64,9 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
     reasons.extend(cut(timeline));
     reasons.extend(lost(timeline));
     reasons.extend(transfers.iter().flat_map(|transfer| lossy(timeline, transfer)));
+    let probes_shed = shed::detachments(timeline, transfers);
+    reasons.extend(probes_shed.iter().map(shed::reason));
+    reasons.extend(shed::beyond(timeline));
     reasons.extend(missing(timeline));
     reasons.extend(timeline.processes.values().filter_map(bypassed));
     if evidence.is_some() {
@@ -88,6 +96,7 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
             .flat_map(Family::second_choices)
             .map(ToString::to_string)
             .collect(),
+        probes_shed,
         probes_missing: missing.map(|family| family.name.clone()).collect(),
         probes_left_out: left_out.map(|family| family.name.clone()).collect(),
         cross_checks,
@@ -277,7 +286,7 @@ fn sums(timeline: &Timeline) -> Vec<String> {
 /// Counters cannot be lost, and spans can: where they do not agree on a thread's time on the CPU, shares are off. A
 /// loss that was counted is not told twice.
 fn spans(timeline: &Timeline, evidence: &Evidence) -> Vec<String> {
-    if !timeline.lossy.is_empty() {
+    if !timeline.lossy.is_empty() || shed::is_detached(timeline, SCHEDULING) {
         return Vec::new();
     }
     let processes = timeline.processes.values();

@@ -3,10 +3,12 @@ use std::collections::BTreeMap;
 
 use crate::report::{self, Verdict};
 use capture::{
-    ARRIVAL_REENTRY, Family, Losses, MilestoneName, Record, ThreadState, Waits,
-    families::{PROBE_COST, SCHEDULING},
+    ARRIVAL_REENTRY, Family, Losses, MilestoneName, Record, Shed, ThreadState, Waits,
+    families::{PROBE_COST, SAMPLES, SCHEDULING},
     testing::sample::*,
 };
+
+const MS: u64 = 1_000_000;
 
 /// `expected` are parts of the reasons, in their order.
 #[track_caller]
@@ -64,6 +66,24 @@ fn every_doubt_is_a_reason() {
             counts: BTreeMap::from([(ARRIVAL_REENTRY.to_owned(), 1)]),
         })]),
         &["1 × arrival_reentry: the kernel skipped the probe of arrivals"],
+    );
+    let shed = |at_ns, families: &[&str], cost_ns_per_s| {
+        let families = families.iter().map(|name| (*name).to_owned()).collect();
+        Record::Shed(Shed { at_ns, families, cost_ns_per_s, limit_ns_per_s: 40_000_000 })
+    };
+    check(
+        "shed to keep a limit",
+        with([
+            shed(200 * MS, &[SAMPLES], 50_000_000),
+            shed(300 * MS, &[SAMPLES, SCHEDULING], 90_000_000),
+            shed(400 * MS, &[SAMPLES, SCHEDULING], 45_000_000),
+            shed(700 * MS, &[], 10_000_000),
+        ]),
+        &[
+            "samples was detached for 0.500 s to keep the limit of cost",
+            "scheduling was detached for 0.400 s to keep the limit of cost",
+            "took up to 4.5 % of a CPU, 4.0 % were allowed",
+        ],
     );
     check("a loss", with([losses(3)]), &["3 × ring_full: a record found the ring buffer full"]);
     check(

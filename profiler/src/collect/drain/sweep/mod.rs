@@ -7,6 +7,7 @@ pub mod fill;
 mod inodes;
 mod last_switch;
 pub mod open;
+mod pause;
 mod room;
 mod sockets;
 mod steal;
@@ -223,6 +224,16 @@ impl Sweep {
             }
         }
         self.write_thread_io(targets, out, &mut |_| Ok(()))
+    }
+
+    /// Ends the states of threads, which nothing sees from now on.
+    pub fn threads_stand_still(&mut self, at_ns: u64) {
+        self.threads.stand_still(at_ns);
+    }
+
+    /// Begins the states of threads anew.
+    pub fn threads_go_on(&mut self, at_ns: u64) {
+        self.threads.go_on(at_ns);
     }
 
     /// The I/O accounting of the threads that live. `meanwhile` is done after each.

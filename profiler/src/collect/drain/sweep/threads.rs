@@ -26,7 +26,7 @@ use crate::{
 };
 use capture::{ProcessSerial, Record, ThreadIo};
 
-use super::{room::Room, take_counter};
+use super::{pause, room::Room, take_counter};
 use crate::collect::maps::Table;
 
 /// The maps of threads, and what of them is in the capture already.
@@ -113,6 +113,26 @@ impl Threads {
         }
         self.room.swept(came, self.all().count());
         Ok(alive)
+    }
+
+    /// Adds what the states of threads have lasted to their times: nothing sees how they go on.
+    pub fn stand_still(&mut self, at_ns: u64) {
+        self.each_alive(|thread| pause::begin(thread, at_ns));
+    }
+
+    /// Begins the states anew; the time since they stood still is nobody's.
+    pub fn go_on(&mut self, at_ns: u64) {
+        self.each_alive(|thread| pause::end(thread, at_ns));
+    }
+
+    /// No probe changes the elements meanwhile, but of threads that begin or end.
+    fn each_alive(&mut self, change: impl Fn(&mut Thread)) {
+        let alive: Vec<u32> =
+            self.all().filter(|(_, thread)| thread.exited_ns == 0).map(|(slot, _)| slot).collect();
+        for slot in alive {
+            // SAFETY: in bounds, and borrowed as long as this.
+            change(unsafe { &mut *self.times.at(slot).cast::<Thread>() });
+        }
     }
 
     /// Those that have not ended; of two with one id, the newer comes last.

@@ -113,6 +113,14 @@ impl ProbeSet {
     }
 }
 
+/// The programs of families, in the order in which they are detached.
+pub fn of(names: &[&str]) -> impl Iterator<Item = &'static Program> {
+    let families = FAMILIES.iter().filter(|family| names.contains(&family.name));
+    families
+        .flat_map(|family| family.programs)
+        .flat_map(|program| std::iter::once(program).chain(program.instead))
+}
+
 /// Every program of the object, in the order in which they are detached.
 pub fn programs() -> impl Iterator<Item = &'static Program> {
     let programs = FAMILIES.iter().flat_map(|family| family.programs);

@@ -29,7 +29,8 @@ const UPDATE_NS: u64 = 10_000_000;
 const UNSEEN_PARTS: u64 = 100;
 
 pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
-    if !timeline.has_family(SCHEDULING) {
+    // While scheduling is detached, nothing is known of it.
+    if !timeline.has_family(SCHEDULING) || timeline.detached.iter().any(|one| one.family == SCHEDULING) {
         return Vec::new();
     }
     let processes = timeline.processes.iter();
