@@ -68,6 +68,9 @@ pub fn default() -> &'static str {
 mod tests {
     use std::collections::BTreeSet;
 
+    use analysis::figures;
+    use capture::{Record, Writer, testing::sample};
+
     use super::*;
 
     /// A second one of a name could not be asked for, and would write over the first one's file.
@@ -81,6 +84,45 @@ mod tests {
                 (formats.len(), formats.len()),
                 "{names:?} {extensions:?}"
             );
+        }
+    }
+
+    /// Names of processes, threads, labels and frames are others'.
+    #[test]
+    fn no_name_steers_what_reads_a_format() {
+        const FOREIGN: &str = "a;b<script>\x1b[2J\n\"c";
+        let mut records = sample::records();
+        for record in &mut records {
+            match record {
+                Record::Label(label) => label.label = format!("{}{FOREIGN}", label.label),
+                Record::Transfer(transfer) => transfer.label.push_str(FOREIGN),
+                Record::Milestone(milestone) => milestone.label.push_str(FOREIGN),
+                Record::ThreadTotals(thread) => thread.comm = FOREIGN.to_owned(),
+                Record::ProcessTotals(process) => process.comm = FOREIGN.to_owned(),
+                Record::Stack(stack) => stack.frames.iter_mut().for_each(|frame| frame.push_str(FOREIGN)),
+                _ => {}
+            }
+        }
+        let folder = tempfile::tempdir().expect("a scratch directory");
+        let path = folder.path().join("foreign.capture");
+        let mut writer = Writer::create(&path).expect("a capture");
+        records.iter().for_each(|record| writer.push(record).expect("room"));
+        writer.finish_frame().expect("room");
+        let (report, figures) = figures::of_capture(&path).expect("a report");
+        for format in FORMATS.iter().chain(FOR_TOOLS) {
+            let mut out = Vec::new();
+            format
+                .write(Source { capture: &path, report: &report, figures: &figures }, &mut out)
+                .expect("room");
+            let name = format.name();
+            let text = String::from_utf8_lossy(&out);
+            assert!(!text.contains("\x1b[2J"), "{name} has a control character");
+            assert!(text.contains("script"), "{name} lost the name");
+            assert!(name != "html" || !text.contains("<script>?"), "{name} has markup of others");
+            for line in text.lines().filter(|_| name == "folded") {
+                let (frames, us) = line.rsplit_once(' ').expect("frames and a number");
+                assert!(us.parse::<u64>().is_ok() && !frames.contains(";b<"), "{line}");
+            }
         }
     }
 }
