@@ -87,6 +87,34 @@ fn check_cost(recorded: &Recorded) {
     assert!(share < LIMIT, "{share:.3} of the CPU time of threads that do nothing but switch");
 }
 
+/// It is not optimised here. The storm is another program's: to name stacks of this one, which has all its symbols, takes more than
+/// to record it.
+#[test]
+fn what_the_profiler_itself_takes_beside_a_storm_has_limits() {
+    /// Of the CPU time of the threads that switch, in the same run.
+    const CPU_LIMIT: f64 = 0.6;
+    const MEMORY_LIMIT: u64 = 64 * MIB;
+    const STORM: &str = "pipe(A, B); pipe(C, D); $end = time + 3;
+        if (fork) { while (time < $end) { syswrite B, 'x'; sysread C, $x, 1 } close B; wait }
+        else { close B; while (sysread A, $x, 1) { syswrite D, 'x' } }";
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let path = folder.path().join("run.capture");
+    let mut profiler = Command::new(PROFILER);
+    profiler.arg("record").arg("-o").arg(&path).args(["--", "perl", "-e", STORM]);
+    assert!(profiler.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
+    let timeline = read(&path);
+    let threads = timeline.processes.values().flat_map(|process| process.threads.values());
+    let times = threads.map(|thread| ThreadTime::of(thread, timeline.whole_until_ns()));
+    let storm_ns: u64 = times.map(|time| time.cpu_ns).sum();
+    let daemon = timeline.daemon.as_ref().expect("the capture has its daemon");
+    let (share, memory) = (daemon.last.cpu_ns as f64 / storm_ns as f64, daemon.peak_anon_rss_bytes);
+    eprintln!("the profiler takes {share:.3} of what switching takes, and {} MiB", memory / MIB);
+    assert!(share < CPU_LIMIT, "{share:.3} of the CPU time of threads that do nothing but switch");
+    assert!(memory < MEMORY_LIMIT, "{memory} bytes of memory");
+    // Else the limits would be those of a profiler that has nothing to do.
+    assert!(timeline.events.spans.len() > 50_000, "{} switches are no storm", timeline.events.spans.len());
+}
+
 /// A storm that fills a ring buffer of [`LASTS_170_MS`] in about that time: eight times as long as the loop sleeps, and half
 /// of what it takes to read the symbols of this program, which is not optimised.
 const SWITCHES_PER_S: u64 = 30_000;

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     os::linux::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -91,7 +92,10 @@ struct Throttle(PathBuf);
 
 impl Throttle {
     fn reads(of: &Path, bytes_per_s: u64) -> Self {
-        let group = Path::new("/sys/fs/cgroup/blkio").join(format!("profiler-test-{}", std::process::id()));
+        /// Tests run side by side.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("profiler-test-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let group = Path::new("/sys/fs/cgroup/blkio").join(name);
         fs::create_dir(&group).expect("a cgroup of the blkio controller, version 1");
         let device = fs::metadata(of).unwrap().st_dev();
         let limit = format!("{}:{} {bytes_per_s}", libc::major(device), libc::minor(device));

@@ -4,6 +4,9 @@ use std::{
     io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::AsRawFd as _,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
 };
 
 use abi::sockets::ANYBODYS_TURN;
@@ -142,6 +145,44 @@ fn a_socket_that_is_connected_for_each_datagram_becomes_one_without_a_peer() {
     assert_eq!(anybodys.len(), 1);
     assert_eq!(anybodys[0].tx_bytes, ((DATAGRAMS - turns) * QUERY) as u64);
     check_payload(&recorded, anybodys[0]);
+}
+
+/// They are with the peer before or with the one after, but each is with one.
+#[test]
+fn calls_that_a_connect_overtakes_count_once() {
+    const TURNS: usize = 200;
+    let servers = [11, 12].map(|last| UdpSocket::bind((Ipv4Addr::new(127, 0, 0, last), 0)).unwrap());
+    let addresses = servers.each_ref().map(|server| server.local_addr().unwrap());
+    let client = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let port = client.local_addr().unwrap().port();
+    let over = AtomicBool::new(false);
+    let mut sent = 0;
+    let recorded = record(|| {
+        client.connect(addresses[0]).unwrap();
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| {
+                let mut datagrams = 0;
+                while !over.load(Ordering::Relaxed) {
+                    client.send(&[7; QUERY]).unwrap();
+                    datagrams += 1;
+                }
+                datagrams
+            });
+            for address in addresses.iter().cycle().take(TURNS) {
+                client.connect(address).unwrap();
+                // Some datagrams to each, at another moment of a send every time.
+                thread::sleep(Duration::from_micros(300));
+            }
+            over.store(true, Ordering::Relaxed);
+            sent = sender.join().unwrap() * QUERY;
+        });
+    });
+    let is_its = |socket: &&SocketTotals| socket.ends.as_ref().is_some_and(|ends| ends.local.port() == port);
+    let sockets: Vec<_> = recorded.own().sockets.values().filter(is_its).collect();
+    assert_eq!(sockets.iter().map(|socket| socket.tx_bytes).sum::<u64>(), sent as u64);
+    // On a busy host most of them are over before the next datagram.
+    assert!(sockets.len() > 10, "{} sockets", sockets.len());
+    sockets.iter().for_each(|socket| check_payload(&recorded, socket));
 }
 
 #[track_caller]

@@ -72,14 +72,14 @@ pub fn folder(typed: Option<&Path>) -> Result<PathBuf> {
     results::free(folder)
 }
 
-/// Writes all files. Each file is there as it was before or as it is now, whenever this is
+/// Writes all files, of which `rounds.csv` takes rounds. Each file is there as it was before or as it is now, whenever this is
 /// interrupted.
 pub fn write(folder: &Path, results: &Results, rows: &[Row], report: &str) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
     let put = |name: &str, bytes: &[u8]| replace(&folder.join(name), bytes);
     put("report.md", report.as_bytes())?;
     put("overhead.json", &serde_json::to_vec_pretty(results)?)?;
-    put("rounds.csv", &csv(rows)?)
+    if rows.is_empty() { Ok(()) } else { put("rounds.csv", &csv(rows)?) }
 }
 
 fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
