@@ -5,6 +5,7 @@ use abi::{
     context::Context,
     disk::{Credit, CreditKey, DeviceIo, DeviceKey, RequestTimes, Submission},
     drops::{DropCounts, DropKey, KERNEL_REASONS},
+    file_ways::{WayBytes, WayKey},
     groups::{self, GroupKey},
     loss::Loss,
     occupancy::Occupancy,
@@ -190,6 +191,14 @@ pub static INODE_USES: HashMap<InodeUseKey, InodeUse> = HashMap::with_max_entrie
 /// The process of each direct I/O call, by the address of its `struct kiocb`: until the next call with the same.
 #[map]
 pub static DIRECT_CALLS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0);
+
+/// What calls past the tasks' own accounting moved.
+#[map]
+pub static WAY_BYTES: HashMap<WayKey, WayBytes> = HashMap::with_max_entries(8192, 0);
+
+/// The process of each context of libaio, by the address of its `struct kioctx`. Old entries make room for new ones.
+#[map]
+pub static AIO_CONTEXTS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
 
 #[map]
 pub static INODE_IO: HashMap<InodeIoKey, InodeIo> = HashMap::with_max_entries(32768, 0);

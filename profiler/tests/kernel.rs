@@ -34,10 +34,14 @@ mod drops;
 mod faults;
 #[path = "kernel/file_rings.rs"]
 mod file_rings;
+#[path = "kernel/file_ways.rs"]
+mod file_ways;
 #[path = "kernel/files.rs"]
 mod files;
 #[path = "kernel/first_threads.rs"]
 mod first_threads;
+#[path = "kernel/fuse.rs"]
+mod fuse;
 #[path = "kernel/groups.rs"]
 mod groups;
 #[path = "kernel/held.rs"]

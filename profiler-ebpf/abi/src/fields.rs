@@ -131,6 +131,11 @@ fields! {
     BioVecPage = "bio_vec", "bv_page", 8;
     PageCompoundHead = "page", "compound_head", 8;
     PageMapping = "page", "mapping", 8;
+    CallFlags = "kiocb", "ki_flags", 4;
+    /// An `aio_kiocb` begins with its `kiocb`.
+    AioContext = "aio_kiocb", "ki_ctx", 8;
+    RingOpcode = "io_kiocb", "opcode", 1;
+    RingResult = "io_kiocb", "cqe.res", 4;
     IomapDioIocb = "iomap_dio", "iocb", 8;
     FolioFlags = "folio", "flags", 8;
     FolioMapping = "folio", "mapping", 8;

@@ -12,6 +12,7 @@ pub mod drops;
 pub mod earlier;
 pub mod event;
 pub mod fields;
+pub mod file_ways;
 pub mod groups;
 pub mod loss;
 pub mod occupancy;

@@ -37,5 +37,6 @@ losses! {
     SwitchUnseen = "switch_unseen", "a thread left its CPU or came to it unseen: the kernel's own count of its CPU time tells when";
     WakeUnseen = "wake_unseen", "a thread ran again without a wake-up that was seen: what it slept for is not known, and its run queue time counts as sleep";
     DropTableFull = "drop_table_full", "dropped packets found no place in their table: what was lost of a socket, or by whom it was sent, is not all known";
+    WayTableFull = "way_table_full", "a process found no place in the table of calls past the accounting: what it moved of files by io_uring, libaio or splice is missing";
     InodeTableFull = "inode_table_full", "a file found no place in its table: what devices moved of it is credited to nobody";
 }

@@ -19,7 +19,7 @@ use crate::{
     emit::{lose, now_ns},
     kernel::load,
     maps::{CREDITS, DEVICES, NO_EXIST, REQUESTS},
-    probes::{bio, context, direct, owners, requests, submissions},
+    probes::{bio, context, direct, file_ways, owners, requests, submissions},
     target,
     zero::zero,
 };
@@ -40,8 +40,9 @@ pub fn disk_submit(ctx: BtfTracePointContext) -> i32 {
             return 0;
         }
         let current = target::current();
-        if current.is_some() {
+        if let Some(process) = current {
             submissions::note(bio);
+            file_ways::note_call(process);
         }
         requests::submitted(bio, operation, current);
         let bytes = u64::from(load::<u32>(bio, Field::BioSize));

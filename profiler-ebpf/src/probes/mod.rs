@@ -11,6 +11,7 @@ mod direct;
 mod disk;
 mod drops;
 mod empty;
+mod file_ways;
 mod groups;
 mod occupancy;
 mod owners;

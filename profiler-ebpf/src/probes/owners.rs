@@ -17,7 +17,7 @@ use crate::{
     emit::lose,
     kernel::load,
     maps::{INODE_IO, INODE_USES, NO_EXIST},
-    probes::{bio, requests},
+    probes::{bio, file_ways, requests},
     target,
 };
 
@@ -58,6 +58,9 @@ pub fn folio_add(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: argument 0 is a folio; map values are live.
     unsafe {
         let current = target::current();
+        if let Some(process) = current {
+            file_ways::note_call(process);
+        }
         let user = current.map_or(OTHERS, |process| (*process).serial);
         if let Some(inode) = inode_of(folio)
             && inode != InodeKey::NO_FILE

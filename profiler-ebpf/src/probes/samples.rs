@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    probes::{context, requests, threads},
+    probes::{context, file_ways, requests, threads},
     target,
 };
 
@@ -33,6 +33,7 @@ pub fn cpu_sample(ctx: PerfEventContext) -> u32 {
             (*thread).user_samples += 1;
         } else {
             (*thread).kernel_samples += 1;
+            file_ways::note_call(process);
         }
     }
     0

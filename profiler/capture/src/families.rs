@@ -24,6 +24,15 @@ pub const DROPS: &str = "drops";
 /// The family without which nothing that went through the page cache has an owner.
 pub const OWNERS: &str = "owners";
 
+/// The family that counts what io_uring moves of files.
+pub const IO_URING: &str = "io_uring";
+
+/// The family that counts what libaio moves of files.
+pub const LIBAIO: &str = "libaio";
+
+/// The family that counts what splice moves of files.
+pub const SPLICE: &str = "splice";
+
 /// The family without which kernel threads end waits for nothing known.
 pub const WORKERS: &str = "kernel threads' work";
 

@@ -18,10 +18,10 @@ pub use format::{Capture, Ending, VERSION, Writer, layout, pack, read};
 pub use records::{
     ARRIVAL_REENTRY, ARRIVALS, Bypassed, Checksum, Clock, CpuSteal, CreditTotals, Daemon, DeviceTotals,
     Direction, Disk, DiskRequests, DropReason, Drops, EMPTY_PROGRAM, End, Environment, Family, FamilyState,
-    FileCache, Filesystem, Held, Hook, HostId, Inode, InodeIo, InodeUse, Kind, Label, Layout, Losses,
-    Milestone, MilestoneName, OnHost, Operation, OutsideRun, OutsideWaker, PROBE_REENTRY, Partition, Polling,
-    ProbeDispatch, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress, Protocol, Record,
-    Retransmit, Role, Run, STACK_TRUNCATED, Shed, SocketClosed, SocketEnds, SocketTotals, Stack, Start,
-    ThreadIo, ThreadState, ThreadTotals, TimerKind, TimerSet, Transfer, UNDECODABLE, UNKNOWN_KIND, Waits,
-    Watermark, comm_text, cross_check, span, traffic,
+    FileCache, FileWay, Filesystem, Held, Hook, HostId, Inode, InodeIo, InodeUse, Kind, Label, Layout,
+    Losses, Milestone, MilestoneName, Mount, OnHost, Operation, OutsideRun, OutsideWaker, PROBE_REENTRY,
+    Partition, Polling, ProbeDispatch, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress,
+    Protocol, Record, Retransmit, Role, Run, STACK_TRUNCATED, Shed, SocketClosed, SocketEnds, SocketTotals,
+    Stack, Start, ThreadIo, ThreadState, ThreadTotals, TimerKind, TimerSet, Transfer, UNDECODABLE,
+    UNKNOWN_KIND, Waits, Watermark, WayTotals, comm_text, cross_check, span, traffic,
 };

@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 use abi::progress::NO_PROGRESS;
 use anyhow::Result;
 use aya::Ebpf;
-use capture::{Family, families::DROPS};
+use capture::{
+    Family,
+    families::{DROPS, IO_URING, LIBAIO, SPLICE},
+};
 
 use crate::{
     collect::{
@@ -48,7 +51,7 @@ pub fn start(control_ports: Vec<u16>) -> Result<Counters> {
         streams: false,
         max_overhead: None,
         // They write records, and a table that is kept for a whole recording.
-        left_out: &[DROPS],
+        left_out: &[DROPS, IO_URING, LIBAIO, SPLICE],
     };
     let mut probes = probes::attach(&settings)?;
     memory::give_back();

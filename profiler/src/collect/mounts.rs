@@ -1,14 +1,63 @@
 //! What is mounted in this process's namespace.
 
-use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt as _};
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    fs::{self, File},
+    os::{fd::AsRawFd as _, unix::ffi::OsStringExt as _},
+};
 
 use anyhow::{Context as _, Result};
+use capture::Mount;
 use procfs::process::MountInfo;
+
+use crate::clock::now_ns;
+
+const PATH: &str = "/proc/self/mountinfo";
 
 /// Every mount, those that hide others after them. Unlike in the file, paths are what they are: any bytes.
 pub fn mounted() -> Result<Vec<MountInfo>> {
-    let path = "/proc/self/mountinfo";
-    fs::read(path).map_err(Into::into).and_then(|text| parse(&text)).with_context(|| format!("read {path}"))
+    fs::read(PATH).map_err(Into::into).and_then(|text| parse(&text)).with_context(|| format!("read {PATH}"))
+}
+
+/// File systems that hand calls on to a program, as they are mounted.
+#[derive(Default)]
+pub struct Passing {
+    /// The kernel tells on it that mounts have changed.
+    watched: Option<File>,
+    known: HashSet<(u32, u32)>,
+}
+
+impl Passing {
+    /// Those that came since the last time. Nothing where mounts cannot be read.
+    pub fn come(&mut self) -> Vec<Mount> {
+        if !self.may_have_changed() {
+            return Vec::new();
+        }
+        let passing = mounted().unwrap_or_default().into_iter().filter(|mount| is_fuse(&mount.fs_type));
+        let come = passing.filter_map(|mount| {
+            let (major, minor) = mount.majmin.split_once(':')?;
+            let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
+            let is_new = self.known.insert((major, minor));
+            is_new.then(|| Mount { at_ns: now_ns(), major, minor, kind: mount.fs_type })
+        });
+        come.collect()
+    }
+
+    fn may_have_changed(&mut self) -> bool {
+        let Some(watched) = &self.watched else {
+            self.watched = File::open(PATH).ok();
+            return true;
+        };
+        let mut poll = libc::pollfd { fd: watched.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+        // SAFETY: one descriptor, and no time to wait.
+        unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }
+    }
+}
+
+/// `fuse`, `fuse.NAME` and `fuseblk`; not its control files.
+fn is_fuse(kind: &str) -> bool {
+    kind == "fuse" || kind == "fuseblk" || kind.starts_with("fuse.")
 }
 
 pub(super) fn parse(text: &[u8]) -> Result<Vec<MountInfo>> {
@@ -57,6 +106,12 @@ mod tests {
     use std::os::unix::ffi::OsStrExt as _;
 
     use super::*;
+
+    #[test]
+    fn kinds_that_hand_calls_on_are_known_by_name() {
+        let kinds = ["fuse", "fuse.bindfs", "fuseblk", "fusectl", "ext4", "nfs4"];
+        assert_eq!(kinds.map(is_fuse), [true, true, true, false, false, false]);
+    }
 
     #[test]
     fn paths_are_what_they_are() {

@@ -31,7 +31,7 @@ use std::{
 };
 
 use pair::Pair;
-pub use pair::cookie;
+pub use pair::{cookie, pipe};
 
 use crate::recorded::{Recorded, record};
 

@@ -38,6 +38,12 @@ fn what_this_kernel_lacks_is_missing_by_name_and_nothing_else_is() {
     ];
     for family in families.as_array().unwrap() {
         let name = family["name"].as_str().unwrap();
+        // Kernels that refuse trampolines: 6.18 as it runs in some virtual machines.
+        let is_refused = ["libaio", "splice"].contains(&name)
+            && family["missing"].as_str().is_some_and(|missing| missing.contains("Operation not permitted"));
+        if is_refused {
+            continue;
+        }
         let why = expected.iter().find(|(found, lacks, _)| *found == name && *lacks).map(|(.., why)| *why);
         assert_eq!(family["available"], why.is_none(), "{family}");
         match (family["missing"].as_str(), why) {

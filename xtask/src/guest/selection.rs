@@ -10,6 +10,7 @@ const MODULES: [&str; 15] = [
     "calls",
     "counters",
     "disk",
+    "file_ways",
     "hooks",
     "memory",
     "owners",
@@ -35,6 +36,7 @@ const LEFT_OUT_MODULES: [(&str, &str); 24] = [
     ("faults", "starts the profiler a dozen times for what the command says"),
     ("file_rings", "not tried here: eight recordings of files; `disk` and `owners` run"),
     ("first_threads", "needs mounted control groups of version 1, and descriptors of threads (6.9)"),
+    ("fuse", "needs FUSE, which these kernels have as a module"),
     ("groups", "needs perl and mounted control groups of both versions"),
     ("held", "asks for shares of time"),
     ("limits", "asks for a part of a CPU's time, which emulation stretches"),
@@ -82,7 +84,10 @@ pub fn left_out() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// What the test's executable is called with.
 pub fn arguments() -> Vec<String> {
     let modules = MODULES.iter().map(|module| format!("{module}::"));
-    std::iter::once("--test-threads=1".to_owned())
+    // Ignored are those that need what only these machines have.
+    ["--test-threads=1", "--include-ignored"]
+        .into_iter()
+        .map(String::from)
         .chain(modules)
         .chain(LEFT_OUT_TESTS.iter().flat_map(|(name, _)| ["--skip".to_owned(), (*name).to_owned()]))
         .collect()

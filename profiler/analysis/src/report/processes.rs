@@ -7,7 +7,7 @@ use super::{Budget, ConnectionReport, DropReport, budget, connections, drops, se
 
 use crate::{
     attribution::{Evidence, phase, states::States},
-    timeline::{FileIo, Process, ThreadTime, Timeline, Ways, by_peer},
+    timeline::{FileIo, Process, ThreadTime, Timeline, WayBytes, Ways, by_peer},
 };
 use capture::{Operation, ProcessSerial, ProcessTotals, Protocol, Role, SocketTotals, ThreadTotals};
 
@@ -84,7 +84,12 @@ pub struct DiskBytes {
     /// The tasks' own accounting, which counts `read()` and `write()` on sockets too.
     pub file_read_bytes: u64,
     pub file_written_bytes: u64,
-    /// Ways past this accounting on which the process was seen (`io_uring`, `libaio`, `splice`): what they moved is in neither.
+    /// What its calls moved past this accounting.
+    #[serde(skip_serializing_if = "WayBytes::is_zero")]
+    pub other_read_bytes: WayBytes,
+    #[serde(skip_serializing_if = "WayBytes::is_zero")]
+    pub other_written_bytes: WayBytes,
+    /// Ways past it on which the process was seen, and whose bytes are not in these, or not all.
     pub uncounted_ways: Ways,
     /// Page cache of files that it dirtied, by calls and through mappings: whole folios, again after each writeback.
     /// Missing where that was not recorded.
@@ -125,9 +130,19 @@ impl DiskBytes {
         self.bytes() > 0
     }
 
+    /// In the accounting, and past it.
+    pub fn read_by_calls(&self) -> u64 {
+        self.file_read_bytes + self.other_read_bytes.sum()
+    }
+
+    /// In the accounting, and past it.
+    pub fn written_by_calls(&self) -> u64 {
+        self.file_written_bytes + self.other_written_bytes.sum()
+    }
+
     /// Asked for, dirtied and moved by devices: most bytes more than once.
     pub(super) fn bytes(&self) -> u64 {
-        let asked_for = self.file_read_bytes + self.file_written_bytes + self.dirtied_bytes.unwrap_or(0);
+        let asked_for = self.read_by_calls() + self.written_by_calls() + self.dirtied_bytes.unwrap_or(0);
         asked_for + self.device_read_bytes + self.device_written_bytes
     }
 }
@@ -241,7 +256,9 @@ fn disk(timeline: &Timeline, process: &Process) -> DiskBytes {
     DiskBytes {
         file_read_bytes: process.io.sum(FileIo::read_bytes),
         file_written_bytes: process.io.sum(FileIo::written_bytes),
-        uncounted_ways: process.uncounted_ways(),
+        other_read_bytes: process.read_by,
+        other_written_bytes: process.written_by,
+        uncounted_ways: process.uncounted_ways(timeline),
         dirtied_bytes: timeline.knows_owners().then_some(process.dirtied_bytes),
         device_read_bytes: timeline.credited_bytes(process, Operation::Read),
         device_written_bytes: timeline.credited_bytes(process, Operation::Write),

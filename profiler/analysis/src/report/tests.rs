@@ -1,5 +1,5 @@
 use crate::timeline::sample::timeline;
-use capture::{Family, Held, Hook, Record, testing::sample::*};
+use capture::{Family, FileWay, Held, Hook, Record, testing::sample::*};
 
 use super::*;
 
@@ -169,6 +169,45 @@ fn a_partition_below_another_is_not_added_to_a_process_and_the_others_are() {
             ("devices.1.credited_written_bytes", "1048696"),
         ],
     );
+}
+
+#[test]
+fn what_calls_move_past_the_accounting_has_its_way_and_what_is_not_counted_whole_is_named() {
+    let moved = || {
+        let splices = [(SEEDER, 0), (LEECHER, 7)].map(|(who, bytes)| written_by(FileWay::Splice, who, bytes));
+        [written_by(FileWay::IoUring, LEECHER, 62_599)].into_iter().chain(splices)
+    };
+    let with = |families: &[Record]| {
+        let mut records = records();
+        records.splice(8..8, families.iter().cloned().chain(moved()));
+        records
+    };
+    let bytes = ("processes.1.disk.other_written_bytes", r#"{"io_uring":62599,"libaio":0,"splice":7}"#);
+    check(
+        with(&[family("io_uring", None), family("splice", None)]),
+        &[
+            bytes,
+            ("processes.1.disk.uncounted_ways", "[]"),
+            ("processes.0.disk.uncounted_ways", "[]"),
+            ("trust.verdict", "\"complete\""),
+        ],
+    );
+    check(
+        with(&[family("io_uring", None), family("splice", Some("refused"))]),
+        &[
+            bytes,
+            ("processes.1.disk.uncounted_ways", r#"["splice"]"#),
+            ("processes.0.disk.uncounted_ways", r#"["splice"]"#),
+            ("trust.probes_missing", r#"["splice"]"#),
+        ],
+    );
+}
+
+#[test]
+fn a_way_that_is_not_counted_is_no_doubt_where_nobody_went_it() {
+    let mut records = records();
+    records.insert(8, family("splice", Some("refused")));
+    check(records, &[("trust.probes_missing", "[]"), ("trust.verdict", "\"complete\"")]);
 }
 
 #[test]

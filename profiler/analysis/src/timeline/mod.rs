@@ -21,7 +21,7 @@ mod threads;
 mod ways;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Read,
     panic::resume_unwind,
     sync::mpsc::{SyncSender, sync_channel},
@@ -44,12 +44,12 @@ pub use shed::Detached;
 pub use sockets::{Peer, PeerKey, Remote, by_peer};
 pub use steal::Steal;
 pub use threads::ThreadTime;
-pub use ways::Ways;
+pub use ways::{WayBytes, Ways};
 
 use capture::{
     Capture, Checksum, Clock, Daemon, Direction, EMPTY_PROGRAM, Ending, Environment, Family, FileCache, Held,
-    Inode, Losses, Milestone, MilestoneName, Polling, ProbeDispatch, ProcessSerial, ProgramRuns, Record,
-    Shed, Start, Transfer, UNDECODABLE, UNKNOWN_KIND, Watermark, families::CONTEXTS,
+    Inode, Losses, Milestone, MilestoneName, Operation, Polling, ProbeDispatch, ProcessSerial, ProgramRuns,
+    Record, Shed, Start, Transfer, UNDECODABLE, UNKNOWN_KIND, Watermark, families::CONTEXTS,
 };
 use owners::InodeTotals;
 use progress::Reorder;
@@ -92,6 +92,8 @@ pub struct Timeline {
     pub steal: Steal,
     /// Of nodes, as the transfers began.
     pub file_caches: Vec<FileCache>,
+    /// File systems that hand calls on to a program, by the device of their files.
+    pub passing: BTreeSet<DeviceId>,
 }
 
 /// A transfer with what the application claimed about it.
@@ -238,6 +240,7 @@ struct Folded {
     drops: Drops,
     steal: Steal,
     file_caches: Vec<FileCache>,
+    passing: BTreeSet<DeviceId>,
     /// Losses of events were known up to here, and how many.
     losses_known: (u64, u64),
 }
@@ -311,6 +314,19 @@ impl Folded {
                 let volume = Volume::of(totals.major, totals.minor, totals.partition);
                 self.devices.entry(volume.disk).or_default();
                 self.process(totals.process).credits.insert((volume, totals.operation), totals.bytes);
+            }
+            Record::WayTotals(totals) => {
+                self.seen(totals.at_ns);
+                let process = self.process(totals.process);
+                process.ways |= totals.way.into();
+                match totals.operation {
+                    Operation::Read => process.read_by.set(totals.way, totals.bytes),
+                    Operation::Write => process.written_by.set(totals.way, totals.bytes),
+                }
+            }
+            Record::Mount(mount) => {
+                self.seen(mount.at_ns);
+                self.passing.insert(DeviceId { major: mount.major, minor: mount.minor });
             }
             Record::InodeUse(inode_use) if inode_use.inode == Inode::NO_FILE => {
                 self.seen(inode_use.at_ns);
@@ -464,7 +480,7 @@ impl Folded {
             threads.for_each(|thread| thread.waits.forget_causes());
         }
         for (inode, totals) in &self.inodes {
-            totals.credit(inode, &mut self.processes);
+            totals.credit(inode, &self.passing, &mut self.processes);
         }
         let (end_ns, end_reason) = match self.end {
             Some((at_ns, reason)) => (at_ns, Some(reason)),
@@ -494,6 +510,7 @@ impl Folded {
             drops: self.drops.in_order(),
             steal: self.steal,
             file_caches: self.file_caches,
+            passing: self.passing,
         })
     }
 

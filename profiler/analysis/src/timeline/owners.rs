@@ -1,11 +1,11 @@
 //! Whose the device bytes of a file are: of the processes that dirtied it, or brought it into the page cache, in
 //! proportion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use capture::{Inode, InodeIo, InodeUse, Operation, ProcessSerial, families::OWNERS};
 
-use super::{Process, Timeline, Volume};
+use super::{DeviceId, Process, Timeline, Volume};
 
 impl Timeline {
     /// Whether it was recorded who dirtied the page cache: without it, credits are of direct I/O and of reads only.
@@ -60,11 +60,18 @@ impl InodeTotals {
     }
 
     /// Gives each process its share of what each device moved of this file.
-    pub fn credit(&self, inode: &Inode, processes: &mut BTreeMap<ProcessSerial, Process>) {
+    pub fn credit(
+        &self,
+        inode: &Inode,
+        passing: &BTreeSet<DeviceId>,
+        processes: &mut BTreeMap<ProcessSerial, Process>,
+    ) {
+        let device = DeviceId { major: inode.major, minor: inode.minor };
+        let passes_on = has_no_device(inode) || passing.contains(&device);
         for (&serial, bytes) in &self.uses {
             let Some(process) = serial.and_then(|serial| processes.get_mut(&serial)) else { continue };
             process.dirtied_bytes += bytes.dirtied;
-            process.writes_through |= has_no_device(inode) && bytes.cached > bytes.dirtied;
+            process.writes_through |= passes_on && bytes.cached > bytes.dirtied;
             for (&(device, operation), &moved) in &self.device_bytes {
                 let all: u64 = self.uses.values().map(|bytes| bytes.of(operation)).sum();
                 *process.file_credits.entry((device, operation)).or_default() +=

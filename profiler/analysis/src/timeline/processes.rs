@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use capture::{Label, Operation, ProcessTotals, Progress, Role, SocketTotals, ThreadTotals};
+use capture::{Family, Label, Operation, ProcessTotals, Progress, Role, SocketTotals, ThreadTotals};
 
-use super::{DeviceId, FileIos, Point, Volume, Ways};
+use super::{DeviceId, FileIos, Point, Timeline, Volume, WayBytes, Ways};
 
 #[derive(Debug, Default, PartialEq)]
 pub struct Process {
@@ -27,21 +27,24 @@ pub struct Process {
     pub dirtied_bytes: u64,
     /// Page cache of no file, likewise: what the file system keeps about files.
     pub dirtied_metadata_bytes: u64,
-    /// It brought pages into the cache that it did not dirty, of a file system without a device: what it writes there may pass
-    /// on at once (FUSE).
+    /// It brought pages into the cache that it did not dirty, of a file system that has no device or hands calls on to a
+    /// program: what it writes there may pass on at once (FUSE).
     pub writes_through: bool,
-    /// Those of its calls, without those of its threads.
+    /// On which it was seen, past the accounting; without those that its threads' names tell.
     pub ways: Ways,
+    /// What it moved of files on them.
+    pub read_by: WayBytes,
+    pub written_by: WayBytes,
     /// In time order; counts never go back.
     pub progress: Vec<Point>,
 }
 
 impl Process {
-    /// Ways past the accounting of calls on which it was seen.
-    pub fn uncounted_ways(&self) -> Ways {
+    /// Ways past the accounting of calls on which it was seen, and whose bytes were not counted, or not all.
+    pub fn uncounted_ways(&self, timeline: &Timeline) -> Ways {
         let mut ways = self.ways;
         self.threads.values().for_each(|thread| ways |= Ways::of_thread(&thread.comm));
-        ways
+        ways.filter(|way| !timeline.families.get(way.name()).is_some_and(Family::is_whole))
     }
 
     /// Its label, or command name and process id.

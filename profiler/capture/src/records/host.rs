@@ -104,6 +104,18 @@ pub struct Filesystem {
     pub device: String,
 }
 
+/// A file system that hands calls on to a program (FUSE), in the profiler's own mount namespace: there as the recording began, or
+/// later.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Mount {
+    pub at_ns: u64,
+    /// Of its files, as `stat` has it.
+    pub major: u32,
+    pub minor: u32,
+    /// `fuse.bindfs`, …
+    pub kind: String,
+}
+
 /// The same moment on two clocks.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
 pub struct Clock {

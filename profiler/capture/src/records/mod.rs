@@ -9,6 +9,7 @@ pub mod cross_check;
 mod disk;
 mod drops;
 mod family;
+mod file_ways;
 mod host;
 mod identity;
 mod loss;
@@ -30,7 +31,8 @@ use serde::{Deserialize, Serialize};
 pub use disk::{CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation, Partition};
 pub use drops::{DropReason, Drops};
 pub use family::{Family, FamilyState, Hook};
-pub use host::{Clock, Daemon, Disk, End, Environment, Filesystem, Held, Kind, Layout, Run, Start};
+pub use file_ways::{FileWay, WayTotals};
+pub use host::{Clock, Daemon, Disk, End, Environment, Filesystem, Held, Kind, Layout, Mount, Run, Start};
 pub use identity::{HostId, OnHost};
 pub use loss::{
     ARRIVAL_REENTRY, ARRIVALS, EMPTY_PROGRAM, Losses, PROBE_REENTRY, ProbeDispatch, ProbeWindow, ProgramRuns,
@@ -140,6 +142,8 @@ records! {
     44 "retransmit" Retransmit,
     46 "cpu_steal" CpuSteal,
     47 "file_cache" FileCache,
+    48 "way_totals" WayTotals,
+    49 "mount" Mount,
 }
 
 /// The number of what is no encoded record, but events as the probes wrote them.

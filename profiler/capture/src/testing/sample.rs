@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::families::{CONTEXTS, OWNERS, SCHEDULING};
 use crate::{
     Bypassed, Checksum, Clock, CreditTotals, Daemon, DeviceTotals, Direction, Disk, EMPTY_PROGRAM, End,
-    Environment, Family, Inode, InodeIo, InodeUse, Label, Layout, Losses, Milestone, MilestoneName,
+    Environment, Family, FileWay, Inode, InodeIo, InodeUse, Label, Layout, Losses, Milestone, MilestoneName,
     Operation, Partition, Polling, ProbeWindow, ProcessSerial, ProcessTotals, ProgramRuns, Progress,
     Protocol, Record, Role, Run, SocketEnds, SocketTotals, Stack, Start, ThreadIo, ThreadState, ThreadTotals,
-    Transfer, Waits, Watermark,
+    Transfer, Waits, Watermark, WayTotals,
     records::{
         span::{Doing, Softirq, Span, Stacks, Wake},
         traffic::{self, Payload},
@@ -345,6 +345,12 @@ pub fn credit_of(minor: u32, partition: Option<u32>, process: ProcessSerial, byt
         bios: 1,
         partition: partition.map(|minor| Partition { major: 8, minor }),
     })
+}
+
+/// What a process wrote to files past the accounting of calls.
+pub fn written_by(way: FileWay, process: ProcessSerial, bytes: u64) -> Record {
+    let calls = bytes.min(1);
+    Record::WayTotals(WayTotals { at_ns: END_NS, process, way, operation: Operation::Write, bytes, calls })
 }
 
 /// Dirtied pages of the only file; `None`: by others.

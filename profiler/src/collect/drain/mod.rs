@@ -273,6 +273,7 @@ fn detach(ebpf: &mut Ebpf, links: &mut Links) -> Result<()> {
         let unloaded = match ebpf.program_mut(program.name) {
             Some(loaded) if loaded.fd().is_err() => Ok(()),
             Some(Program::BtfTracePoint(loaded)) => loaded.unload(),
+            Some(Program::FEntry(loaded)) => loaded.unload(),
             Some(Program::FExit(loaded)) => loaded.unload(),
             Some(Program::PerfEvent(loaded)) => loaded.unload(),
             _ => Ok(()),

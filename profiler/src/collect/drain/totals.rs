@@ -3,6 +3,7 @@
 use abi::{
     context::{WAITS, Wait},
     disk::{self, Credit, CreditKey, DEVICE_MINOR_BITS, DeviceIo, DeviceKey},
+    file_ways::{self, WayBytes, WayKey},
     owners::{self, InodeIoKey, InodeKey, InodeUseKey},
     sched::{self, StateWord, Thread},
     sockets::{IPPROTO_TCP, Socket, SocketBytes, SocketKey},
@@ -10,8 +11,9 @@ use abi::{
 };
 
 use capture::{
-    CreditTotals, DeviceTotals, Inode, InodeIo, InodeUse, Operation, Partition, ProcessSerial, ProcessTotals,
-    Protocol, SocketClosed, SocketEnds, SocketTotals, ThreadState, ThreadTotals, Waits, comm_text,
+    CreditTotals, DeviceTotals, FileWay, Inode, InodeIo, InodeUse, Operation, Partition, ProcessSerial,
+    ProcessTotals, Protocol, SocketClosed, SocketEnds, SocketTotals, ThreadState, ThreadTotals, Waits,
+    WayTotals, comm_text,
     events::{address, nonzero},
 };
 
@@ -104,7 +106,7 @@ pub fn device(at_ns: u64, key: &DeviceKey, raw: &DeviceIo) -> DeviceTotals {
         at_ns,
         major: key.major,
         minor: key.minor,
-        operation: operation(key),
+        operation: operation(key.operation),
         bytes: raw.bytes,
         requests: raw.requests,
         errors: raw.errors,
@@ -121,11 +123,28 @@ pub fn credit(at_ns: u64, key: &CreditKey, raw: &Credit) -> CreditTotals {
         process: ProcessSerial(key.process),
         major: key.device.major,
         minor: key.device.minor,
-        operation: operation(&key.device),
+        operation: operation(key.device.operation),
         bytes: raw.bytes,
         bios: raw.bios,
         partition: partition(&key.device),
     }
+}
+
+/// `None` for a way that is not known.
+pub fn way(at_ns: u64, key: &WayKey, raw: &WayBytes) -> Option<WayTotals> {
+    let way = match file_ways::FileWay::ALL.into_iter().find(|way| *way as u32 == key.way)? {
+        file_ways::FileWay::IoUring => FileWay::IoUring,
+        file_ways::FileWay::Libaio => FileWay::Libaio,
+        file_ways::FileWay::Splice => FileWay::Splice,
+    };
+    Some(WayTotals {
+        at_ns,
+        process: ProcessSerial(key.process),
+        way,
+        operation: operation(key.operation),
+        bytes: raw.bytes,
+        calls: raw.calls,
+    })
 }
 
 /// `since_last` is the map's value less what it was in the last record.
@@ -146,7 +165,7 @@ pub fn inode_io(at_ns: u64, key: &InodeIoKey, since_last: &owners::InodeIo) -> I
         inode: inode(&key.inode),
         major: key.device.major,
         minor: key.device.minor,
-        operation: operation(&key.device),
+        operation: operation(key.device.operation),
         bytes: since_last.bytes,
         bios: since_last.bios,
         partition: partition(&key.device),
@@ -189,6 +208,6 @@ fn socket_ends(raw: &Socket) -> SocketEnds {
     }
 }
 
-fn operation(key: &DeviceKey) -> Operation {
-    if key.operation == disk::READ { Operation::Read } else { Operation::Write }
+fn operation(raw: u32) -> Operation {
+    if raw == disk::READ { Operation::Read } else { Operation::Write }
 }

@@ -23,7 +23,7 @@ pub struct Known {
 
 /// Where a program is attached, as the object names it.
 pub struct AttachPoint {
-    /// `tp_btf` or `fexit`
+    /// `tp_btf`, `fentry` or `fexit`
     pub kind: &'static str,
     /// The tracepoint, or the function.
     pub target: String,
@@ -36,7 +36,7 @@ pub fn points(object: &[u8]) -> Result<BTreeMap<String, AttachPoint>> {
     for symbol in file.symbols() {
         if let Some(index) = symbol.section_index()
             && let Some((kind, target)) = file.section_by_index(index)?.name()?.split_once('/')
-            && let Some(kind) = ["tp_btf", "fexit"].into_iter().find(|known| *known == kind)
+            && let Some(kind) = ["tp_btf", "fentry", "fexit"].into_iter().find(|known| *known == kind)
             && let Ok(name) = symbol.name()
             && !name.is_empty()
         {
@@ -88,6 +88,11 @@ fn attach_program(ebpf: &mut Ebpf, program: &Program, known: &Known, links: &mut
     };
     check_parameters(program, kind, target, &known.types)?;
     match loaded {
+        programs::Program::FEntry(entry) => {
+            entry
+                .load(target, &known.kernel)
+                .with_context(|| format!("load for the beginning of {target}"))?;
+        }
         programs::Program::FExit(exit) => {
             exit.load(target, &known.kernel).with_context(|| format!("load for the end of {target}"))?;
         }
@@ -111,7 +116,7 @@ fn check_fields(reads: &Reads, missing: &[(Field, String)]) -> Result<()> {
 /// That the kernel has the arguments where the program reads them.
 fn check_parameters(program: &Program, kind: &str, target: &str, types: &btf_rs::Btf) -> Result<()> {
     let found = match kind {
-        "fexit" => btf::function_parameters(types, target)?,
+        "fentry" | "fexit" => btf::function_parameters(types, target)?,
         _ => btf::tracepoint_parameters(types, target)?,
     };
     // A function's result stands behind its last parameter.

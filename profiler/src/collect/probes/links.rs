@@ -7,6 +7,7 @@ use aya::{
     Ebpf,
     programs::{
         Program,
+        fentry::FEntryLink,
         fexit::FExitLink,
         perf_event::{PerfEventConfig, PerfEventLink, PerfEventScope, SamplePolicy, SoftwareEvent},
         tp_btf::BtfTracePointLink,
@@ -34,6 +35,7 @@ pub struct Links {
 #[expect(dead_code, reason = "a link is attached as long as it is there")]
 enum Link {
     Tracepoint(BtfTracePointLink),
+    Entry(FEntryLink),
     Exit(FExitLink),
     Samples(PerfEventLink),
 }
@@ -46,6 +48,10 @@ impl Links {
             Program::BtfTracePoint(program) => {
                 let id = program.attach()?;
                 vec![Link::Tracepoint(program.take_link(id)?)]
+            }
+            Program::FEntry(program) => {
+                let id = program.attach()?;
+                vec![Link::Entry(program.take_link(id)?)]
             }
             Program::FExit(program) => {
                 let id = program.attach()?;

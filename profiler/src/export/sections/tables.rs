@@ -1,10 +1,10 @@
 //! The report's tables, each with its title; empty if there is nothing to show.
 
 use analysis::{
-    report::{ConnectionReport, DeviceReport, Program, Report, TransferReport},
+    report::{ConnectionReport, DeviceReport, DiskBytes, Program, Report, TransferReport},
     timeline::ThreadTime,
 };
-use capture::{Direction, Protocol};
+use capture::{Direction, FileWay, Protocol};
 
 use super::{
     Part, Section, budgets,
@@ -164,18 +164,20 @@ pub fn disk(rows: &Rows) -> Section {
     let head =
         ["process", "pid", "", "by calls, sockets too", "dirtied", "on devices", "", "of it written back"];
     let mut rows = table(&head, [1, 3, 4, 5, 6, 7]);
-    let mut uncounted = Vec::new();
+    let (mut counted, mut uncounted) = (Vec::new(), Vec::new());
     for process in shown {
         let disk = process.disk;
+        let whose = format!("{} {}", whole(&process.name), process.pid);
+        counted.extend(by_ways(disk).map(|moved| format!("{whose} {moved}")));
         let ways: Vec<_> = disk.uncounted_ways.names().collect();
         if !ways.is_empty() {
-            uncounted.push(format!("{} {} by {}", whole(&process.name), process.pid, ways.join(", ")));
+            uncounted.push(format!("{whose} by {}", ways.join(", ")));
         }
         let directions = [
-            ("read", disk.file_read_bytes, None, disk.device_read_bytes, None),
+            ("read", disk.read_by_calls(), None, disk.device_read_bytes, None),
             (
                 "written",
-                disk.file_written_bytes,
+                disk.written_by_calls(),
                 disk.dirtied_bytes,
                 disk.device_written_bytes,
                 disk.writeback_bytes,
@@ -197,17 +199,24 @@ pub fn disk(rows: &Rows) -> Section {
             ]);
         }
     }
-    let uncounted = match uncounted.as_slice() {
+    let said = |what: &str, some: &[String]| match some {
         [] => String::new(),
-        some => {
-            format!(
-                "Not in the bytes by calls: what these moved of files by other ways: {}.",
-                some.join("; ")
-            )
-        }
+        some => format!("{what}: {}.", some.join("; ")),
     };
-    let block = vec![Part::Table(rows), Part::Hint(below), Part::Said(uncounted)];
+    let counted = said("Of the bytes by calls, past the kernel's accounting", &counted);
+    let uncounted =
+        said("Not in the bytes by calls, or not all: what these moved of files by other ways", &uncounted);
+    let block = vec![Part::Table(rows), Part::Hint(below), Part::Said(counted), Part::Said(uncounted)];
     Section::new("Files and disks, bytes", [block])
+}
+
+/// What a process moved by each way past the accounting.
+fn by_ways(disk: &DiskBytes) -> impl Iterator<Item = String> {
+    let directions = [("read", disk.other_read_bytes), ("written", disk.other_written_bytes)];
+    directions.into_iter().flat_map(|(direction, bytes)| {
+        let some = FileWay::ALL.into_iter().filter(move |way| bytes.of(*way) > 0);
+        some.map(move |way| format!("{} {direction} by {}", exact(bytes.of(way)), way.name()))
+    })
 }
 
 /// A row for each process, and one for each of its threads that ran. States that nobody was in are left out.

@@ -1,7 +1,7 @@
 use crate::export::text;
 use analysis::report;
 use analysis::timeline::sample::timeline;
-use capture::{Family, Hook, Losses, ProcessSerial, Record, ThreadState, testing::sample::*};
+use capture::{Family, FileWay, Hook, Losses, ProcessSerial, Record, ThreadState, testing::sample::*};
 
 fn render(records: Vec<Record>) -> String {
     text::render(&report::build(&timeline(records)))
@@ -23,6 +23,22 @@ fn lines_fit_and_do_not_end_in_blanks() {
         assert!(line.chars().count() <= 100, "{}: {line}", line.chars().count());
         assert_eq!(line, line.trim_end());
         assert!(!line.contains('\x1b'), "{line}");
+    }
+}
+
+#[test]
+fn bytes_by_calls_have_what_is_past_the_accounting_and_say_so() {
+    let mut records = records();
+    let ways = [(FileWay::IoUring, 62_599), (FileWay::Splice, 0)];
+    records.splice(8..8, ways.map(|(way, bytes)| written_by(way, LEECHER, bytes)));
+    records.insert(8, family("io_uring", None));
+    let text = render(records);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        "Of the bytes by calls, past the kernel's accounting: leecher-1 102 62,599 written by io_uring.",
+        "Not in the bytes by calls, or not all: what these moved of files by other ways: leecher-1 102 by splice.",
+    ] {
+        assert!(words.contains(said), "{said} is not in\n{text}");
     }
 }
 

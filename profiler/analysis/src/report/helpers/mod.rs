@@ -164,6 +164,8 @@ impl AddAssign for DiskBytes {
         let both = |a: Option<u64>, b: Option<u64>| a.map_or(b, |a| Some(a + b.unwrap_or(0)));
         self.file_read_bytes += other.file_read_bytes;
         self.file_written_bytes += other.file_written_bytes;
+        self.other_read_bytes += other.other_read_bytes;
+        self.other_written_bytes += other.other_written_bytes;
         self.uncounted_ways |= other.uncounted_ways;
         self.dirtied_bytes = both(self.dirtied_bytes, other.dirtied_bytes);
         self.device_read_bytes += other.device_read_bytes;

@@ -8,11 +8,11 @@ use serde::Serialize;
 use crate::{
     attribution::Evidence,
     milestones::{Finish, Found, out_of_order},
-    timeline::{LATE, Process, ThreadTime, TimedTransfer, Timeline, Windows},
+    timeline::{LATE, Process, ThreadTime, TimedTransfer, Timeline, Ways, Windows},
 };
 use capture::{
-    ARRIVAL_REENTRY, ARRIVALS, Ending, Family, PROBE_REENTRY, STACK_TRUNCATED, ThreadState, UNDECODABLE,
-    UNKNOWN_KIND,
+    ARRIVAL_REENTRY, ARRIVALS, Ending, Family, FileWay, PROBE_REENTRY, STACK_TRUNCATED, ThreadState,
+    UNDECODABLE, UNKNOWN_KIND,
     families::{DROPS, PROBE_COST, SCHEDULING},
 };
 
@@ -85,7 +85,7 @@ pub(super) fn judge(timeline: &Timeline, evidence: Option<&Evidence>, transfers:
     let cross_checks = cross_checks::compare(timeline);
     reasons.extend(cross_checks::reasons(&cross_checks));
     let left_out = timeline.families.values().filter(|family| family.is_left_out());
-    let missing = timeline.families.values().filter(|family| family.missing().is_some());
+    let missing = missing_families(timeline);
     Trust {
         verdict: if reasons.is_empty() { Verdict::Complete } else { Verdict::Degraded },
         reasons,
@@ -226,10 +226,19 @@ fn meaning(class: &str) -> &str {
     }
 }
 
+/// What counts a way to move bytes of files is missed only where somebody went it.
+fn missing_families(timeline: &Timeline) -> impl Iterator<Item = &Family> {
+    let mut gone = Ways::default();
+    timeline.processes.values().for_each(|process| gone |= process.uncounted_ways(timeline));
+    let is_missed = move |family: &&Family| {
+        let way = FileWay::ALL.into_iter().find(|way| way.name() == family.name);
+        way.is_none_or(|way| gone.iter().any(|gone| gone == way))
+    };
+    timeline.families.values().filter(|family| family.missing().is_some()).filter(is_missed)
+}
+
 fn missing(timeline: &Timeline) -> Vec<String> {
-    timeline
-        .families
-        .values()
+    missing_families(timeline)
         .filter_map(|family| Some((&family.name, family.missing()?)))
         .map(|(name, why)| match name.as_str() {
             PROBE_COST => format!("what the probes cost is not known: {why}"),

@@ -20,6 +20,7 @@ use std::{
 
 use abi::{
     disk::{Credit, CreditKey, DeviceIo, DeviceKey},
+    file_ways::{WayBytes, WayKey},
     loss::Loss,
     sched::{StateWord, Thread, ThreadKey, ThreadState},
     sockets::{SocketBytes, SocketKey},
@@ -38,6 +39,7 @@ use crate::{
     collect::{
         cross_check::{self, Namespaces},
         drain::{Meanwhile, Sink, stacks::Stacks, totals},
+        mounts::Passing,
         targets::{Targets, in_proc, io_record, thread_io},
     },
 };
@@ -57,12 +59,15 @@ pub struct Sweep {
     sockets: Sockets,
     devices: Table<DeviceKey, DeviceIo>,
     credits: Table<CreditKey, Credit>,
+    ways: Table<WayKey, WayBytes>,
     inodes: Inodes,
     drops: Drops,
     /// Of a recording, whose cross-checks they are.
     namespaces: Option<Namespaces>,
     /// Of a recording.
     steal: Option<Steal>,
+    /// Likewise.
+    passing: Option<Passing>,
     losses: PerCpuArray<MapData, u64>,
     written_processes: HashMap<u64, (u64, u64)>,
     room_for_processes: Room,
@@ -74,7 +79,8 @@ impl Sweep {
     /// Takes the maps out of the object; the probes keep theirs. Of a recording.
     pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
         let own = Some(Namespaces::with_own());
-        Ok(Self { namespaces: own, steal: Some(Steal::default()), ..Self::of_counters(ebpf)? })
+        let (steal, passing) = (Some(Steal::default()), Some(Passing::default()));
+        Ok(Self { namespaces: own, steal, passing, ..Self::of_counters(ebpf)? })
     }
 
     /// The same without what only cross-checks want.
@@ -84,10 +90,12 @@ impl Sweep {
             sockets: Sockets::new(ebpf)?,
             devices: Table::take(ebpf, "DEVICES")?,
             credits: Table::take(ebpf, "CREDITS")?,
+            ways: Table::take(ebpf, "WAY_BYTES")?,
             inodes: Inodes::new(ebpf)?,
             drops: Drops::new(ebpf)?,
             namespaces: None,
             steal: None,
+            passing: None,
             losses: take_counter(ebpf, "LOSSES")?,
             written_processes: HashMap::new(),
             room_for_processes: Room::of(PROCESS_SLOTS),
@@ -104,6 +112,9 @@ impl Sweep {
     ) -> Result<()> {
         self.write_tasks(targets, out, meanwhile)?;
         self.write_disks(out, meanwhile)?;
+        for mount in self.passing.iter_mut().flat_map(Passing::come) {
+            out.push(&Record::Mount(mount))?;
+        }
         self.drops.write(out)?;
         if let Some(steal) = &mut self.steal {
             steal.write(out)?;
@@ -298,11 +309,16 @@ impl Sweep {
         self.sockets.write_open(open, out)
     }
 
-    /// Forgets what processes submitted themselves that are none of `keep`. What they submit later counts as new.
+    /// Forgets what processes submitted themselves, and moved past the accounting, that are none of `keep`. What they submit later counts as new.
     pub fn forget_credits(&mut self, keep: impl Fn(u64) -> bool) -> Result<()> {
         for (key, _) in self.credits.read()? {
             if !keep(key.process) {
                 self.credits.remove(&key)?;
+            }
+        }
+        for (key, _) in self.ways.read()? {
+            if !keep(key.process) {
+                self.ways.remove(&key)?;
             }
         }
         Ok(())
@@ -342,6 +358,12 @@ impl Sweep {
         }
         for (key, credit) in self.credits.read_with(|| meanwhile(out))? {
             out.push(&Record::CreditTotals(totals::credit(now_ns(), &key, &credit)))?;
+            meanwhile(out)?;
+        }
+        for (key, bytes) in self.ways.read_with(|| meanwhile(out))? {
+            if let Some(totals) = totals::way(now_ns(), &key, &bytes) {
+                out.push(&Record::WayTotals(totals))?;
+            }
             meanwhile(out)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ mod context;
 mod direct;
 mod disk;
 mod drops;
+mod file_ways;
 mod groups;
 mod owners;
 mod pinned;
@@ -35,6 +36,9 @@ pub const FAMILIES: &[Family] = &[
     disk::FAMILY,
     owners::FAMILY,
     direct::FAMILY,
+    file_ways::IO_URING,
+    file_ways::LIBAIO,
+    file_ways::SPLICE,
     context::FAMILY,
     timers::FAMILY,
     sched::FAMILY,

@@ -22,9 +22,9 @@ use code::Code;
 
 /// A set of fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Fields(u128);
+pub struct Fields([u64; FIELDS.div_ceil(WORD_BITS)]);
 
-const _: () = assert!(FIELDS <= u128::BITS as usize);
+const WORD_BITS: usize = u64::BITS as usize;
 
 /// What a program reads, with the functions that it calls.
 #[derive(Clone, Debug, Default)]
@@ -49,15 +49,19 @@ pub fn of_programs(object: &[u8]) -> Result<BTreeMap<String, Reads>> {
 
 impl Fields {
     pub fn contains(self, field: Field) -> bool {
-        self.0 & Self::from(field).0 != 0
+        self.0[field as usize / WORD_BITS] >> (field as usize % WORD_BITS) & 1 != 0
     }
 
     pub fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+        self.with(other, |a, b| a & !b)
     }
 
     pub fn in_both(self, other: Self) -> Self {
-        Self(self.0 & other.0)
+        self.with(other, |a, b| a & b)
+    }
+
+    fn with(self, other: Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+        Self(std::array::from_fn(|word| combine(self.0[word], other.0[word])))
     }
 
     pub fn iter(self) -> impl Iterator<Item = Field> {
@@ -67,7 +71,9 @@ impl Fields {
 
 impl From<Field> for Fields {
     fn from(field: Field) -> Self {
-        Self(1 << field as usize)
+        let mut set = Self::default();
+        set.0[field as usize / WORD_BITS] = 1 << (field as usize % WORD_BITS);
+        set
     }
 }
 
@@ -81,7 +87,7 @@ impl BitOr for Fields {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        self.with(other, |a, b| a | b)
     }
 }
 

@@ -64,8 +64,9 @@ pub(super) fn rows(timeline: &Timeline) -> Vec<Comparison> {
                 - timeline.file_credited_bytes(process, Operation::Write);
             let ours = process.dirtied_bytes + process.dirtied_metadata_bytes + direct;
             let theirs = process.io.sum(FileIo::device_written_bytes);
-            // FUSE accounts for what is written by calls, whether it dirties a page or passes on at once (6.18).
-            let passed_on = process.writes_through
+            // FUSE accounts for what is written by calls, whether it dirties a page or passes on at once (6.18). Direct I/O to it
+            // passes no page: that there is such a file system is all that tells of it.
+            let passed_on = (process.writes_through || !timeline.passing.is_empty())
                 && theirs.saturating_sub(ours) <= process.io.sum(FileIo::written_bytes);
             rows.push(TO_DEVICES.compare(
                 process.name(),

@@ -1,7 +1,7 @@
 use crate::report::Relation;
 use crate::timeline::sample::timeline;
 use capture::{
-    DropReason, Drops, ProcessSerial, Record, Run, SocketClosed, ThreadState,
+    DropReason, Drops, Mount, ProcessSerial, Record, Run, SocketClosed, ThreadState,
     cross_check::{
         CrossCheck, DiskReading, InterfaceReading, Moment, ProcessReading, Reading, ThreadReading,
     },
@@ -182,6 +182,14 @@ fn what_is_written_through_to_no_device_of_its_own_is_nothing_unseen() {
         writes(0, 63 * MIB, 65 * MIB),
         &[&format!("{row} = 68157440 ± 1048576 DISAGREES")],
     );
+    let passing = |capture_has: bool| {
+        let mut records = writes(8, 64 * MIB, 65 * MIB);
+        let mount = Mount { at_ns: 0, major: 0, minor: 51, kind: "fuse.sshfs".to_owned() };
+        records.splice(1..1, capture_has.then_some(Record::Mount(mount)));
+        records
+    };
+    check("FUSE, directly", passing(true), &[&format!("{row} <= 68157440 ± 1048576")]);
+    check("no FUSE", passing(false), &[&format!("{row} = 68157440 ± 1048576 DISAGREES")]);
     check("a disk", writes(8, 64 * MIB, 65 * MIB), &[&format!("{row} = 68157440 ± 1048576 DISAGREES")]);
 }
 
