@@ -74,6 +74,8 @@ mod recorded;
 mod runs;
 #[path = "kernel/spans.rs"]
 mod spans;
+#[path = "kernel/stacked.rs"]
+mod stacked;
 #[path = "kernel/storms.rs"]
 mod storms;
 #[path = "kernel/streams.rs"]

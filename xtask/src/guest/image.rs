@@ -1,6 +1,10 @@
 //! The initial file system of a virtual kernel: the tests, and what they and `init.sh` start, with its libraries.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -13,8 +17,13 @@ const PROGRAMS: [&str; 15] = [
     "umount", "unshare",
 ];
 
-/// With the arguments that the test is called with.
-pub fn write(to: &Path, programs: &Programs, arguments: &[String]) -> Result<()> {
+/// With the arguments that the test is called with, and modules by the version of their kernel.
+pub fn write(
+    to: &Path,
+    programs: &Programs,
+    arguments: &[String],
+    modules: &[(&str, Vec<PathBuf>)],
+) -> Result<()> {
     let mut archive = Archive::default();
     // As on the distribution, so that a library is found under either path.
     for folder in ["bin", "sbin", "lib", "lib64"] {
@@ -26,6 +35,13 @@ pub fn write(to: &Path, programs: &Programs, arguments: &[String]) -> Result<()>
     }
     archive.file("/init", include_bytes!("init.sh"));
     archive.file("/tests/arguments", arguments.join(" ").as_bytes());
+
+    for (version, module) in
+        modules.iter().flat_map(|(version, all)| all.iter().map(move |one| (version, one)))
+    {
+        let name = module.file_name().and_then(|name| name.to_str()).context("a module has a name")?;
+        archive.file(&format!("/modules/{version}/{name}"), &read(module)?);
+    }
 
     let mut files = Vec::new();
     for name in PROGRAMS {

@@ -10,7 +10,10 @@ use anyhow::{Context as _, Result};
 
 use crate::{command, setup::packages};
 
-/// The image of the newest kernel of a series, `6.12`; below `folder` it is kept for the next time.
+/// What a test needs that is no part of these kernels: device mapper, and what that needs.
+const MODULES: [&str; 2] = ["dax.ko", "dm-mod.ko"];
+
+/// The image of the newest kernel of a series, `6.12`; below `folder` it is kept for the next time, with its modules.
 pub fn image(folder: &Path, version: &str) -> Result<PathBuf> {
     let image = folder.join(version).join("vmlinuz");
     if image.exists() {
@@ -32,11 +35,38 @@ pub fn image(folder: &Path, version: &str) -> Result<PathBuf> {
     let archive = find(&unpacked, |name| name.starts_with("linux-image-") && name.ends_with(".deb"))?;
     packages::unpack(&archive, &unpacked)?;
     let kernel = find(&unpacked.join("boot"), |name| name.starts_with("vmlinuz-"))?;
-    fs::create_dir_all(folder.join(version))
-        .and_then(|()| fs::rename(&kernel, &image))
+    let kept = folder.join(version);
+    fs::create_dir_all(&kept).with_context(|| format!("make {}", kept.display()))?;
+    for module in modules_below(&unpacked.join("lib/modules")) {
+        let to = kept.join(module.file_name().context("a module has a name")?);
+        fs::rename(&module, &to).with_context(|| format!("keep {} as {}", module.display(), to.display()))?;
+    }
+    // Last: where it is, everything is.
+    fs::rename(&kernel, &image)
         .with_context(|| format!("keep {} as {}", kernel.display(), image.display()))?;
     fs::remove_dir_all(&unpacked).with_context(|| format!("remove {}", unpacked.display()))?;
     Ok(image)
+}
+
+/// The modules that are kept beside an image, packed or not.
+pub fn modules(image: &Path) -> Vec<PathBuf> {
+    image.parent().map(modules_below).unwrap_or_default()
+}
+
+fn modules_below(folder: &Path) -> Vec<PathBuf> {
+    let is_one = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        MODULES.iter().any(|module| name.strip_suffix(".xz").unwrap_or(&name) == *module)
+    };
+    let mut found = Vec::new();
+    for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path.is_dir() && !path.is_symlink() {
+            found.extend(modules_below(&path));
+        } else if is_one(&path) {
+            found.push(path);
+        }
+    }
+    found
 }
 
 /// The newest package of a series: several may be there at a time.

@@ -20,6 +20,8 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 const LONGEST_RUN: Duration = Duration::from_secs(900);
 
 const DISK_BYTES: u64 = 2 << 30;
+/// Of a disk without anything on it, for partitions.
+const SPARE_BYTES: u64 = 64 << 20;
 
 /// A CPU without `cmpxchg16b`, which qemu 7.2 emulates so that it spoils the flags now and then: 6.12 died of it in
 /// its allocator. Four levels of page tables instead of five take less emulation.
@@ -41,14 +43,20 @@ pub fn run(
     look: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<String> {
     let disk = folder.join(format!("{version}.disk"));
+    let spare = folder.join(format!("{version}.spare"));
     make_disk(&disk)?;
-    let console = boot(qemu, version, kernel, initramfs, &disk).and_then(|mut machine| {
+    File::create(&spare)
+        .and_then(|file| file.set_len(SPARE_BYTES))
+        .with_context(|| format!("make {}", spare.display()))?;
+    let console = boot(qemu, version, kernel, initramfs, [&disk, &spare]).and_then(|mut machine| {
         let mut log = File::create(folder.join(format!("{version}.log")))?;
         let console = machine.follow(version, &mut log)?;
         look(&disk)?;
         Ok(console)
     });
-    fs::remove_file(&disk).with_context(|| format!("remove {}", disk.display()))?;
+    for file in [&disk, &spare] {
+        fs::remove_file(file).with_context(|| format!("remove {}", file.display()))?;
+    }
     console.with_context(|| format!("run Linux {version} in a virtual machine"))
 }
 
@@ -64,7 +72,7 @@ fn make_disk(disk: &Path) -> Result<()> {
 /// A running machine; dropping it ends it.
 struct Machine(Child);
 
-fn boot(qemu: &Qemu, version: &str, kernel: &Path, initramfs: &Path, disk: &Path) -> Result<Machine> {
+fn boot(qemu: &Qemu, version: &str, kernel: &Path, initramfs: &Path, disks: [&Path; 2]) -> Result<Machine> {
     let mut qemu = qemu.command();
     // Emulated CPUs take turns on one thread: in parallel 6.12 oopses.
     qemu.args(["-accel", "tcg,thread=single", "-cpu", CPU, "-smp", "2", "-m", "2G"]);
@@ -72,8 +80,10 @@ fn boot(qemu: &Qemu, version: &str, kernel: &Path, initramfs: &Path, disk: &Path
     qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
     qemu.args(["-append", KERNEL_ARGUMENTS]);
     // ext4 and NVMe are built into these kernels, virtio is not.
-    qemu.arg("-drive").arg(format!("file={},if=none,id=disk,format=raw,cache=unsafe", disk.display()));
-    qemu.args(["-device", "nvme,drive=disk,serial=disk"]);
+    for (name, disk) in ["disk", "spare"].into_iter().zip(disks) {
+        qemu.arg("-drive").arg(format!("file={},if=none,id={name},format=raw,cache=unsafe", disk.display()));
+        qemu.args(["-device", &format!("nvme,drive={name},serial={name}")]);
+    }
     eprintln!("+ {} # Linux {version}", command::line(&qemu));
     let started = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     Ok(Machine(started.context("start qemu-system-x86_64")?))

@@ -36,7 +36,9 @@ pub fn test(versions: &[&str]) -> Result<()> {
     let kernels = versions.iter().map(|version| kernel_of(version)).collect::<Result<Vec<_>>>()?;
     let folder = folder()?;
     let initramfs = folder.join("initramfs.cpio");
-    image::write(&initramfs, &build::test("kernel")?, &selection::arguments())?;
+    let modules: Vec<_> =
+        versions.iter().zip(&kernels).map(|(version, image)| (*version, kernel::modules(image))).collect();
+    image::write(&initramfs, &build::test("kernel")?, &selection::arguments(), &modules)?;
 
     for (name, reason) in selection::left_out() {
         eprintln!("left out under these kernels: {name}: {reason}");
@@ -66,7 +68,7 @@ pub fn record_pairs(version: &str, arguments: &[String], to: &Path) -> Result<()
     let kernel = kernel_of(version)?;
     let folder = folder()?;
     let initramfs = folder.join("pairs.cpio");
-    image::write(&initramfs, &build::test("setups")?, arguments)?;
+    image::write(&initramfs, &build::test("setups")?, arguments, &[])?;
     fs::create_dir_all(to).with_context(|| format!("make {}", to.display()))?;
     let debugfs = command::find_for_root("debugfs").context("find debugfs, of e2fsprogs")?;
     // The disk is mounted on the folder's parent there.

@@ -5,7 +5,7 @@
 //! are asked of native runs only), and what takes more time there than it tells.
 
 /// Modules of the test target, all of whose tests run but for those in [`LEFT_OUT_TESTS`].
-const MODULES: [&str; 15] = [
+const MODULES: [&str; 17] = [
     "bytes",
     "calls",
     "counters",
@@ -18,6 +18,7 @@ const MODULES: [&str; 15] = [
     "readers",
     "reconnects",
     "spans",
+    "stacked",
     "streams",
     "time",
     "timers",
@@ -25,7 +26,7 @@ const MODULES: [&str; 15] = [
 ];
 
 /// The target's other modules that have tests.
-const LEFT_OUT_MODULES: [(&str, &str); 24] = [
+const LEFT_OUT_MODULES: [(&str, &str); 25] = [
     ("bench", "needs the benchmark's programs and networks"),
     ("capabilities", "starts the profiler half a dozen times for what the command says"),
     ("cost", "asks for times of datagrams, which emulation stretches"),
