@@ -11,7 +11,7 @@ use crate::daemon::{self, config, log};
 /// Watch the targets of a configuration, always, with counters alone; `profiler ctl` and `profiler gateway` ask it
 ///
 /// Takes what `profiler record` takes, and gives up all but reading other users' processes once the probes are loaded.
-/// Ends with SIGTERM or SIGINT.
+/// SIGHUP has it read the targets of the configuration again; what else is in there takes a restart. Ends with SIGTERM or SIGINT.
 #[derive(Args)]
 #[command(after_help = "Example:
   profiler daemon --config /etc/profiler/collector.toml
@@ -32,8 +32,8 @@ pub struct Arguments {
 
 pub fn run(args: &Arguments) -> Result<ExitCode> {
     let config = config::read(&args.config)?;
-    let stop = signals::stop_of_a_service()?;
+    let wishes = signals::of_a_service()?;
     log::begin(config.log);
-    daemon::run(&config, &stop)?;
+    daemon::run(&config, &args.config, &wishes.stop, &wishes.reload)?;
     Ok(ExitCode::SUCCESS)
 }

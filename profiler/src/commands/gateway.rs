@@ -28,7 +28,7 @@ pub struct Arguments {
 
 pub fn run(args: &Arguments) -> Result<ExitCode> {
     let config = config::read(&args.config)?;
-    let stop = signals::stop_of_a_service()?;
+    let stop = signals::of_a_service()?.stop;
     log::begin(config.log);
     gateway::run(&config, &stop)?;
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM and SIGHUP: a wish to stop.
+//! SIGINT, SIGTERM and SIGHUP: a wish to stop, or of a service to read its configuration again.
 
 use std::{
     sync::{
@@ -32,15 +32,22 @@ pub fn stop() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// A flag that SIGINT and SIGTERM set. SIGHUP changes nothing: a service has no terminal to lose.
-pub fn stop_of_a_service() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))
+/// What a service is told by signals.
+pub struct Wishes {
+    /// SIGINT and SIGTERM set it.
+    pub stop: Arc<AtomicBool>,
+    /// SIGHUP sets it: a service has no terminal to lose.
+    pub reload: Arc<AtomicBool>,
+}
+
+/// The flags of a service.
+pub fn of_a_service() -> Result<Wishes> {
+    let wishes = Wishes { stop: Arc::default(), reload: Arc::default() };
+    for (signal, flag) in [(SIGINT, &wishes.stop), (SIGTERM, &wishes.stop), (SIGHUP, &wishes.reload)] {
+        signal_hook::flag::register(signal, Arc::clone(flag))
             .with_context(|| format!("handle signal {signal}"))?;
     }
-    signal_hook::flag::register(SIGHUP, Arc::default()).context("handle SIGHUP")?;
-    Ok(stop)
+    Ok(wishes)
 }
 
 /// How long after a signal the next one still means the same: terminals and `timeout` send several at once.

@@ -103,6 +103,30 @@ fn parse(text: &str) -> Result<Config> {
 }
 
 impl Config {
+    /// Of its targets.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.targets.iter().map(|target| target.name.as_str())
+    }
+
+    /// What differs in another one beside the targets: it was decided on as the collector began.
+    pub fn fixed_otherwise(&self, other: &Self) -> Vec<&'static str> {
+        let differ = [
+            ("state", self.state != other.state),
+            ("socket", self.socket != other.socket),
+            ("clients", self.clients != other.clients),
+            ("log", self.log != other.log),
+            // The probes know them since they were loaded.
+            ("control_ports", self.control_ports() != other.control_ports()),
+        ];
+        differ.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect()
+    }
+
+    /// Where each target of another one is in this one, by its name.
+    pub fn places_of(&self, other: &Self) -> Vec<Option<usize>> {
+        let place = |name: &str| self.targets.iter().position(|target| target.name == name);
+        other.targets.iter().map(|target| place(&target.name)).collect()
+    }
+
     /// Of all targets, each once.
     pub fn control_ports(&self) -> Vec<u16> {
         let ports: BTreeSet<u16> =
@@ -222,6 +246,19 @@ mod tests {
         refused(&format!("{TARGET}control_ports = [70000]"), "control_ports");
         let ports: Vec<u16> = (1..=33).collect();
         refused(&format!("{TARGET}control_ports = {ports:?}"), "33 control ports");
+    }
+
+    #[test]
+    fn targets_are_the_same_by_name_and_what_else_differs_is_told() {
+        let of = |names: &[&str], more: &str| {
+            let targets =
+                names.iter().map(|name| format!("[[target]]\nname = '{name}'\ncommand = 'x'\n{more}"));
+            parse(&targets.collect::<String>()).unwrap()
+        };
+        let (old, new) = (of(&["a", "b", "c"], ""), of(&["c", "d", "a"], "control_ports = [80]\n"));
+        assert_eq!(new.places_of(&old), [Some(2), None, Some(0)]);
+        assert_eq!(new.fixed_otherwise(&old), ["control_ports"]);
+        assert_eq!(old.fixed_otherwise(&old), [""; 0]);
     }
 
     #[test]

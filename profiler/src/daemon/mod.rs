@@ -16,7 +16,7 @@ mod watch;
 use std::{
     fs,
     os::unix::fs::DirBuilderExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -57,11 +57,11 @@ const ACCOUNT_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the collecting thread may take for an order: it may be in the midst of a sweep.
 const ORDER_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Watches the configuration's targets until `stop`.
+/// Watches the configuration's targets until `stop`; those of the file at `path` as it is then, once `reload` is set.
 ///
 /// # Errors
 /// It cannot start, or the probes' maps cannot be read any more.
-pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
+pub fn run(config: &Config, path: &PathBuf, stop: &AtomicBool, reload: &AtomicBool) -> Result<()> {
     let users = users(config)?;
     make_state_folder(&config.state)?;
     let listener = door::bind(&config.socket)?;
@@ -78,7 +78,7 @@ pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
         watch: Watch::new(config)?,
         tally: Tally::new(config.targets.len()),
         transfers: Transfers::default(),
-        names: config.targets.iter().map(|target| target.name.clone()).collect(),
+        config: config.clone(),
     };
     complain(collector.watch.begin(&mut collector.counters.targets));
     collector.sweep()?;
@@ -86,7 +86,14 @@ pub fn run(config: &Config, stop: &AtomicBool) -> Result<()> {
     publisher.started(&collector.tally, &collector.transfers);
     notify(&[NotifyState::Ready]);
     tracing::info!("ready: {} targets, at {}", config.targets.len(), config.socket.display());
-    collector.collect(&inbox, &mut publisher, stop)?;
+    while !stop.load(Ordering::Acquire) {
+        if reload.swap(false, Ordering::AcqRel) {
+            collector.reload(path, &mut publisher);
+        }
+        collector.collect(&inbox, &mut publisher, || {
+            stop.load(Ordering::Acquire) || reload.load(Ordering::Acquire)
+        })?;
+    }
     notify(&[NotifyState::Stopping]);
     tracing::info!("stopped");
     Ok(())
@@ -98,8 +105,7 @@ struct Collector {
     watch: Watch,
     tally: Tally,
     transfers: Transfers,
-    /// Of the targets.
-    names: Vec<String>,
+    config: Config,
 }
 
 impl Collector {
@@ -107,10 +113,10 @@ impl Collector {
         &mut self,
         inbox: &Receiver<Order>,
         publisher: &mut Publisher,
-        stop: &AtomicBool,
+        is_over: impl Fn() -> bool,
     ) -> Result<()> {
         let (mut looked, mut swept, mut accounted) = (Instant::now(), Instant::now(), Instant::now());
-        while !stop.load(Ordering::Acquire) {
+        while !is_over() {
             match inbox.recv_timeout(LOOK_INTERVAL) {
                 Ok(order) => self.carry_out(order)?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -127,7 +133,7 @@ impl Collector {
                 complain(self.watch.look(&mut self.counters.targets));
             }
             self.sweep()?;
-            let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+            let names: Vec<&str> = self.config.names().collect();
             self.transfers.sample(&names, payload(&self.tally.sums()), now());
             if accounted.elapsed() >= ACCOUNT_INTERVAL {
                 accounted = Instant::now();
@@ -138,6 +144,38 @@ impl Collector {
             publisher.publish(&self.tally, &self.transfers);
             notify(&[NotifyState::Watchdog]);
         }
+        Ok(())
+    }
+
+    /// Takes the targets of the file, unless it cannot be read or is wrong: then all stays as it is.
+    fn reload(&mut self, path: &PathBuf, publisher: &mut Publisher) {
+        notify(&[NotifyState::Reloading, NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Watchdog)]);
+        if let Err(error) = self.take_targets(path, publisher) {
+            tracing::error!("the configuration stays as it was: {error:#}");
+        }
+        notify(&[NotifyState::Ready]);
+    }
+
+    fn take_targets(&mut self, path: &PathBuf, publisher: &mut Publisher) -> Result<()> {
+        let new = config::read(path)?;
+        let fixed = new.fixed_otherwise(&self.config);
+        if !fixed.is_empty() {
+            tracing::warn!("what is new in {} takes a restart", fixed.join(", "));
+        }
+        publisher.targets(&new)?;
+        // What came so far is still the old targets'.
+        self.sweep()?;
+        let places = new.places_of(&self.config);
+        self.tally.replace_targets(&places, new.targets.len());
+        self.transfers.replace_targets(&places);
+        let mut watch = Watch::new(&new)?;
+        std::mem::swap(&mut self.watch, &mut watch);
+        watch.end(&mut self.counters.targets, &self.watch)?;
+        self.config.targets = new.targets;
+        complain(self.watch.begin(&mut self.counters.targets));
+        self.sweep()?;
+        publisher.publish(&self.tally, &self.transfers);
+        tracing::info!("reloaded: {} targets", self.config.targets.len());
         Ok(())
     }
 
@@ -159,7 +197,7 @@ impl Collector {
             Order::Mark(mark, reply) => {
                 // The mark's counts are those of its moment.
                 self.sweep()?;
-                let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+                let names: Vec<&str> = self.config.names().collect();
                 let taken = self.transfers.mark(&mark, &names, payload(&self.tally.sums()), now());
                 let _ = reply.send(taken);
             }

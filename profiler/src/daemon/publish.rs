@@ -34,21 +34,6 @@ pub struct Publisher {
 
 impl Publisher {
     pub fn new(config: &Config, counters: &Counters) -> Result<Self> {
-        let mut targets = Vec::new();
-        for target in &config.targets {
-            targets.push(TargetStatus {
-                name: target.name.clone(),
-                system: target.system.clone(),
-                role: target.role.clone(),
-                found_by: target.choice()?.in_words(),
-                ..TargetStatus::default()
-            });
-        }
-        targets.push(TargetStatus {
-            name: UNASSIGNED.to_owned(),
-            found_by: "whatever fits no other".to_owned(),
-            ..TargetStatus::default()
-        });
         let families = counters.families.iter().filter(|family| !family.is_left_out());
         let families = families.map(|family| FamilyStatus {
             family: family.name.clone(),
@@ -61,7 +46,7 @@ impl Publisher {
             host_name: environment::host_name(),
             boot_id: environment::boot_id()?,
             started_s: seconds(wall_ns()),
-            targets,
+            targets: targets(config)?,
             families: families.collect(),
             ..Status::default()
         };
@@ -71,6 +56,12 @@ impl Publisher {
 
     pub fn board(&self) -> Arc<RwLock<Arc<Status>>> {
         Arc::clone(&self.board)
+    }
+
+    /// Those of another configuration.
+    pub fn targets(&mut self, config: &Config) -> Result<()> {
+        self.status.targets = targets(config)?;
+        Ok(())
     }
 
     pub fn confined(&mut self, confinement: Confinement) {
@@ -131,6 +122,26 @@ impl Publisher {
         self.status.log_suppressed = log::suppressed();
         *self.board.write().expect("no holder panicked") = Arc::new(self.status.clone());
     }
+}
+
+/// What is told of each target before anything was counted, and of what fits none.
+fn targets(config: &Config) -> Result<Vec<TargetStatus>> {
+    let mut targets = Vec::new();
+    for target in &config.targets {
+        targets.push(TargetStatus {
+            name: target.name.clone(),
+            system: target.system.clone(),
+            role: target.role.clone(),
+            found_by: target.choice()?.in_words(),
+            ..TargetStatus::default()
+        });
+    }
+    targets.push(TargetStatus {
+        name: UNASSIGNED.to_owned(),
+        found_by: "whatever fits no other".to_owned(),
+        ..TargetStatus::default()
+    });
+    Ok(targets)
 }
 
 /// A device that came again has the name that another one had: their counts go on together.

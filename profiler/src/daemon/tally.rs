@@ -63,6 +63,25 @@ impl Tally {
         }
     }
 
+    /// Moves the sums to where their targets are in another configuration of so many: by the old place the new one. Processes of
+    /// targets that are gone have none for now, unless they have ended: what they moved counts for whom they are given to.
+    pub fn replace_targets(&mut self, places: &[Option<usize>], targets: usize) {
+        let place = |old: usize| if old == places.len() { Some(targets) } else { places[old] };
+        let mut ended = vec![Sum::default(); targets + 1];
+        for (old, sum) in self.ended.iter().enumerate() {
+            if let Some(new) = place(old) {
+                ended[new] = *sum;
+            }
+        }
+        self.ended = ended;
+        self.processes.retain(|_, one| {
+            let before = one.target;
+            one.target = before.and_then(place);
+            let is_gone = before.is_some() && one.target.is_none();
+            !is_gone || one.exited_ns.is_none()
+        });
+    }
+
     /// Whether a process has no target yet.
     pub fn has_open(&self) -> bool {
         self.processes.values().any(|one| one.target.is_none())

@@ -244,6 +244,21 @@ impl Transfers {
         Ok(())
     }
 
+    /// Moves what runs to where its target is in another configuration, by the old place the new one. With a target that is gone its
+    /// transfers end.
+    pub fn replace_targets(&mut self, places: &[Option<usize>]) {
+        for running in std::mem::take(&mut self.running).into_values() {
+            match places[running.place] {
+                Some(place) => {
+                    _ = self.running.insert(running.transfer.label.clone(), Running { place, ..running })
+                }
+                None => self.keep(running.ended(Outcome::Abandoned)),
+            }
+        }
+        let last = std::mem::take(&mut self.last).into_iter();
+        self.last = last.filter_map(|((old, direction), at)| Some(((places[old]?, direction), at))).collect();
+    }
+
     /// Whether counts are wanted.
     pub fn are_running(&self) -> bool {
         !self.running.is_empty()

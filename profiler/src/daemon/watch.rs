@@ -63,6 +63,20 @@ impl Watch {
         errors
     }
 
+    /// Waits no more for what is not wanted by `other`, which takes this one's place. Who was found stays followed.
+    ///
+    /// # Errors
+    /// The probes' tables cannot be changed.
+    pub fn end(self, targets: &mut Targets, other: &Self) -> Result<()> {
+        for choice in self.choices.iter().filter(|choice| !other.choices.contains(choice)) {
+            if let Choice::Command(name) = choice {
+                targets.forget_command(name)?;
+            }
+        }
+        // They are looked for again at once.
+        self.groups.values().flatten().try_for_each(|group| targets.forget_group(group))
+    }
+
     /// Finds what came since the last look.
     ///
     /// # Errors

@@ -156,6 +156,19 @@ impl Targets {
         Ok(registered)
     }
 
+    /// Waits no more for processes with this command name; those that are targets stay so.
+    pub fn forget_command(&mut self, name: &str) -> Result<()> {
+        self.commands.remove(&in_proc::comm_bytes(name.as_bytes()))
+    }
+
+    /// Waits no more for processes that come into this group; those that are targets stay so.
+    pub fn forget_group(&mut self, group: &Group) -> Result<()> {
+        match self.followed.remove(&group.folder) {
+            Some(key) => self.groups.remove(&key),
+            None => Ok(()),
+        }
+    }
+
     /// Where the threads of processes stood that have come into a control group since the last call.
     pub fn moved_in(&mut self) -> Vec<ThreadIo> {
         let last = self.followed();

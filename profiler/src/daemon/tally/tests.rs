@@ -71,6 +71,23 @@ fn totals_count_once_however_often_they_come() {
 }
 
 #[test]
+fn sums_go_where_their_targets_are_in_another_configuration() {
+    let mut tally = tally(&[
+        totals(1, 10, 1, "seeder", 100, Some(1_000)),
+        totals(2, 11, 1, "leecher", 20, None),
+        totals(3, 12, 1, "other", 3, None),
+        totals(4, 13, 1, "leecher", 7, Some(REMEMBERED_NS)),
+    ]);
+    tally.forget(1_000 + REMEMBERED_NS);
+    tally.replace_targets(&[Some(1), None], 2);
+    // Whose target is gone is in no sum until it has another one.
+    check(&tally, [(0, 0, 0), (100, 0, 1), (3, 1, 1)]);
+    assert!(tally.has_open());
+    tally.assign(|id, _| (id.comm == "leecher").then_some(0));
+    check(&tally, [(20, 1, 1), (100, 0, 1), (3, 1, 1)]);
+}
+
+#[test]
 fn a_restarted_target_goes_on_where_it_was() {
     let mut tally = tally(&[totals(1, 10, 1, "seeder", 100, Some(1_000))]);
     push(&mut tally, &[totals(2, 11, 1, "seeder", 7, None)]);
