@@ -11,6 +11,7 @@ mod link;
 mod locks;
 mod log;
 mod loops;
+mod loss;
 mod network;
 mod outcome;
 mod pair;
@@ -43,8 +44,15 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They share the machine's cores and disk, and each wants its own part of them.
     arguments.test_threads = Some(1);
-    let trials =
-        [network::trials(), disk::trials(), cpu::trials(), loops::trials(), locks::trials(), pairs::trials()];
+    let trials = [
+        network::trials(),
+        disk::trials(),
+        cpu::trials(),
+        loops::trials(),
+        locks::trials(),
+        loss::trials(),
+        pairs::trials(),
+    ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }
 

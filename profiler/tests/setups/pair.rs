@@ -42,7 +42,12 @@ impl Pair<'_> {
         self.blocks * self.block_bytes
     }
 
-    pub fn play(self, mut stage: Stage) -> Outcome {
+    pub fn play(self, stage: Stage) -> Outcome {
+        self.play_and(stage, || ()).0
+    }
+
+    /// The same, and what is done before the stage is given up.
+    pub fn play_and<T>(self, mut stage: Stage, last: impl FnOnce() -> T) -> (Outcome, T) {
         let bytes = self.bytes();
         let Self { blocks, block_bytes, buffer_bytes, before_send, after_receive, sender, receiver } = self;
         let on = receiver.1.host.map_or(LOOPBACK, |host| host.address.into());
@@ -65,6 +70,6 @@ impl Pair<'_> {
         };
         stage.start(SENDER, Program::Sender(program), Place { core: core(1), ..sender.1 });
         stage.transfers(Direction::Upload, bytes);
-        stage.play()
+        stage.play_and(last)
     }
 }

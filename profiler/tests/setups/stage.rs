@@ -112,13 +112,18 @@ impl Stage {
     }
 
     /// Lets them work, under a recording, until each has ended.
-    pub fn play(mut self) -> Outcome {
+    pub fn play(self) -> Outcome {
+        self.play_and(|| ()).0
+    }
+
+    /// The same, and what is done before the programs' folder is removed.
+    pub fn play_and<T>(mut self, last: impl FnOnce() -> T) -> (Outcome, T) {
         let capture = self.folder().join("run.capture");
         let Played { truths, requested_ns } = self.record(&capture, &Settings::default());
         let report = report::of_capture(&capture).expect("read the capture");
         let json = profiler::export::json::render(&report);
         let json = serde_json::from_str(&json).expect("the report is JSON");
-        Outcome::new(json, truths, requested_ns)
+        (Outcome::new(json, truths, requested_ns), last())
     }
 
     /// The same, but the capture is left as it is.

@@ -23,6 +23,7 @@ pub fn programs() -> Vec<Need> {
             "put transmission-daemon 3 or 4 on the PATH",
         ),
         program("tcpdump", &["tcpdump"], "put tcpdump on the PATH"),
+        program("nft", &["nftables"], "put nft, of nftables, on the PATH"),
         program("mkfs.xfs", &["xfsprogs"], "put mkfs.xfs on the PATH"),
     ]
 }

@@ -22,8 +22,14 @@ pub struct Part {
     pub of: Network,
 }
 
-/// The transit of a byte (None: of a datagram) that was sent on this socket; the latest part first.
-pub fn of_byte(traffic: &Traffic, cookie: u64, byte: Option<u32>, from_ns: u64, to_ns: u64) -> Vec<Part> {
+/// The transit of a byte (None: of a datagram) that was sent on this socket at `sent_ns`, between two times; the latest part first.
+pub fn of_byte(
+    traffic: &Traffic,
+    (cookie, sent_ns): (u64, u64),
+    byte: Option<u32>,
+    from_ns: u64,
+    to_ns: u64,
+) -> Vec<Part> {
     let Some(byte) = byte else { return vec![Part { from_ns, to_ns, of: Network::Link }] };
     let send_queues = traffic.send_queues(cookie, from_ns, to_ns);
     let sent = send_queues.iter().position(|send_queue| has_sent(send_queue, byte));
@@ -36,9 +42,11 @@ pub fn of_byte(traffic: &Traffic, cookie: u64, byte: Option<u32>, from_ns: u64, 
         Some(HeldBy::PeerWindow) => Network::PeerWindow,
         None => Network::Link,
     });
-    // It was lost when it was sent first.
+    // It was lost when it was sent first; again it was sent before that time, perhaps.
     if let Some(last) = parts.first_mut().filter(|last| may_be_lost(last))
-        && traffic.resent(cookie, last.from_ns, last.to_ns).any(|segment| has_byte(&segment, byte))
+        && traffic
+            .resent(cookie, sent_ns.min(last.from_ns), last.to_ns)
+            .any(|segment| has_byte(&segment, byte))
     {
         last.of = Network::Retransmit;
     }

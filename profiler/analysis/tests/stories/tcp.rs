@@ -132,6 +132,36 @@ fn the_send_that_waits_for_room_is_the_one_that_is_asked() {
     check(&story.upload(SEEDER, 0, 10), "network 0.6 cpu 0.3 cpu_wait 0.1 | cwnd 0.6");
 }
 
+/// Two blocks that are sent at once, of which the second comes late, in so many receives.
+fn second_block_is_lost(again: (u64, u32), receives: &[u32]) -> Story {
+    let mut story = Story::default();
+    story.connect(NEAR, FAR);
+    let script =
+        story.thread(LEECHER, 1).waits(EPOLL, 10, NET_RX).receives(NEAR, BYTES).waits(EPOLL, 9, NET_RX);
+    receives.iter().fold(script, |script, bytes| script.receives(NEAR, *bytes)).runs(1);
+    story.thread(SEEDER, 2).sends(FAR, BYTES).sends(FAR, BYTES).waits(SLEEP, 20, TIMER);
+    story.in_flight(FAR, 0);
+    story.arrives(NEAR, 10, BYTES);
+    story.arrives(NEAR, 19, BYTES);
+    let (at_ms, bytes) = again;
+    story.sends_again(FAR, at_ms, BYTES);
+    let segment = story.traffic.retransmits.last_mut().expect("it was just told");
+    segment.past = segment.sequence.wrapping_add(bytes);
+    story
+}
+
+#[test]
+fn a_segment_that_was_sent_again_before_the_cut_began_was_lost_all_the_same() {
+    let story = second_block_is_lost((5, BYTES), &[BYTES]);
+    check(&story.download(LEECHER, 0, 20), "network 0.95 other 0.05 | link 0.5 retransmit 0.45");
+}
+
+#[test]
+fn what_lies_behind_a_lost_segment_waits_for_it() {
+    let story = second_block_is_lost((12, 1000), &[1000, BYTES - 1000]);
+    check(&story.download(LEECHER, 0, 20), "network 0.95 other 0.05 | link 0.5 retransmit 0.45");
+}
+
 #[test]
 fn an_event_loop_waits_for_room_too() {
     let mut story = Story::default();

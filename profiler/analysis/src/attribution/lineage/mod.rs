@@ -470,11 +470,12 @@ impl<'e, F: Found> Walk<'e, F> {
         let Some(sent) = round::carrier(evidence, missing) else {
             return self.cross_unknown(missing, waiter);
         };
+        let (missing, sent) = round::behind_a_gap(evidence, missing, &sent).unwrap_or((missing, sent));
         self.towards = missing.byte.is_none().then_some(missing.receive.cookie);
         // On loopback a byte arrives before its send returns.
         let (sent_ns, until_ns) = (sent.at_ns.clamp(self.from_ns, self.to_ns), self.to_ns);
         for Part { from_ns, to_ns, of } in
-            transit::of_byte(traffic, sent.cookie, missing.byte, sent_ns, self.to_ns)
+            transit::of_byte(traffic, (sent.cookie, sent.since_ns), missing.byte, sent_ns, self.to_ns)
         {
             if of == Network::PeerWindow
                 && let Some(next) = self.reader(sent.cookie, missing.byte, (from_ns, to_ns, until_ns))

@@ -14,7 +14,7 @@ use crate::attribution::{
         threads::{OffCpu, ThreadIndex},
     },
 };
-use capture::traffic::Direction;
+use capture::{Retransmit, traffic::Direction};
 
 /// Bytes that a thread still missed as a wait began.
 #[derive(Clone, Copy, Debug)]
@@ -131,6 +131,25 @@ pub fn carrier(evidence: &Evidence, missing: Missing) -> Option<Movement> {
         }
         None => traffic.last_datagram(receive.cookie, arrived_ns),
     }
+}
+
+/// A lost byte that held up a missing one, and the send that carried it: TCP hands over nothing behind a gap, and the segment that
+/// was sent again last closed it.
+pub fn behind_a_gap(evidence: &Evidence, missing: Missing, sent: &Movement) -> Option<(Missing, Movement)> {
+    let Missing { receive, byte, arrived_ns } = missing;
+    let traffic = &evidence.observed.traffic;
+    let byte = byte?;
+    let reached = traffic.missing_at(receive.cookie, arrived_ns.checked_sub(1)?)?;
+    let held_up = |segment: &Retransmit| {
+        is_before(reached, segment.past)
+            && is_before(segment.sequence, byte)
+            && !is_before(byte, segment.past)
+    };
+    // Of one that has the byte itself the transit says so.
+    let closed = traffic.resent(sent.cookie, sent.since_ns, arrived_ns).filter(held_up).last()?;
+    let lost = if is_before(reached, closed.sequence) { closed.sequence } else { reached };
+    let missing = Missing { byte: Some(lost), ..missing };
+    carrier(evidence, missing).map(|sent| (missing, sent))
 }
 
 /// Whether the round before a wait moved bytes of a connection.
