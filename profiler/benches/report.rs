@@ -44,7 +44,7 @@ fn main() -> Result<ExitCode> {
     let began = Instant::now();
     let mut timeline = Timeline::from_capture(&mut capture::read(&path)?)?;
     let read_s = began.elapsed().as_secs_f64();
-    let report = report::of_timeline(&mut timeline);
+    let report = report::of_timeline(&mut timeline)?;
     let all_s = began.elapsed().as_secs_f64();
     let phases: usize = report.transfers.iter().map(|transfer| transfer.phases.len()).sum();
     let peak_mib = peak_kib()? / 1024;
@@ -75,8 +75,10 @@ struct Side {
     first_cookie: u64,
 }
 
-const SERVER: Side = Side { process: SEEDER, tid: 101, first_cookie: 10_000 };
-const CLIENT: Side = Side { process: LEECHER, tid: 102, first_cookie: 50_000 };
+const SERVER: Side = Side { process: SEEDER, tid: 101, first_cookie: 1 << 32 };
+const CLIENT: Side = Side { process: LEECHER, tid: 102, first_cookie: 2 << 32 };
+/// Of one address of the client.
+const PORTS: u64 = 50_000;
 
 /// How many bytes its records are, unpacked.
 fn write(path: &Path, requests: u64, connections: u64) -> Result<u64> {
@@ -191,9 +193,10 @@ fn socket(side: Side, connection: u64, end_ns: u64) -> Record {
         unreachable!("totals of a socket")
     };
     let ends = totals.ends.as_mut().expect("the ends are known");
-    let (server, client) = (80, 10_000 + connection as u16);
+    let host = [127, 0, (connection / PORTS) as u8, 1];
+    let (server, client) = (([127, 0, 0, 1], 80), (host, 10_000 + (connection % PORTS) as u16));
     let (local, peer) = if side.tid == SERVER.tid { (server, client) } else { (client, server) };
-    (ends.local, ends.peer) = (([127, 0, 0, 1], local).into(), ([127, 0, 0, 1], peer).into());
+    (ends.local, ends.peer) = (local.into(), peer.into());
     (totals.at_ns, totals.last_ns) = (end_ns, end_ns);
     Record::SocketTotals(totals)
 }

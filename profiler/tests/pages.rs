@@ -96,7 +96,7 @@ fn a_page_of_32_nodes_is_whole_in_a_browser() {
             records.insert(at, more);
         }
     }
-    let (report, figures) = figures::of_timeline(&mut timeline(records));
+    let (report, figures) = figures::of_timeline(&mut timeline(records)).expect("a report");
     assert_eq!(report.transfers.len(), 31);
     let text = html::render(&report, &figures);
     assert!(text.len() < MOST, "{} bytes", text.len());
@@ -136,7 +136,7 @@ fn of_fixture(name: &str) -> String {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut capture = capture::read(&fixtures.join(name).with_extension("capture")).expect("a capture");
     let mut timeline = Timeline::from_capture(&mut capture).expect("a timeline");
-    let (report, figures) = figures::of_timeline(&mut timeline);
+    let (report, figures) = figures::of_timeline(&mut timeline).expect("a report");
     html::render(&report, &figures)
 }
 

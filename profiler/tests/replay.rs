@@ -52,7 +52,8 @@ fn bins_sum_to_the_shares_of_their_phases() {
     for name in ["quick", "lost", "format-5"] {
         let mut capture = capture::read(&fixtures.join(name).with_extension("capture")).expect("a capture");
         let (report, figures) =
-            figures::of_timeline(&mut Timeline::from_capture(&mut capture).expect("a timeline"));
+            figures::of_timeline(&mut Timeline::from_capture(&mut capture).expect("a timeline"))
+                .expect("a report");
         for (transfer, figure) in report.transfers.iter().zip(&figures.transfers) {
             let mut from_s = 0.0;
             for phase in &transfer.phases {

@@ -29,11 +29,11 @@ pub struct Figures {
 
 /// The report of a capture file, and its figures.
 pub fn of_capture(path: &Path) -> Result<(Report, Figures)> {
-    Ok(of_timeline(&mut read(path)?))
+    of_timeline(&mut read(path)?)
 }
 
 /// The report of a timeline, whose events are given up, and its figures.
-pub fn of_timeline(timeline: &mut Timeline) -> (Report, Figures) {
+pub fn of_timeline(timeline: &mut Timeline) -> Result<(Report, Figures)> {
     report::of_timeline_and(timeline, |_, timeline, evidence, found| draw(timeline, evidence, found))
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn of_capture_and<T>(
     let found = report::of_timeline_and(&mut read(path)?, |report, timeline, evidence, found| {
         more(report, &draw(timeline, evidence, found), timeline, evidence, found)
     });
-    Ok(found.1)
+    Ok(found?.1)
 }
 
 fn read(path: &Path) -> Result<Timeline> {

@@ -36,6 +36,7 @@ pub use trust::{Comparison, Detachment, Relation, Trust, Verdict};
 
 use crate::{
     attribution::{self, Evidence, observed::gather::gather},
+    rows,
     timeline::{Events, Timeline},
 };
 use capture::families::SCHEDULING;
@@ -67,19 +68,20 @@ pub struct Report {
 pub fn of_capture(path: &Path) -> Result<Report> {
     let mut timeline = Timeline::from_capture(&mut capture::read(path)?)
         .with_context(|| format!("read the capture {}", path.display()))?;
-    Ok(of_timeline(&mut timeline))
+    of_timeline(&mut timeline)
 }
 
-/// The report of a timeline, whose events are given up: they are most of it.
-pub fn of_timeline(timeline: &mut Timeline) -> Report {
-    of_timeline_and(timeline, |_, _, _, _| ()).0
+/// The report of a timeline, whose events are given up: they are most of it. An error where what of them is in the temporary file
+/// cannot be read again.
+pub fn of_timeline(timeline: &mut Timeline) -> Result<Report> {
+    Ok(of_timeline_and(timeline, |_, _, _, _| ())?.0)
 }
 
 /// The report, and what else is found by the same evidence.
 pub(crate) fn of_timeline_and<T>(
     timeline: &mut Timeline,
     more: impl FnOnce(&Report, &Timeline, Option<&Evidence>, &[FoundTransfer]) -> T,
-) -> (Report, T) {
+) -> Result<(Report, T)> {
     let Events { stacks, outside_wakers, outside_runs, .. } = &mut timeline.events;
     let named = Events {
         stacks: std::mem::take(stacks),
@@ -88,9 +90,10 @@ pub(crate) fn of_timeline_and<T>(
         ..Events::default()
     };
     let events = std::mem::replace(&mut timeline.events, named);
-    with_events(timeline, events, more)
+    rows::reading(|| with_events(timeline, events, more))
 }
 
+/// The same of a timeline that stays as it is; to be called by [`rows::reading`] where that may be in the temporary file.
 pub fn build(timeline: &Timeline) -> Report {
     with_events(timeline, timeline.events.clone(), |_, _, _, _| ()).0
 }

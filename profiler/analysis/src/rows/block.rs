@@ -1,6 +1,7 @@
 //! Packed rows, in memory or in a file.
 
 use std::{
+    cell::RefCell,
     fs::File,
     os::unix::fs::FileExt as _,
     sync::{
@@ -12,11 +13,17 @@ use std::{
 use super::{
     Row,
     codec::{Packer, Unpacker},
+    unreadable,
 };
 
 /// How much all blocks of the process take in memory; what goes beyond it is in a file without a name, in the folder for
 /// temporary files.
 const MEMORY_BYTES: usize = 64 << 20;
+
+thread_local! {
+    /// What is packed at the moment, so that a block is made as large as it has to be.
+    static PACKED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Some rows of a list, without the first.
 pub enum Block {
@@ -31,12 +38,15 @@ impl Block {
 
     /// In the file, where all blocks take more memory than this.
     pub fn pack_within<T: Row>(rows: &[T], memory_bytes: usize) -> Self {
-        let mut packer = Packer { packed: Vec::with_capacity(rows.len() * 16) };
-        for pair in rows.windows(2) {
-            let (before, mut row) = (&pair[0], pair[1]);
-            row.code(before, &mut packer);
-        }
-        Self::put(packer.packed, memory_bytes)
+        PACKED.with_borrow_mut(|packed| {
+            packed.clear();
+            let mut packer = Packer { packed };
+            for pair in rows.windows(2) {
+                let (before, mut row) = (&pair[0], pair[1]);
+                row.code(before, &mut packer);
+            }
+            Self::put(packed, memory_bytes)
+        })
     }
 
     /// All rows, of which the first one is known.
@@ -46,20 +56,22 @@ impl Block {
             Self::File { offset, bytes } => {
                 let mut packed = vec![0; *bytes];
                 let file = file().expect("it was written to");
-                file.read_exact_at(&mut packed, *offset).expect("a temporary file can be read again");
-                unpack(&packed, first, rows)
+                match file.read_exact_at(&mut packed, *offset) {
+                    Ok(()) => unpack(&packed, first, rows),
+                    Err(error) => unreadable::give_up(error),
+                }
             }
         }
     }
 
-    fn put(packed: Vec<u8>, memory_bytes: usize) -> Self {
+    fn put(packed: &[u8], memory_bytes: usize) -> Self {
         if IN_MEMORY.fetch_add(packed.len(), Ordering::Relaxed) + packed.len() > memory_bytes
-            && let Some(block) = write(&packed)
+            && let Some(block) = write(packed)
         {
             IN_MEMORY.fetch_sub(packed.len(), Ordering::Relaxed);
             return block;
         }
-        Self::Memory(packed.into_boxed_slice())
+        Self::Memory(packed.into())
     }
 }
 

@@ -40,12 +40,11 @@ pub trait Codec {
 /// More than a field takes.
 const FIELD_BYTES: usize = 128;
 
-#[derive(Default)]
-pub struct Packer {
-    pub packed: Vec<u8>,
+pub struct Packer<'p> {
+    pub packed: &'p mut Vec<u8>,
 }
 
-impl Packer {
+impl Packer<'_> {
     /// Seven bits a byte, the lowest first.
     fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
@@ -56,7 +55,7 @@ impl Packer {
     }
 }
 
-impl Codec for Packer {
+impl Codec for Packer<'_> {
     fn step(&mut self, number: &mut u64, before: u64) {
         let step = number.wrapping_sub(before) as i64;
         self.number((step.wrapping_shl(1) ^ (step >> 63)) as u64);

@@ -8,6 +8,7 @@ mod cache;
 mod codec;
 mod near;
 mod order;
+mod unreadable;
 
 use std::{
     fmt,
@@ -21,6 +22,7 @@ use std::{
 use block::Block;
 pub use codec::Codec;
 pub use order::InOrder;
+pub use unreadable::reading;
 
 /// What a list can be of.
 pub trait Row: Copy + Send + Sync + 'static {
@@ -134,7 +136,7 @@ impl<T: Row> Rows<T> {
         let look = look.expect("nothing was looked at");
         let head = self.head_of(place);
         let Head { start, first, .. } = &self.sealed[head];
-        if place == *start { look(first) } else { look(&self.block(head)[place - start]) }
+        if place == *start { look(first) } else { look(&self.fetch(head)[place - start]) }
     }
 
     pub fn last(&self) -> Option<T> {
@@ -185,12 +187,15 @@ impl<T: Row> Rows<T> {
     }
 
     fn block(&self, head: usize) -> Arc<Vec<T>> {
+        near::block(self.id, self.sealed[head].start).unwrap_or_else(|| self.fetch(head))
+    }
+
+    /// Of one that was not read last.
+    fn fetch(&self, head: usize) -> Arc<Vec<T>> {
         let Head { first, rows, block, start, .. } = &self.sealed[head];
-        near::block(self.id, *start).unwrap_or_else(|| {
-            let rows = cache::get(self.id, head, || block.unpack(*first, *rows));
-            near::hold(self.id, *start, Arc::clone(&rows));
-            rows
-        })
+        let rows = cache::get(self.id, head, || block.unpack(*first, *rows));
+        near::hold(self.id, *start, Arc::clone(&rows));
+        rows
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{any::Any, cell::RefCell, sync::Arc};
 
 /// A list has one place that its block may be at; who comes later takes it.
-const PLACES: usize = 128;
+const PLACES: usize = 512;
 
 struct Near {
     list: u64,

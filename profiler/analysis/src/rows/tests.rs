@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use rayon::prelude::*;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Tick {
@@ -100,6 +101,19 @@ fn what_is_too_much_for_memory_is_read_from_the_file() {
     let [kept, filed] = [usize::MAX, 0].map(|memory_bytes| Block::pack_within(&rows, memory_bytes));
     assert!(matches!((&kept, &filed), (Block::Memory(_), Block::File { .. })));
     assert_eq!((kept.unpack(rows[0], 100), filed.unpack(rows[0], 100)), (rows.clone(), rows));
+}
+
+/// As where a disk fails, or somebody cut the file.
+#[test]
+fn what_cannot_be_read_from_the_file_is_an_error_and_no_row() {
+    let tick = Tick { at_ns: 1, since_ns: None, sequence: None, is_even: None };
+    let beyond = Block::pack_within(&[tick, tick], 0);
+    let Block::File { bytes, .. } = beyond else { panic!("it is in the file") };
+    let beyond = Block::File { offset: 1 << 40, bytes };
+    let read = || (0..4).into_par_iter().map(|_| beyond.unpack(tick, 2).len()).sum::<usize>();
+    let error = reading(read).expect_err("there is nothing so far in the file");
+    assert!(format!("{error:#}").contains("read the temporary file again"), "{error:#}");
+    assert_eq!(reading(|| 7).expect("nothing was read"), 7);
 }
 
 /// What goes on in the lists of a clone is not seen in the other.

@@ -22,7 +22,7 @@ use crate::{
     display::Display,
     export::Source,
 };
-use analysis::{figures, report, timeline::Timeline};
+use analysis::{figures, report, rows::reading, timeline::Timeline};
 
 use super::{CAPTURE, deadline, one, upload};
 
@@ -117,9 +117,12 @@ pub fn run(
 /// Writes the reports of a run, and gives what of it is summed up: its upload too, which has a report of its own.
 fn report_on(folder: &Path, capture: &Path, nodes: &[NodeRecord]) -> Result<Measures> {
     let mut timeline = Timeline::from_capture(&mut capture::read(capture)?)?;
-    let (report, figures) = figures::of_timeline(&mut timeline);
+    // Who sent how much to whom is summed up of them, datagrams above all.
+    let payloads = timeline.events.payloads.clone();
+    let (report, figures) = figures::of_timeline(&mut timeline)?;
+    timeline.events.payloads = payloads;
     folder::write_reports(&folder.join("report"), Source { capture, report: &report, figures: &figures })?;
-    let measures = measures::of(&report, &timeline, nodes);
+    let measures = reading(|| measures::of(&report, &timeline, nodes))?;
     let upload = folder.join(upload::CAPTURE);
     Ok(if upload.exists() { measures.with_upload(&report::of_capture(&upload)?) } else { measures })
 }

@@ -4,7 +4,7 @@ use capture::{Record, testing::sample::*};
 use super::render;
 
 fn page(records: Vec<Record>) -> String {
-    let (report, figures) = figures::of_timeline(&mut timeline(records));
+    let (report, figures) = figures::of_timeline(&mut timeline(records)).expect("a report");
     render(&report, &figures)
 }
 

@@ -97,7 +97,7 @@ pub fn compare(base: &Base, capture: &Path, logs: &Logs) -> Run {
     };
     let label = if base.nodes == Nodes::Upload { UPLOADER } else { LEECHER };
     let shares = |mut timeline: Timeline| {
-        let json = profiler::export::json::render(&report::of_timeline(&mut timeline));
+        let json = profiler::export::json::render(&report::of_timeline(&mut timeline).expect("a report"));
         reported(&serde_json::from_str(&json).expect("the report is JSON"), label)
     };
     let mut with_merged = read();
