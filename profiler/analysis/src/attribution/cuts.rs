@@ -78,9 +78,9 @@ mod tests {
     use super::*;
     use crate::{
         attribution::observed::{
+            filing,
             payload::TrafficRecords,
             threads::{self, Life},
-            traffic,
         },
         rows::Rows,
     };
@@ -113,7 +113,7 @@ mod tests {
         };
         let payloads = received.iter().map(payload).collect();
         let records = TrafficRecords { payloads, ..TrafficRecords::default() };
-        let traffic = traffic::index(&threads::order(&[life], Rows::default()), records);
+        let traffic = filing::index(&threads::order(&[life], Rows::default()), records);
         let connections = cut(&traffic, |_| process, transferred);
         let cuts = connections.iter().flatten().map(|cut| (cut.from_ns, cut.to_ns, cut.bytes));
         assert_eq!(cuts.collect::<Vec<_>>(), expected);

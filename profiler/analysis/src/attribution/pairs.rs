@@ -5,9 +5,11 @@
 //! ambiguous is not paired. Address translation between the ends is not seen through.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
 };
+
+use foldhash::HashMap;
 
 use crate::attribution::observed::payload::Socket;
 use capture::{OnHost, Protocol};

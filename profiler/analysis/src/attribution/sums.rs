@@ -3,11 +3,9 @@
 //! Walks pass over long stretches of a thread's life that are all its own. Those are not taken piece by piece, but as "this
 //! much weight from here to there": a thread's off-CPU intervals are looked at once, whatever number of walks pass them.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, HashMap},
-    ops::Range,
-};
+use std::{cmp::Reverse, collections::BTreeMap, ops::Range};
+
+use foldhash::HashMap;
 
 use crate::attribution::{
     Evidence, calls,
@@ -50,7 +48,7 @@ struct Phase {
     to_ns: u64,
     shares: Shares<f64>,
     network: NetworkDetail<f64>,
-    of_processes: BTreeMap<(ProcessSerial, Share), f64>,
+    of_processes: HashMap<(ProcessSerial, Share), f64>,
     /// Of waits for a CPU.
     held: BTreeMap<Holder, f64>,
     /// Of waits for a disk: ns and bytes.
@@ -188,7 +186,8 @@ impl<'e> Sums<'e> {
         let evidence = self.evidence;
         let all = &evidence.observed.threads.all[thread];
         let is_last = element >= all.spans.len();
-        let next_off_ns = if is_last { all.life.end_ns } else { all.off_cpu(element).off_ns };
+        let next_off_ns =
+            if is_last { all.life.end_ns } else { all.spans.look_at(element, |span| span.off_ns) };
         let mut part = |begin_ns: u64, end_ns: u64, span, share| {
             let (from_ns, to_ns) = (begin_ns.max(within_ns.start), end_ns.min(within_ns.end));
             if from_ns < to_ns {
@@ -201,8 +200,10 @@ impl<'e> Sums<'e> {
         let OffCpu { off_ns, runnable_ns, on_ns } = all.off_cpu(span);
         part(on_ns, next_off_ns, None, Share::Cpu);
         part(runnable_ns, on_ns, Some(span), Share::CpuWait);
-        let waited = evidence.cause(thread, span).map_or(Share::CpuWait, Share::of_cause);
-        part(off_ns, runnable_ns, Some(span), waited);
+        if off_ns < within_ns.end && within_ns.start < runnable_ns {
+            let waited = evidence.cause(thread, span).map_or(Share::CpuWait, Share::of_cause);
+            part(off_ns, runnable_ns, Some(span), waited);
+        }
     }
 }
 
@@ -385,7 +386,8 @@ impl Phase {
             self.shares.named().into_iter().rev().max_by(|(_, one), (_, other)| one.total_cmp(other));
         let mut of_processes: Vec<_> =
             self.of_processes.iter().map(|(&(process, share), &ns)| (process, share, of_wall(ns))).collect();
-        of_processes.sort_by(|one, other| other.2.total_cmp(&one.2));
+        of_processes
+            .sort_by(|one, other| other.2.total_cmp(&one.2).then((one.0, one.1).cmp(&(other.0, other.1))));
         let mut held: Vec<_> = self.held.iter().map(|(&holder, &ns)| (holder, of_wall(ns))).collect();
         held.sort_by(|one, other| other.1.total_cmp(&one.1));
         let stolen = |side| of_wall(self.stolen_ns.get(&side).copied().unwrap_or_default());

@@ -4,8 +4,9 @@
 //! that had one reason only: a peer that paces itself sends as its timer fires, and not as messages come; one that answers
 //! does the contrary, whatever else its loop does at a tick.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use foldhash::HashMap;
 use rayon::prelude::*;
 
 use crate::attribution::{

@@ -97,7 +97,12 @@ impl Clock {
 
     /// How much of the clock's time lies between two moments: times a cut's rate it is the cut's part, in ns.
     pub fn between(&self, from_ns: u64, to_ns: u64) -> f64 {
-        self.passed(to_ns) - self.passed(from_ns)
+        let marks = self.marks_until(to_ns);
+        // As a rule there is none between the two.
+        let is_same =
+            marks.checked_sub(1).is_some_and(|last| self.at_ns[last] <= from_ns && from_ns <= to_ns);
+        let marks_before = if is_same { marks } else { self.marks_until(from_ns) };
+        self.passed(marks, to_ns) - self.passed(marks_before, from_ns)
     }
 
     fn push(&mut self, at_ns: u64, passed: f64) {
@@ -105,10 +110,13 @@ impl Clock {
         self.passed.push(passed);
     }
 
-    fn passed(&self, at_ns: u64) -> f64 {
-        let Some(before) = self.at_ns.partition_point(|&mark_ns| mark_ns <= at_ns).checked_sub(1) else {
-            return 0.0;
-        };
+    fn marks_until(&self, at_ns: u64) -> usize {
+        self.at_ns.partition_point(|&mark_ns| mark_ns <= at_ns)
+    }
+
+    /// `marks` are those up to then.
+    fn passed(&self, marks: usize, at_ns: u64) -> f64 {
+        let Some(before) = marks.checked_sub(1) else { return 0.0 };
         let Some(&next_ns) = self.at_ns.get(before + 1) else { return self.passed[before] };
         let part = (at_ns - self.at_ns[before]) as f64 / (next_ns - self.at_ns[before]) as f64;
         self.passed[before] + (self.passed[before + 1] - self.passed[before]) * part

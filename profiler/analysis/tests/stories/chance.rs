@@ -12,9 +12,9 @@ use analysis::{
         futex,
         lineage::{self, Found},
         observed::{
-            Observed,
+            Observed, filing,
             threads::{self, Life, ThreadIndex},
-            timers, traffic,
+            timers,
         },
         phase,
         segment::{Segment, Side},
@@ -209,7 +209,7 @@ fn order(told: Told, shuffled: u64) -> Observed {
         chance.shuffle(&mut timers);
     }
     let threads = threads::order(&lives, spans.into_iter().collect());
-    let traffic = traffic::index(&threads, records.records());
+    let traffic = filing::index(&threads, records.records());
     let timers = timers::index(&threads, timers.into_iter().collect());
     Observed {
         host: capture::HostId::default(),

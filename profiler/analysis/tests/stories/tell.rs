@@ -11,10 +11,11 @@ use analysis::{
         observed::{
             Observed,
             disks::Disks,
+            filing,
             merged::merged,
             payload::{Socket, TrafficRecords},
             threads::{self, Life},
-            timers, traffic,
+            timers,
         },
         phase,
         states::{self, States},
@@ -205,7 +206,7 @@ impl Story {
     fn observed_of(&self, traffic: Moved) -> Observed {
         let mut threads = threads::order(&self.lives, self.spans.iter().copied().collect());
         threads.cpus.fill(self.outside_runs.runs.clone());
-        let traffic = traffic::index(&threads, traffic.records());
+        let traffic = filing::index(&threads, traffic.records());
         let timers = timers::index(&threads, self.timers.iter().copied().collect());
         Observed {
             host: HostId::default(),

@@ -15,7 +15,7 @@ use std::{cell::RefCell, ops::Range};
 
 use crate::attribution::{
     Evidence, calls,
-    cause::Cause,
+    cause::{self, Cause},
     cuts::Cut,
     deadlines,
     observed::{
@@ -240,7 +240,10 @@ impl<'e, F: Found> Walk<'e, F> {
         let Some(wait) = evidence.waits[thread].asked_before(before) else {
             return self.born(thread, goal).into();
         };
-        let OffCpu { off_ns, runnable_ns, on_ns } = all.off_cpu(wait);
+        let (off, cause, syscall) = all
+            .spans
+            .look_at(wait, |span| (all.times(span), cause::of(span, &evidence.futexes), span.doing.syscall));
+        let OffCpu { off_ns, runnable_ns, on_ns } = off;
         if on_ns <= all.life.since_ns {
             return self.born(thread, goal).into();
         }
@@ -250,8 +253,7 @@ impl<'e, F: Found> Walk<'e, F> {
         }
         let span = Some(wait);
         let round_until_ns = self.to_ns;
-        let ended_by = self.ended_by(thread, wait, goal);
-        let syscall = all.syscall(wait);
+        let ended_by = self.ended_by(thread, wait, cause.unwrap_or(Cause::Unknown), goal);
         if ended_by == Cause::Network && calls::is_send(syscall) {
             self.own(thread, on_ns);
             self.report(runnable_ns, Some(thread), span, Share::CpuWait);
@@ -260,9 +262,9 @@ impl<'e, F: Found> Walk<'e, F> {
             }
             return Step::Back(Left { before: all.spans_before(self.to_ns).min(wait), is_goals });
         }
-        if let Some(missing) =
-            round::missing(evidence, thread, (wait, is_goals), ended_by, goal, round_until_ns)
-        {
+        let listened = calls::is_multiplexer(syscall);
+        let ended = round::Ended { thread, wait, off, by: ended_by, listened, is_goals };
+        if let Some(missing) = round::missing(evidence, ended, goal, round_until_ns) {
             // From its arrival on it was for the thread to take it.
             let arrived_ns = missing.arrived_ns;
             self.own(thread, on_ns.max(arrived_ns));
@@ -305,7 +307,7 @@ impl<'e, F: Found> Walk<'e, F> {
                 }
             }
             // Of a request that was submitted before it listened, or by another thread meanwhile.
-            Cause::Disk if calls::is_multiplexer(syscall) => {
+            Cause::Disk if listened => {
                 let submitted_ns = all.spans.at(wait).submitted_ns;
                 let since_ns =
                     submitted_ns.or_else(|| timer::since_progress_ns(evidence, thread, wait, goal));
@@ -330,8 +332,7 @@ impl<'e, F: Found> Walk<'e, F> {
     }
 
     /// What ended a wait; a message or another thread that came as a timer was due anyway ended nothing.
-    fn ended_by(&self, thread: ThreadIndex, wait: usize, goal: Goal) -> Cause {
-        let cause = self.evidence.cause(thread, wait).unwrap_or(Cause::Unknown);
+    fn ended_by(&self, thread: ThreadIndex, wait: usize, cause: Cause, goal: Goal) -> Cause {
         let Goal::Send(sent) = goal else { return cause };
         let Evidence { observed, waits, triggers, .. } = self.evidence;
         let (all, waits) = (&observed.threads.all[thread], &waits[thread]);

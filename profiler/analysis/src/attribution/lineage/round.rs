@@ -6,7 +6,7 @@ use abi::sockets::without_turn;
 
 use super::Goal;
 use crate::attribution::{
-    Evidence, calls,
+    Evidence,
     cause::Cause,
     observed::{
         payload::Movement,
@@ -29,19 +29,22 @@ pub struct Missing {
 /// recorded with its own clock reading.
 const WAKE_UP_NS: u64 = 60_000;
 
-/// What the goal still missed of its own connection as a wait began. `is_goals`: it is the wait before the goal's own round, and
-/// none of those before, in which a timer was armed for it.
-pub fn missing(
-    evidence: &Evidence,
-    thread: ThreadIndex,
-    (wait, is_goals): (usize, bool),
-    ended_by: Cause,
-    goal: Goal,
-    until_ns: u64,
-) -> Option<Missing> {
-    let all = &evidence.observed.threads.all[thread];
-    let off = all.off_cpu(wait);
-    let listened = calls::is_multiplexer(all.syscall(wait));
+/// A wait that has ended.
+#[derive(Clone, Copy)]
+pub struct Ended {
+    pub thread: ThreadIndex,
+    pub wait: usize,
+    pub off: OffCpu,
+    pub by: Cause,
+    /// In a multiplexer.
+    pub listened: bool,
+    /// It is the wait before the goal's own round, and none of those before, in which a timer was armed for it.
+    pub is_goals: bool,
+}
+
+/// What the goal still missed of its own connection as a wait began.
+pub fn missing(evidence: &Evidence, ended: Ended, goal: Goal, until_ns: u64) -> Option<Missing> {
+    let Ended { thread, wait, off, by: ended_by, listened, is_goals } = ended;
     let cookie = super::connection(goal)?;
     match (ended_by, goal) {
         // It waited for a thread, and not for bytes.
@@ -64,8 +67,8 @@ pub fn missing(
     if let Goal::Receive(receive) = goal {
         return missing_at(evidence, &without_chatter(evidence, receive, since_ns), since_ns);
     }
-    let moved = evidence.observed.traffic.on_socket_between(thread, cookie, off.on_ns, until_ns);
-    let mut receives = moved.filter(|movement| movement.direction == Direction::Received);
+    let traffic = &evidence.observed.traffic;
+    let mut receives = traffic.on_socket_between(thread, cookie, Direction::Received, off.on_ns, until_ns);
     // A record may go on after the round: what came later was not needed for it.
     receives.find_map(|receive| {
         missing_at(evidence, &receive, since_ns).filter(|missing| missing.arrived_ns <= until_ns)
@@ -157,7 +160,9 @@ pub fn progressed(evidence: &Evidence, thread: ThreadIndex, wait: usize, cookie:
     let all = &evidence.observed.threads.all[thread];
     let began_ns = evidence.waits[thread].asked_before(wait).map_or(0, |before| all.off_cpu(before).on_ns);
     let off_ns = all.off_cpu(wait).off_ns;
-    evidence.observed.traffic.on_socket_between(thread, cookie, began_ns, off_ns).next().is_some()
+    let traffic = &evidence.observed.traffic;
+    let moved = |direction| traffic.on_socket_between(thread, cookie, direction, began_ns, off_ns).next();
+    moved(Direction::Sent).or_else(|| moved(Direction::Received)).is_some()
 }
 
 /// When what of a receive had not arrived at a moment did; None if all had.

@@ -15,12 +15,12 @@ pub fn walk_all<F: Found>(mut begun: Vec<Walk<F>>) {
     let mut number = 0;
     loop {
         let next_ns = |begun: &[Walk<F>]| begun.last().map(|walk| walk.to_ns);
-        if next_ns(&begun) > open.peek().map(|latest: &Open<F>| latest.walk.to_ns) {
-            open.extend(begun.pop().map(|walk| Open { walk, number }));
+        if next_ns(&begun) > open.peek().map(|latest: &Open<F>| latest.to_ns) {
+            open.extend(begun.pop().map(|walk| Open { to_ns: walk.to_ns, number, walk: Box::new(walk) }));
             number += 1;
         }
-        let Some(Open { mut walk, number }) = open.pop() else { return };
-        let others_ns = open.peek().map(|other| other.walk.to_ns).max(next_ns(&begun)).unwrap_or_default();
+        let Some(Open { mut walk, number, .. }) = open.pop() else { return };
+        let others_ns = open.peek().map(|other| other.to_ns).max(next_ns(&begun)).unwrap_or_default();
         let goes_on = loop {
             if !walk.step() {
                 break false;
@@ -31,20 +31,22 @@ pub fn walk_all<F: Found>(mut begun: Vec<Walk<F>>) {
             }
         };
         if goes_on {
-            open.push(Open { walk, number });
+            open.push(Open { to_ns: walk.to_ns, number, walk });
         }
     }
 }
 
 /// The latest is the greatest, of equal ones the one that began first.
 struct Open<'e, F> {
-    walk: Walk<'e, F>,
+    to_ns: u64,
     number: usize,
+    /// A walk is large, and its place among the others changes with each step.
+    walk: Box<Walk<'e, F>>,
 }
 
 impl<F: Found> Ord for Open<'_, F> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.walk.to_ns.cmp(&other.walk.to_ns).then(other.number.cmp(&self.number))
+        self.to_ns.cmp(&other.to_ns).then(other.number.cmp(&self.number))
     }
 }
 

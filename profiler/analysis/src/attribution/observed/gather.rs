@@ -6,9 +6,10 @@ use crate::{
     attribution::observed::{
         Observed,
         disks::Disks,
+        filing,
         payload::{Socket, TrafficRecords},
         threads::{self, Life},
-        timers, traffic,
+        timers,
     },
     timeline::{Events, Timeline, shed},
 };
@@ -33,7 +34,7 @@ pub fn gather(timeline: &Timeline, events: Events) -> Observed {
         sockets: sockets(timeline),
     };
     let (mut threads, traffic) =
-        rayon::join(|| threads::order(&lives, spans), || traffic::index(&threads::of_lives(&lives), records));
+        rayon::join(|| threads::order(&lives, spans), || filing::index(&threads::of_lives(&lives), records));
     threads.cpus.fill(events.outside_runs.runs);
     let timers = timers::index(&threads, events.timers);
     Observed {

@@ -1,9 +1,11 @@
 //! What a capture says, put in order: threads with their off-CPU intervals, and the payload that they moved.
 //! Attribution reads nothing else.
 
+mod by_cookie;
 pub mod cpus;
 pub mod datagrams;
 pub mod disks;
+pub mod filing;
 pub mod gather;
 #[cfg(feature = "testing")]
 pub mod merged;

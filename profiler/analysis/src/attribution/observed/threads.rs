@@ -3,8 +3,7 @@
 //! What does not fit together is mended in the direction that claims less CPU time, and counted. Thread ids
 //! are reused within a capture: a thread is found by its id and a time.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use rayon::prelude::*;
 
 use super::cpus::Cpus;

@@ -1,39 +1,35 @@
 //! Payload by thread and by socket: which call moved a byte, which send carried it, when it arrived.
-//!
-//! Payload of threads that are not known is left out.
-
-use std::collections::BTreeMap;
 
 use crate::{
     attribution::observed::{
-        datagrams::{self, Datagrams},
-        payload::{Movement, MovementIndex, Socket, TrafficRecords},
+        by_cookie::ByCookie,
+        datagrams::Datagrams,
+        payload::{Movement, Socket},
         sequences::{Sequences, is_before},
-        threads::{ThreadIndex, Threads},
+        threads::ThreadIndex,
     },
     rows::Rows,
 };
 use capture::{
     Retransmit,
-    traffic::{Arrival, Direction, Payload, SendQueue},
+    traffic::{Direction, SendQueue},
 };
 
 #[derive(Debug, Default)]
 pub struct Traffic {
     pub sockets: Vec<Socket>,
-    /// Per thread of [`Threads::all`], in order of the last time.
-    by_thread: Vec<Rows<Movement>>,
-    /// By socket.
-    logs: BTreeMap<u64, SocketLog>,
-    queues: BTreeMap<u64, Queues>,
-    datagrams: Datagrams,
+    /// Parallel to the threads, in order of the last time.
+    pub(super) by_thread: Vec<Rows<Movement>>,
+    pub(super) logs: ByCookie<SocketLog>,
+    pub(super) queues: ByCookie<Queues>,
+    pub(super) datagrams: Datagrams,
     /// The longest time that one movement stands for.
-    longest_ns: u64,
+    pub(super) longest_ns: u64,
 }
 
 /// What moved on one socket, in order of the last time.
 #[derive(Debug, Default)]
-struct SocketLog {
+pub(super) struct SocketLog {
     sends: Rows<Movement>,
     /// Parallel to `sends`.
     sent: Sequences,
@@ -44,114 +40,13 @@ struct SocketLog {
 
 /// What the kernel had of one socket's bytes, in order of time.
 #[derive(Debug, Default)]
-struct Queues {
-    arrived: Sequences,
-    sending: Rows<SendQueue>,
-    resent: Rows<Retransmit>,
-}
-
-/// Orders the records and files them by thread and by socket.
-pub fn index(threads: &Threads, records: TrafficRecords) -> Traffic {
-    let TrafficRecords { payloads, arrivals, send_queues, retransmits, sockets } = records;
-    // They have nothing to do with each other, and there may be millions.
-    let (queues, traffic) = rayon::join(
-        || index_queues(arrivals, send_queues, retransmits),
-        || index_moved(threads, payloads, sockets),
-    );
-    Traffic { queues, ..traffic }
-}
-
-fn index_moved(threads: &Threads, payloads: Rows<Payload>, sockets: Vec<Socket>) -> Traffic {
-    let mut traffic = Traffic {
-        datagrams: datagrams::among(&sockets),
-        by_thread: threads.all.iter().map(|_| Rows::default()).collect(),
-        sockets,
-        ..Traffic::default()
-    };
-    let mut unpacked = 0;
-    let known = payloads
-        .into_order()
-        .filter_map(|payload| Some((threads.find(payload.tid, payload.at_ns)?, payload)));
-    for (index, (thread, payload)) in known.enumerate() {
-        let movement = Movement::of(&payload, thread, index as MovementIndex);
-        let stands_for_ns = movement.at_ns.saturating_sub(movement.since_ns);
-        traffic.longest_ns = traffic.longest_ns.max(stands_for_ns.min(MERGED_NS));
-        traffic.by_thread[thread].push(movement);
-        let log = traffic.logs.entry(movement.cookie).or_default();
-        let mover = (thread, movement.direction);
-        if !log.movers.contains(&mover) {
-            log.movers.push(mover);
-        }
-        match movement.direction {
-            Direction::Sent => {
-                log.sends.push(movement);
-                log.sent.push(movement.at_ns, movement.past);
-            }
-            Direction::Received => log.receives.push(movement),
-        }
-        if let (Direction::Sent, Some(to)) = (movement.direction, payload.destination) {
-            traffic.datagrams.sent(to, movement);
-        }
-        if is_much(&mut unpacked) {
-            traffic.seal();
-        }
-    }
-    traffic.datagrams.close(&traffic.sockets);
-    traffic
-}
-
-fn index_queues(
-    arrivals: Rows<Arrival>,
-    send_queues: Rows<SendQueue>,
-    retransmits: Rows<Retransmit>,
-) -> BTreeMap<u64, Queues> {
-    let mut queues: BTreeMap<u64, Queues> = BTreeMap::new();
-    let mut unpacked = 0;
-    let seal = |queues: &mut BTreeMap<u64, Queues>| {
-        for queues in queues.values_mut() {
-            queues.arrived.seal();
-            queues.sending.seal_some();
-            queues.resent.seal_some();
-        }
-    };
-    for arrival in arrivals.into_order() {
-        queues.entry(arrival.cookie).or_default().arrived.push(arrival.at_ns, arrival.sequence);
-        if is_much(&mut unpacked) {
-            seal(&mut queues);
-        }
-    }
-    for send_queue in send_queues.into_order() {
-        queues.entry(send_queue.cookie).or_default().sending.push(send_queue);
-        if is_much(&mut unpacked) {
-            seal(&mut queues);
-        }
-    }
-    for retransmit in retransmits.into_order() {
-        queues.entry(retransmit.cookie).or_default().resent.push(retransmit);
-        if is_much(&mut unpacked) {
-            seal(&mut queues);
-        }
-    }
-    queues
-}
-
-/// Whether as many records were filed since the last time as may wait to be packed, however many lists they are in.
-fn is_much(unpacked: &mut usize) -> bool {
-    *unpacked = (*unpacked + 1) % 200_000;
-    *unpacked == 0
+pub(super) struct Queues {
+    pub arrived: Sequences,
+    pub sending: Rows<SendQueue>,
+    pub resent: Rows<Retransmit>,
 }
 
 impl Traffic {
-    fn seal(&mut self) {
-        self.by_thread.iter_mut().for_each(Rows::seal_some);
-        for log in self.logs.values_mut() {
-            log.sends.seal_some();
-            log.sent.seal();
-            log.receives.seal_some();
-        }
-        self.datagrams.seal();
-    }
-
     /// What of a list moved between two times, whole or in part.
     fn between<'r>(
         &self,
@@ -175,7 +70,7 @@ impl Traffic {
         from_ns: u64,
         to_ns: u64,
     ) -> impl Iterator<Item = impl Iterator<Item = Movement>> {
-        self.logs.values().map(move |log| self.between(log.moved(direction), from_ns, to_ns))
+        self.logs.in_order().map(move |log| self.between(log.moved(direction), from_ns, to_ns))
     }
 
     /// What a thread moved, in order of the last time.
@@ -193,25 +88,18 @@ impl Traffic {
         self.between(&self.by_thread[thread], from_ns, to_ns)
     }
 
-    /// The same of one socket.
+    /// The same of one socket, in one direction.
     pub fn on_socket_between(
         &self,
         thread: ThreadIndex,
         cookie: u64,
+        direction: Direction,
         from_ns: u64,
         to_ns: u64,
     ) -> impl Iterator<Item = Movement> {
-        let moved = |direction| {
-            let log = self.logs.get(&cookie).into_iter();
-            let moved = log.flat_map(move |log| self.between(log.moved(direction), from_ns, to_ns));
-            moved.filter(move |movement| movement.thread == thread).peekable()
-        };
-        let (mut sent, mut received) = (moved(Direction::Sent), moved(Direction::Received));
-        std::iter::from_fn(move || match (sent.peek(), received.peek()) {
-            (Some(one), Some(other)) if one.index > other.index => received.next(),
-            (None, _) => received.next(),
-            _ => sent.next(),
-        })
+        let log = self.logs.get(cookie).into_iter();
+        let moved = log.flat_map(move |log| self.between(log.moved(direction), from_ns, to_ns));
+        moved.filter(move |movement| movement.thread == thread)
     }
 
     /// What a thread last moved on a socket up to a time, in this direction, if one is given.
@@ -222,7 +110,7 @@ impl Traffic {
         direction: Option<Direction>,
         until_ns: u64,
     ) -> Option<Movement> {
-        let log = self.logs.get(&cookie)?;
+        let log = self.logs.get(cookie)?;
         let last = |direction| {
             let moved = log.moved(direction);
             let past = moved.partition_point(|movement| movement.at_ns <= until_ns);
@@ -237,7 +125,7 @@ impl Traffic {
 
     /// What was last sent or received on a socket, by whichever thread, before a moment.
     pub fn last_moved(&self, cookie: u64, before_ns: u64) -> Option<Movement> {
-        let log = self.logs.get(&cookie)?;
+        let log = self.logs.get(cookie)?;
         let last = |moved: &Rows<Movement>| {
             let past = moved.partition_point(|movement| movement.at_ns < before_ns);
             past.checked_sub(1).map(|place| moved.at(place))
@@ -247,7 +135,7 @@ impl Traffic {
 
     /// The last receive from a socket, by whichever thread, up to a time.
     pub fn last_received(&self, cookie: u64, until_ns: u64) -> Option<Movement> {
-        let receives = &self.logs.get(&cookie)?.receives;
+        let receives = &self.logs.get(cookie)?.receives;
         let past = receives.partition_point(|receive| receive.at_ns <= until_ns);
         past.checked_sub(1).map(|place| receives.at(place))
     }
@@ -255,7 +143,7 @@ impl Traffic {
     /// The first receive from a socket after a moment, and not after another one: what it makes room for may arrive before it
     /// returns.
     pub fn received_between(&self, cookie: u64, after_ns: u64, until_ns: u64) -> Option<Movement> {
-        let receives = &self.logs.get(&cookie)?.receives;
+        let receives = &self.logs.get(cookie)?.receives;
         let first = receives.partition_point(|receive| receive.at_ns <= after_ns);
         receives.from(first).next().filter(|receive| receive.since_ns <= until_ns.saturating_add(RETURN_NS))
     }
@@ -266,13 +154,13 @@ impl Traffic {
         match receive.first_byte() {
             Some(byte) => self.byte_arrived_ns(receive.cookie, byte, receive.at_ns),
             None => {
-                let log = self.logs.get(&receive.cookie)?;
+                let log = self.logs.get(receive.cookie)?;
                 let last_read = log
                     .receives
                     .partition_point(|read| read.at_ns < receive.since_ns)
                     .checked_sub(1)
                     .map(|place| log.receives.at(place).at_ns);
-                let Queues { arrived, .. } = self.queues.get(&receive.cookie)?;
+                let Queues { arrived, .. } = self.queues.get(receive.cookie)?;
                 let unread = last_read.map_or(0, |at_ns| arrived.marks_until(at_ns));
                 let last = arrived.last_until(receive.at_ns)?;
                 Some(arrived.at_ns(unread.min(last)))
@@ -282,24 +170,24 @@ impl Traffic {
 
     /// Whether arrivals at a socket were recorded.
     pub fn knows_arrivals(&self, cookie: u64) -> bool {
-        self.queues.get(&cookie).is_some_and(|queues| !queues.arrived.is_empty())
+        self.queues.get(cookie).is_some_and(|queues| !queues.arrived.is_empty())
     }
 
     /// When a byte, read at about `near_ns`, had arrived.
     pub fn byte_arrived_ns(&self, cookie: u64, byte: u32, near_ns: u64) -> Option<u64> {
-        let arrived = &self.queues.get(&cookie)?.arrived;
+        let arrived = &self.queues.get(cookie)?.arrived;
         arrived.first_past(byte, near_ns).map(|mark| arrived.at_ns(mark))
     }
 
     /// The first byte that was still missing on a socket at `at_ns`.
     pub fn missing_at(&self, cookie: u64, at_ns: u64) -> Option<u32> {
-        self.queues.get(&cookie)?.arrived.reached(at_ns)
+        self.queues.get(cookie)?.arrived.reached(at_ns)
     }
 
     /// The send on a socket that carried a byte, which was read at about `near_ns`; None where that send was not
     /// recorded.
     pub fn carrier(&self, cookie: u64, byte: u32, near_ns: u64) -> Option<Movement> {
-        let log = self.logs.get(&cookie)?;
+        let log = self.logs.get(cookie)?;
         let sent = log.sends.at(log.sent.first_past(byte, near_ns)?);
         // The first recorded send past the byte may have begun after it: then the byte's own send was lost.
         let begins = sent.first_byte()?;
@@ -318,7 +206,7 @@ impl Traffic {
 
     /// Segments that a socket sent again between two times.
     pub fn resent(&self, cookie: u64, from_ns: u64, to_ns: u64) -> impl Iterator<Item = Retransmit> {
-        let resent = self.queues.get(&cookie).map(|queues| &queues.resent).into_iter();
+        let resent = self.queues.get(cookie).map(|queues| &queues.resent).into_iter();
         resent.flat_map(move |resent| {
             let first = resent.partition_point(|segment| segment.at_ns <= from_ns);
             resent.from(first).take_while(move |segment| segment.at_ns < to_ns)
@@ -327,23 +215,54 @@ impl Traffic {
 
     /// All that TCP said of a socket.
     pub fn sending(&self, cookie: u64) -> Option<&Rows<SendQueue>> {
-        self.queues.get(&cookie).map(|queues| &queues.sending).filter(|sending| !sending.is_empty())
+        self.queues.get(cookie).map(|queues| &queues.sending).filter(|sending| !sending.is_empty())
     }
 
     /// What TCP said of a socket from the last record before `from_ns` up to `to_ns`.
     pub fn send_queues(&self, cookie: u64, from_ns: u64, to_ns: u64) -> Vec<SendQueue> {
-        let Some(Queues { sending, .. }) = self.queues.get(&cookie) else { return Vec::new() };
+        let Some(Queues { sending, .. }) = self.queues.get(cookie) else { return Vec::new() };
         let first = sending.partition_point(|send_queue| send_queue.at_ns <= from_ns).saturating_sub(1);
         sending.from(first).take_while(|send_queue| send_queue.at_ns < to_ns).collect()
     }
 }
 
 impl SocketLog {
+    /// To be called in order of time.
+    pub fn add(&mut self, movement: Movement) {
+        let mover = (movement.thread, movement.direction);
+        if !self.movers.contains(&mover) {
+            self.movers.push(mover);
+        }
+        match movement.direction {
+            Direction::Sent => {
+                self.sends.push(movement);
+                self.sent.push(movement.at_ns, movement.past);
+            }
+            Direction::Received => self.receives.push(movement),
+        }
+    }
+
+    /// See [`Rows::seal_some`].
+    pub fn seal(&mut self) {
+        self.sends.seal_some();
+        self.sent.seal();
+        self.receives.seal_some();
+    }
+
     fn moved(&self, direction: Direction) -> &Rows<Movement> {
         match direction {
             Direction::Sent => &self.sends,
             Direction::Received => &self.receives,
         }
+    }
+}
+
+impl Queues {
+    /// See [`Rows::seal_some`].
+    pub fn seal(&mut self) {
+        self.arrived.seal();
+        self.sending.seal_some();
+        self.resent.seal_some();
     }
 }
 
@@ -353,6 +272,3 @@ fn later(one: Option<Movement>, other: Option<Movement>) -> Option<Movement> {
 
 /// How long a receive may go on after what it made room for has arrived.
 const RETURN_NS: u64 = 200_000;
-
-/// No record stands for as long: see [`Movement`].
-const MERGED_NS: u64 = 2_000_000;
