@@ -1,15 +1,54 @@
-//! Deadlines of calls that sleep until one: whether a wait ended at its own, and since when the thread had waited for it.
+//! Deadlines: whether one came as a wait ended, or while the thread was awake after it; and since when the thread had waited for
+//! it.
 
 use crate::attribution::{
-    observed::{threads::Thread, timers::SAME_DEADLINE_NS},
+    observed::{
+        Observed,
+        threads::{Thread, ThreadIndex},
+        timers::{SAME_DEADLINE_NS, Set},
+    },
     waits::Waits,
 };
 use capture::span::Span;
 
-/// Whether a wait ended at most so long before its own deadline that this ended it as well as what came.
-pub fn was_due(span: &Span) -> bool {
-    let (Some(deadline_ns), Some(woken_ns)) = (span.deadline_ns, span.woken_ns) else { return false };
-    (woken_ns..woken_ns.saturating_add(SAME_DEADLINE_NS)).contains(&deadline_ns)
+/// A deadline that came, though something else ended the wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    pub deadline_ns: u64,
+    /// The thread's own timer; None: the time-out of the wait itself.
+    pub set: Option<Set>,
+}
+
+/// What was due at most so long after a wait's end that it ended the wait as well as what came, or before the thread did
+/// something at `until_ns`: a thread that is awake is not woken, and sees that the time is over.
+pub fn due(observed: &Observed, thread: ThreadIndex, span: &Span, until_ns: u64) -> Option<Due> {
+    let woken_ns = span.woken_ns?;
+    let within_ns = woken_ns..until_ns.max(woken_ns.saturating_add(SAME_DEADLINE_NS));
+    if let Some(deadline_ns) = span.deadline_ns.filter(|deadline_ns| within_ns.contains(deadline_ns)) {
+        return Some(Due { deadline_ns, set: None });
+    }
+    let set = observed.timers.due(thread, woken_ns..until_ns).filter(|set| set.at_ns <= span.off_ns)?;
+    Some(Due { deadline_ns: set.deadline_ns, set: Some(set) })
+}
+
+/// The same of a deadline that several waits had counted down to: one that begins anew with each wait is a tick, and due by
+/// chance.
+pub fn counted_down(
+    observed: &Observed,
+    thread: ThreadIndex,
+    waits: &Waits,
+    wait: usize,
+    until_ns: u64,
+) -> Option<Due> {
+    let all = &observed.threads.all[thread];
+    let span = all.spans.at(wait);
+    let due = due(observed, thread, &span, until_ns)?;
+    let since_ns = match due.set {
+        Some(set) => set.at_ns,
+        None => waited_since_ns(all, waits, wait)?,
+    };
+    // A deadline that begins anew moves as the waits do.
+    (since_ns.saturating_add(2 * SAME_DEADLINE_NS) <= span.off_ns).then_some(due)
 }
 
 /// When the first of the waits with this one's deadline began, where its time-out is known.
@@ -21,13 +60,4 @@ pub fn waited_since_ns(thread: &Thread, waits: &Waits, wait: usize) -> Option<u6
     };
     let earlier = std::iter::successors(Some(wait), |&wait| waits.asked_before(wait)).take_while(same);
     earlier.last().map(|first| thread.off_cpu(first).off_ns)
-}
-
-/// Whether a wait ended at a deadline that several waits had counted down to: one that begins anew with each wait is a tick,
-/// and due by chance.
-pub fn was_counted_down(thread: &Thread, waits: &Waits, wait: usize) -> bool {
-    let span = thread.spans.at(wait);
-    // A deadline that begins anew moves as the waits do.
-    let is_older = |since_ns: u64| since_ns.saturating_add(2 * SAME_DEADLINE_NS) <= span.off_ns;
-    was_due(&span) && waited_since_ns(thread, waits, wait).is_some_and(is_older)
 }

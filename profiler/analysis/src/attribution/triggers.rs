@@ -88,6 +88,8 @@ fn count_thread(observed: &Observed, thread: ThreadIndex, waits: &Waits, futexes
     let mut triggers = Triggers::default();
     let all = &observed.threads.all[thread];
     let mut moved = observed.traffic.of_thread(thread).peekable();
+    let counted_down =
+        |wait, until_ns| deadlines::counted_down(observed, thread, waits, wait, until_ns).is_some();
     let mut round = Round::default();
     let mut why = None;
     let asked = all.spans.iter().enumerate().filter(|(wait, _)| waits.is_asked(*wait));
@@ -95,37 +97,36 @@ fn count_thread(observed: &Observed, thread: ThreadIndex, waits: &Waits, futexes
         while let Some(movement) = moved.next_if(|movement| movement.since_ns <= span.off_ns) {
             round.add(&movement);
         }
-        triggers.add_round(thread, why, &mut round);
-        why = reason(&span, futexes).map(|cause| match cause {
-            Cause::Thread { .. } if deadlines::was_counted_down(all, waits, wait) => Why::Deadline,
-            cause => Why::Cause(cause),
-        });
+        triggers.add_round(thread, why, &mut round, counted_down);
+        why = reason(&span, futexes).map(|cause| (cause, wait));
     }
     moved.for_each(|movement| round.add(&movement));
-    triggers.add_round(thread, why, &mut round);
+    triggers.add_round(thread, why, &mut round, counted_down);
     triggers
 }
 
-/// What a thread moved between two waits, by connection: whether it received, and what it sent.
+/// What a thread moved between two waits, by connection.
 #[derive(Default)]
-struct Round(BTreeMap<u64, (bool, u64)>);
+struct Round(BTreeMap<u64, Moved>);
+
+#[derive(Default)]
+struct Moved {
+    received: bool,
+    sent_bytes: u64,
+    sent_ns: u64,
+}
 
 impl Round {
     fn add(&mut self, movement: &Movement) {
-        let (received, sent_bytes) = self.0.entry(movement.cookie).or_default();
+        let moved = self.0.entry(movement.cookie).or_default();
         match movement.direction {
-            Direction::Received => *received = true,
-            Direction::Sent => *sent_bytes = sent_bytes.saturating_add(movement.bytes),
+            Direction::Received => moved.received = true,
+            Direction::Sent => {
+                moved.sent_bytes = moved.sent_bytes.saturating_add(movement.bytes);
+                moved.sent_ns = movement.at_ns;
+            }
         }
     }
-}
-
-/// Why a round began.
-#[derive(Clone, Copy)]
-enum Why {
-    Cause(Cause),
-    /// See [`Sent::for_deadlines`].
-    Deadline,
 }
 
 /// None where it waited for one certain thing.
@@ -134,15 +135,26 @@ fn reason(span: &Span, futexes: &FutexWaits) -> Option<Cause> {
 }
 
 impl Triggers {
-    fn add_round(&mut self, thread: ThreadIndex, why: Option<Why>, round: &mut Round) {
-        while let Some((cookie, (received, sent_bytes))) = round.0.pop_first() {
+    /// `why` is what ended the wait before it, and `counted_down` whether a deadline came before a moment in it.
+    fn add_round(
+        &mut self,
+        thread: ThreadIndex,
+        why: Option<(Cause, usize)>,
+        round: &mut Round,
+        counted_down: impl Fn(usize, u64) -> bool,
+    ) {
+        while let Some((cookie, Moved { received, sent_bytes, sent_ns })) = round.0.pop_first() {
             let sent = self.sent.entry((thread, cookie)).or_default();
             let add = |bytes: &mut u64| *bytes = bytes.saturating_add(sent_bytes);
             match (why, received) {
-                (Some(Why::Cause(Cause::Network)), true) => add(&mut sent.for_messages),
-                (Some(Why::Cause(Cause::Timer)), false) => add(&mut sent.for_timers),
-                (Some(Why::Deadline), false) => add(&mut sent.for_deadlines),
-                (Some(Why::Cause(Cause::Thread { waker })), false) => {
+                (Some((Cause::Network, _)), true) => add(&mut sent.for_messages),
+                (Some((Cause::Timer, _)), false) => add(&mut sent.for_timers),
+                (Some((Cause::Thread { .. }, wait)), false)
+                    if sent_bytes > 0 && counted_down(wait, sent_ns) =>
+                {
+                    add(&mut sent.for_deadlines);
+                }
+                (Some((Cause::Thread { waker }, _)), false) => {
                     add(&mut sent.for_threads);
                     let wakers = self.for_wakers.entry((thread, cookie)).or_default();
                     add(wakers.entry(waker).or_default());

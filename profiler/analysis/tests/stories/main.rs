@@ -1,5 +1,6 @@
 //! Small captures, told by hand, with the shares that they must have.
 
+mod awake;
 mod chance;
 mod cpu;
 mod datagrams;

@@ -55,6 +55,13 @@ impl Script<'_> {
         self.off(ms + queued_ms, Some(ms), |span| Span { doing, wake, ..span })
     }
 
+    /// After the wait that was told last, it waits for a CPU.
+    pub fn queues(self, ms: u64) -> Self {
+        let span = self.story.spans.last_mut().expect("just told");
+        span.on_ns = span.on_ns.map(|on_ns| on_ns + ms * MS);
+        self.until(ms)
+    }
+
     pub fn loses_its_cpu(self, ms: u64) -> Self {
         self.off(ms, None, |span| Span { preempted: true, ..span })
     }

@@ -17,7 +17,7 @@ use crate::attribution::{
     Evidence, calls,
     cause::{self, Cause},
     cuts::Cut,
-    deadlines,
+    deadlines::{self, Due},
     observed::{
         payload::Movement,
         threads::{OffCpu, ThreadIndex},
@@ -253,7 +253,7 @@ impl<'e, F: Found> Walk<'e, F> {
         }
         let span = Some(wait);
         let round_until_ns = self.to_ns;
-        let ended_by = self.ended_by(thread, wait, cause.unwrap_or(Cause::Unknown), goal);
+        let (ended_by, due) = self.ended_by((thread, wait), cause.unwrap_or(Cause::Unknown), goal, is_goals);
         if ended_by == Cause::Network && calls::is_send(syscall) {
             self.own(thread, on_ns);
             self.report(runnable_ns, Some(thread), span, Share::CpuWait);
@@ -274,7 +274,9 @@ impl<'e, F: Found> Walk<'e, F> {
             return self.cross(missing, (thread, wait)).into();
         }
         self.own(thread, on_ns);
-        self.report(runnable_ns, Some(thread), span, Share::CpuWait);
+        // It could not have gone on before it was due.
+        let ready_ns = due.map_or(runnable_ns, |due| due.deadline_ns.clamp(runnable_ns, on_ns));
+        self.report(ready_ns, Some(thread), span, Share::CpuWait);
         if !self.is_open() {
             return Step::End;
         }
@@ -288,7 +290,9 @@ impl<'e, F: Found> Walk<'e, F> {
                 self.report(off_ns, Some(thread), span, Share::Other);
             }
             Cause::Timer => {
-                let (armed_ns, by) = timer::armed(evidence, thread, wait, goal, self.from_ns);
+                let set = due.and_then(|due| due.set).map(|set| (set.at_ns, set.thread));
+                let (armed_ns, by) =
+                    set.unwrap_or_else(|| timer::armed(evidence, thread, wait, goal, self.from_ns));
                 if by != thread {
                     // While this one waited, perhaps.
                     self.report(armed_ns, Some(thread), span, Share::Timer);
@@ -331,25 +335,29 @@ impl<'e, F: Found> Walk<'e, F> {
         Step::Back(Left { before: all.spans_before(self.to_ns).min(wait), is_goals: false })
     }
 
-    /// What ended a wait; a message or another thread that came as a timer was due anyway ended nothing.
-    fn ended_by(&self, thread: ThreadIndex, wait: usize, cause: Cause, goal: Goal) -> Cause {
-        let Goal::Send(sent) = goal else { return cause };
+    /// What ended a wait; a message or another thread that came as a timer was due anyway ended nothing. In the goal's own round
+    /// that may have been after the wait.
+    fn ended_by(
+        &self,
+        (thread, wait): (ThreadIndex, usize),
+        cause: Cause,
+        goal: Goal,
+        is_goals: bool,
+    ) -> (Cause, Option<Due>) {
+        let Goal::Send(sent) = goal else { return (cause, None) };
         let Evidence { observed, waits, triggers, .. } = self.evidence;
-        let (all, waits) = (&observed.threads.all[thread], &waits[thread]);
+        let until_ns = if is_goals { self.to_ns } else { 0 };
         let triggers = || triggers.of(thread, sent.cookie);
-        match cause {
-            Cause::Network
-                if deadlines::was_due(&all.spans.at(wait)) && triggers().outweighs_messages(Cause::Timer) =>
-            {
-                Cause::Timer
+        let due = match cause {
+            Cause::Network if triggers().outweighs_messages(Cause::Timer) => {
+                deadlines::due(observed, thread, &observed.threads.all[thread].spans.at(wait), until_ns)
             }
-            Cause::Thread { .. }
-                if deadlines::was_counted_down(all, waits, wait) && triggers().follows_deadlines() =>
-            {
-                Cause::Timer
+            Cause::Thread { .. } if triggers().follows_deadlines() => {
+                deadlines::counted_down(observed, thread, &waits[thread], wait, until_ns)
             }
-            _ => cause,
-        }
+            _ => None,
+        };
+        (due.map_or(cause, |_| Cause::Timer), due)
     }
 
     /// A thread that is awake needs no wake-up: where `waker` never makes this thread send, and another one does, which ran

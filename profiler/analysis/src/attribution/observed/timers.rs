@@ -1,6 +1,9 @@
 //! When timers that are not the time-out of a call were set.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 use crate::{
     attribution::observed::threads::{ThreadIndex, Threads},
@@ -11,10 +14,15 @@ use capture::TimerSet;
 /// How far apart the deadlines of one timer may be told: programs count in ms, and wait for what is left of them.
 pub const SAME_DEADLINE_NS: u64 = 1_200_000;
 
+/// How often one may have been set since it was due, in the time of one round.
+const READ_SINCE: usize = 8;
+
 #[derive(Debug, Default)]
 pub struct Timers {
     /// By id, in order of time.
     set: HashMap<u64, Rows<Set>>,
+    /// The ids that each thread has set.
+    of_threads: HashMap<ThreadIndex, BTreeSet<u64>>,
 }
 
 /// A thread set a timer.
@@ -31,6 +39,7 @@ pub fn index(threads: &Threads, records: Rows<TimerSet>) -> Timers {
     for TimerSet { at_ns, tid, timer, deadline_ns, .. } in records.into_order() {
         if let Some(thread) = threads.find(tid, at_ns) {
             timers.set.entry(timer).or_default().push(Set { at_ns, deadline_ns, thread });
+            timers.of_threads.entry(thread).or_default().insert(timer);
         }
     }
     timers
@@ -58,6 +67,23 @@ impl Timers {
             before.next().filter(|set| set.deadline_ns <= fired_ns.saturating_add(SAME_DEADLINE_NS))?;
         let same = |set: &Set| set.deadline_ns.abs_diff(last.deadline_ns) <= SAME_DEADLINE_NS;
         before.take_while(same).last().or(Some(last))
+    }
+
+    /// Of the timers that a thread has set, the last one that was due within a time, and not put off before it was.
+    pub fn due(&self, thread: ThreadIndex, within_ns: Range<u64>) -> Option<Set> {
+        let due = |timer: &u64| {
+            let sets = self.set.get(timer)?;
+            let before = sets.range(0..sets.partition_point(|set| set.at_ns < within_ns.end)).rev();
+            // One that repeats is set anew as it is read.
+            let past = before.take(READ_SINCE).find(|set| set.deadline_ns < within_ns.end)?;
+            let due_ns = past.deadline_ns;
+            within_ns
+                .contains(&due_ns)
+                .then(|| self.set(*timer, due_ns))
+                .flatten()
+                .filter(|set| set.thread == thread)
+        };
+        self.of_threads.get(&thread)?.iter().filter_map(due).max_by_key(|set| set.deadline_ns)
     }
 }
 
@@ -96,6 +122,31 @@ mod tests {
         check(&[(20 * MS, 100 * MS), (100 * MS, 180 * MS)], Some(20 * MS));
         // Put off: it cannot have fired.
         check(&[(20 * MS, 100 * MS), (50 * MS, 180 * MS)], None);
+        check(&[], None);
+    }
+
+    #[test]
+    fn a_timer_is_due_within_a_time_unless_it_is_put_off() {
+        let (process, tid) = (ProcessSerial(1), 1);
+        let life = Life { process, tid, creator: None, since_ns: 0, end_ns: 1000 * MS };
+        let check = |set: &[(u64, u64, u64)], expected: Option<u64>| {
+            let record = |&(timer, at_ms, due_ms)| {
+                let (at_ns, deadline_ns, kind) = (at_ms * MS, due_ms * MS, TimerKind::Timerfd);
+                TimerSet { at_ns, process, tid, timer, deadline_ns, kind }
+            };
+            let records = set.iter().map(record).collect();
+            let timers = index(&threads::order(&[life], Rows::default()), records);
+            let due = timers.due(0, 50 * MS..60 * MS);
+            assert_eq!(due.map(|set| set.at_ns / MS), expected, "{set:?}");
+        };
+        check(&[(7, 40, 55)], Some(40));
+        check(&[(7, 40, 49)], None);
+        check(&[(7, 40, 60)], None);
+        // Set anew as it has fired.
+        check(&[(7, 40, 55), (7, 56, 66)], Some(40));
+        // And before that.
+        check(&[(7, 40, 55), (7, 50, 66)], None);
+        check(&[(7, 40, 55), (8, 45, 58)], Some(45));
         check(&[], None);
     }
 }
