@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf, absolute},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     command, guest, results,
@@ -23,13 +23,13 @@ pub struct Pairs {
     #[arg(long, value_name = "N", requires = "names")]
     repetitions: Option<u32>,
     /// Throw no run away because other processes ran
-    #[arg(long, requires = "names")]
+    #[arg(long, requires = "names", conflicts_with = "kernels")]
     busy_host: bool,
     /// Keep captures and logs in this folder
     #[arg(long, value_name = "FOLDER", requires = "names", conflicts_with = "replay")]
     keep: Option<PathBuf>,
     /// Run nothing: compare the captures and the logs that were kept in this folder
-    #[arg(long, value_name = "FOLDER", requires = "names")]
+    #[arg(long, value_name = "FOLDER", requires = "names", conflicts_with = "kernels")]
     replay: Option<PathBuf>,
     /// Where the table goes too [default, if all are run: results/DATE-pairs]
     #[arg(long, value_name = "FOLDER", requires = "names")]
@@ -52,6 +52,16 @@ pub fn test(args: &Pairs) -> Result<()> {
     run(args, results.as_deref())
 }
 
+/// An error where these kernels cannot be asked for with the other options.
+pub fn check(kernels: &[&str], args: &Pairs) -> Result<()> {
+    ensure!(
+        kernels.len() < 2 || args.results.is_none(),
+        "--results takes the table of one kernel, and --kernel names {}",
+        kernels.join(" and ")
+    );
+    Ok(())
+}
+
 /// Records the pairs under other kernels, and replays here what was recorded there.
 pub fn under(kernels: &[&str], args: &Pairs) -> Result<()> {
     let folder = args.keep.clone().unwrap_or(workspace::target_dir(&workspace::metadata()?)?.join("virtual"));
@@ -59,7 +69,7 @@ pub fn under(kernels: &[&str], args: &Pairs) -> Result<()> {
         let mut there: Vec<String> = vec!["pairs".to_owned()];
         there.extend(args.names.iter().cloned());
         let repetitions = args.repetitions.unwrap_or(1).to_string();
-        // Emulation stretches times; what the programs did, their own logs say there too.
+        // What the programs did there, their own logs say; and those whether a run counts.
         there.extend(
             ["--only-record", "--repetitions", &repetitions, "--keep", guest::KEPT].map(str::to_owned),
         );

@@ -42,6 +42,7 @@ fn versions() -> clap::builder::PossibleValuesParser {
 }
 
 pub fn test(args: &Args) -> Result<()> {
+    pairs::check(&chosen(&args.kernels), &args.pairs)?;
     step("build", "set-up, where something is missing", || setup::setup(Tell::Changes))?;
     match (&chosen(&args.kernels)[..], args.pairs.are_asked_for()) {
         ([], true) => return pairs::test(&args.pairs),
@@ -110,6 +111,8 @@ pub fn privileged(target: &str) -> Command {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]
@@ -127,6 +130,37 @@ mod tests {
         check(&["6.12"], &["6.12"]);
         check(&["6.12", "6.1", "6.12"], &["6.1", "6.12"]);
         check(&["6.1", "all"], &["6.1", "6.12"]);
+    }
+
+    #[test]
+    fn pairs_under_a_kernel_take_the_options_that_say_something_there() {
+        #[derive(clap::Parser)]
+        struct Typed {
+            #[command(flatten)]
+            args: Args,
+        }
+        let refused = |typed: &str| {
+            let typed = Typed::try_parse_from(["test"].into_iter().chain(typed.split(' ')));
+            let checked = typed.map_err(|error| error.to_string()).and_then(|Typed { args }| {
+                pairs::check(&chosen(&args.kernels), &args.pairs).map_err(|error| error.to_string())
+            });
+            checked.err().map(|message| message.lines().next().unwrap_or_default().to_owned())
+        };
+        let check = |typed: &str, with: &str| {
+            let message = refused(typed).unwrap_or_else(|| panic!("{typed} is accepted"));
+            assert!(message.contains("--kernel") && message.contains(with), "{message}");
+        };
+        check("--kernel 6.12 --pairs disk --replay captures", "--replay");
+        check("--kernel 6.12 --pairs disk --busy-host", "--busy-host");
+        check("--kernel 6.1 --kernel 6.12 --pairs disk --results table", "6.1 and 6.12");
+        check("--kernel all --pairs disk --results table", "--results");
+        for accepted in [
+            "--kernel all --pairs disk --keep captures",
+            "--kernel 6.12 --pairs disk --results table --repetitions 2",
+            "--pairs disk --replay captures --results table",
+        ] {
+            assert_eq!(refused(accepted), None, "{accepted}");
+        }
     }
 
     #[test]
