@@ -26,6 +26,7 @@ pub struct Runs {
 }
 
 /// Of one share.
+#[derive(Clone)]
 pub struct Difference {
     pub share: String,
     pub known: f64,
@@ -37,6 +38,11 @@ pub struct Difference {
 impl Runs {
     pub fn of(pair: Pair) -> Self {
         Self { pair, runs: Vec::new(), thrown_away: Vec::new(), broken: Vec::new() }
+    }
+
+    /// None was tried.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.thrown_away.is_empty() && self.broken.is_empty()
     }
 
     pub fn is_clearly_within(&self) -> bool {

@@ -49,6 +49,10 @@ impl Logs {
     pub fn read(path: &Path) -> Self {
         let text =
             fs::read_to_string(path).unwrap_or_else(|error| panic!("read {}: {error}", path.display()));
+        Self::parse(&text)
+    }
+
+    pub fn parse(text: &str) -> Self {
         let mut lines = text.lines();
         let about = lines.next().expect("the log has a first line");
         let about = serde_json::from_str(about).expect("the log says what it is of");

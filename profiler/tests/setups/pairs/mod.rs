@@ -70,7 +70,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     let options = Options::parse_from(["pairs".to_owned()].into_iter().chain(arguments));
     let mut all: Vec<Runs> = chosen(&options.names).into_iter().map(Runs::of).collect();
     match &options.replay {
-        Some(folder) => all.iter_mut().for_each(|runs| replay(runs, folder)),
+        Some(folder) => all.iter_mut().for_each(|runs| replay(runs, folder, options.busy_host)),
         None => run_all(&mut all, &options),
     }
     if options.only_record {
@@ -78,7 +78,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
         return if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     // Of a folder that has some only.
-    all.retain(|runs| options.replay.is_none() || !runs.runs.is_empty() || !runs.broken.is_empty());
+    all.retain(|runs| options.replay.is_none() || !runs.is_empty());
     let about = table::About::here(&options.commit);
     println!("{}", table::markdown(&about, &all));
     if all.is_empty() {
@@ -140,9 +140,7 @@ fn run_once(runs: &mut Runs, repetition: u32, options: &Options) {
             println!("{:32} recorded", runs.pair.name());
             return;
         }
-        if let Some(reason) = run::thrown_away(&runs.pair.base, &logs, options.busy_host) {
-            eprintln!("{:32} thrown away: {reason}", runs.pair.name());
-            runs.thrown_away.push(reason);
+        if throw_away(runs, &logs, options.busy_host) {
             continue;
         }
         logs.write(&log);
@@ -154,13 +152,28 @@ fn run_once(runs: &mut Runs, repetition: u32, options: &Options) {
     runs.broken.push("thrown away each time".to_owned());
 }
 
-fn replay(runs: &mut Runs, folder: &Path) {
+/// Whether a run proves nothing.
+fn throw_away(runs: &mut Runs, logs: &Logs, busy_host: bool) -> bool {
+    let reason = run::thrown_away(&runs.pair.base, logs, busy_host);
+    if let Some(reason) = &reason {
+        eprintln!("{:32} thrown away: {reason}", runs.pair.name());
+    }
+    let is_thrown = reason.is_some();
+    runs.thrown_away.extend(reason);
+    is_thrown
+}
+
+/// Runs that were only recorded are thrown away here, by their logs.
+fn replay(runs: &mut Runs, folder: &Path, busy_host: bool) {
     for repetition in 1.. {
         let (capture, log) = files(folder, &runs.pair, repetition);
         if !log.exists() {
             return;
         }
-        compare(runs, &capture, &Logs::read(&log));
+        let logs = Logs::read(&log);
+        if !throw_away(runs, &logs, busy_host) {
+            compare(runs, &capture, &logs);
+        }
     }
 }
 

@@ -90,20 +90,24 @@ pub fn record(pair: &Pair, capture: &Path) -> Logs {
 
 /// From a capture and its log.
 pub fn compare(base: &Base, capture: &Path, logs: &Logs) -> Run {
-    let read = || {
-        let mut records = capture::read(capture).expect("open the capture");
-        Timeline::from_capture(&mut records)
-            .unwrap_or_else(|error| panic!("{}: {error:#}", capture.display()))
-    };
     let label = if base.nodes == Nodes::Upload { UPLOADER } else { LEECHER };
     let shares = |mut timeline: Timeline| {
         let json = profiler::export::json::render(&report::of_timeline(&mut timeline).expect("a report"));
         reported(&serde_json::from_str(&json).expect("the report is JSON"), label)
     };
-    let mut with_merged = read();
+    let mut with_merged = timeline(capture);
     let events = &mut with_merged.events;
     events.payloads = merged(std::mem::take(&mut events.payloads), &events.spans);
-    Run { known: known::shares(base, &logs.programs), reported: shares(read()), merged: shares(with_merged) }
+    Run {
+        known: known::shares(base, &logs.programs),
+        reported: shares(timeline(capture)),
+        merged: shares(with_merged),
+    }
+}
+
+pub fn timeline(capture: &Path) -> Timeline {
+    let mut records = capture::read(capture).expect("open the capture");
+    Timeline::from_capture(&mut records).unwrap_or_else(|error| panic!("{}: {error:#}", capture.display()))
 }
 
 /// Why a run proves nothing: for reasons that are not in the report.
