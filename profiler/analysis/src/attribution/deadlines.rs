@@ -19,20 +19,25 @@ pub struct Due {
     pub set: Option<Set>,
 }
 
-/// What was due at most so long after a wait's end that it ended the wait as well as what came, or before the thread did
-/// something at `until_ns`: a thread that is awake is not woken, and sees that the time is over.
+/// What was due at most so long before or after a wait's end that it ended the wait as well as what came (a timer's interrupt may
+/// be late), or before the thread did something at `until_ns`: a thread that is awake is not woken, and sees that the time is over.
 pub fn due(observed: &Observed, thread: ThreadIndex, span: &Span, until_ns: u64) -> Option<Due> {
-    let woken_ns = span.woken_ns?;
-    let within_ns = woken_ns..until_ns.max(woken_ns.saturating_add(SAME_DEADLINE_NS));
-    if let Some(deadline_ns) = span.deadline_ns.filter(|deadline_ns| within_ns.contains(deadline_ns)) {
-        return Some(Due { deadline_ns, set: None });
-    }
-    let set = observed.timers.due(thread, woken_ns..until_ns).filter(|set| set.at_ns <= span.off_ns)?;
-    Some(Due { deadline_ns: set.deadline_ns, set: Some(set) })
+    time_out(span, until_ns).or_else(|| {
+        let within_ns = span.woken_ns?.saturating_sub(SAME_DEADLINE_NS)..until_ns;
+        let set = observed.timers.due(thread, within_ns).filter(|set| set.at_ns <= span.off_ns)?;
+        Some(Due { deadline_ns: set.deadline_ns, set: Some(set) })
+    })
+}
+
+fn time_out(span: &Span, until_ns: u64) -> Option<Due> {
+    let (woken_ns, deadline_ns) = (span.woken_ns?, span.deadline_ns?);
+    let until_ns = until_ns.max(woken_ns.saturating_add(SAME_DEADLINE_NS));
+    let within_ns = woken_ns.saturating_sub(SAME_DEADLINE_NS)..until_ns;
+    within_ns.contains(&deadline_ns).then_some(Due { deadline_ns, set: None })
 }
 
 /// The same of a deadline that several waits had counted down to: one that begins anew with each wait is a tick, and due by
-/// chance.
+/// chance. Calls count in whole ms: the thread may see that the time is over before the call does.
 pub fn counted_down(
     observed: &Observed,
     thread: ThreadIndex,
@@ -42,7 +47,8 @@ pub fn counted_down(
 ) -> Option<Due> {
     let all = &observed.threads.all[thread];
     let span = all.spans.at(wait);
-    let due = due(observed, thread, &span, until_ns)?;
+    let due = time_out(&span, until_ns.saturating_add(SAME_DEADLINE_NS))
+        .or_else(|| due(observed, thread, &span, until_ns))?;
     let since_ns = match due.set {
         Some(set) => set.at_ns,
         None => waited_since_ns(all, waits, wait)?,
