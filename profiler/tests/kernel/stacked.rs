@@ -24,7 +24,7 @@ const SECTORS_PER_MIB: u64 = 2048;
 #[test]
 #[ignore = "needs a spare disk and device mapper: runs under the virtual kernels"]
 fn what_goes_beside_a_partition_below_another_device_counts_and_what_goes_through_counts_once() {
-    let disk = PathBuf::from("/dev/nvme1n1");
+    let disk = fs::canonicalize("/dev/tests-spare").expect("a spare disk");
     let plain = add_partition(&disk, 1, 8 * MIB, 16 * MIB);
     let below = add_partition(&disk, 2, 32 * MIB, 16 * MIB);
     load_modules();
