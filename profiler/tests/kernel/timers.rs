@@ -175,8 +175,9 @@ fn a_timerfd_is_set_by_a_thread_once_and_again_at_each_read() {
     sets.sort_by_key(|set| set.at_ns);
     assert!(sets.iter().all(|set| set.kind == TimerKind::Timerfd), "{sets:?}");
     assert_eq!(sets[0].tid, setting, "{sets:?}");
-    // The deadline is reckoned before the record.
-    assert!(set_ns < sets[0].at_ns && sets[0].at_ns + TIMEOUT_NS - sets[0].deadline_ns < SOON_NS, "{sets:?}");
+    // The deadline is reckoned in the call, before the record.
+    let reckoned_ns = sets[0].deadline_ns - TIMEOUT_NS;
+    assert!((set_ns..=sets[0].at_ns).contains(&reckoned_ns), "{reckoned_ns} of {set_ns}: {sets:?}");
     assert!(sets.len() >= TIMES && sets[1..].iter().all(|set| set.tid == waiting), "{sets:?}");
     let waits = spans(&recorded, "waiting");
     let waits: Vec<&Span> =
@@ -198,8 +199,10 @@ fn a_timerfd_is_set_by_a_thread_once_and_again_at_each_read() {
 
 #[test]
 fn a_timer_that_signals_is_set_by_its_thread() {
+    let mut set_ns = 0;
     let recorded = record(|| {
-        named("alarmed", || {
+        let alarmed = named("alarmed", || {
+            let set_ns = now_ns();
             // A signal that nobody waits for, and that does nothing.
             // SAFETY: sets a signal's handling, and a timer of this process.
             unsafe {
@@ -210,15 +213,16 @@ fn a_timer_that_signals_is_set_by_its_thread() {
                 libc::setitimer(libc::ITIMER_REAL, &raw const times, null_mut());
             }
             thread::sleep(Duration::from_millis(20));
-        })
-        .join()
-        .unwrap();
+            set_ns
+        });
+        set_ns = alarmed.join().unwrap();
     });
     let timers = &recorded.timeline.events.timers;
     let [set] = timers.iter().collect::<Vec<_>>()[..] else { panic!("{timers:?}") };
     assert_eq!((set.kind, set.tid), (TimerKind::Posix, tid(&recorded, "alarmed")));
-    // The deadline is reckoned first.
-    assert!(set.at_ns + TIMEOUT_NS - set.deadline_ns < SOON_NS, "{set:?}");
+    // The deadline is reckoned in the call, before the record.
+    let reckoned_ns = set.deadline_ns - TIMEOUT_NS;
+    assert!((set_ns..=set.at_ns).contains(&reckoned_ns), "{reckoned_ns} of {set_ns}: {set:?}");
 }
 
 #[test]
