@@ -5,7 +5,8 @@
 //! Measured before the recording with datagrams of this process to itself, which pass five probes that let them go: how
 //! much longer they take, less what the kernel counts of the probes. What else the host does makes everything slower, for
 //! tens of ms where it is the other thread of a core: each batch of datagrams is compared with one of a pipe that passes no
-//! probe, right after it, and the median of these ratios counts.
+//! probe, right after it, and the median of these ratios counts. A round of batches lasts less than that: there are rounds
+//! until two agree, and the lower one counts, for nothing makes datagrams faster.
 
 use std::{
     io::{self, PipeReader, PipeWriter, Read as _, Write as _},
@@ -23,6 +24,12 @@ const BATCHES: usize = 41;
 
 /// Some 0.3 ms.
 const TRIPS: u32 = 100;
+
+/// Some 12 ms each.
+const ROUNDS: usize = 12;
+
+/// Rounds agree that differ by less.
+const AGREEMENT: f64 = 0.01;
 
 /// The time of datagrams without probes.
 pub struct Bare {
@@ -64,7 +71,7 @@ impl Bare {
 
 /// How long a datagram takes.
 struct Pace {
-    /// In times through a pipe; the median of the batches.
+    /// In times through a pipe; the median of a round's batches.
     per_pipe: f64,
     /// Through a pipe, in the fastest batch.
     pipe_ns: f64,
@@ -93,6 +100,20 @@ impl Paths {
     }
 
     fn pace(&self) -> Result<Pace> {
+        let mut lowest = Pace { per_pipe: f64::INFINITY, pipe_ns: f64::INFINITY };
+        for _ in 0..ROUNDS {
+            let round = self.round()?;
+            let agree = (round.per_pipe / lowest.per_pipe - 1.0).abs() < AGREEMENT;
+            lowest.per_pipe = lowest.per_pipe.min(round.per_pipe);
+            lowest.pipe_ns = lowest.pipe_ns.min(round.pipe_ns);
+            if agree {
+                break;
+            }
+        }
+        Ok(lowest)
+    }
+
+    fn round(&self) -> Result<Pace> {
         let mut ratios = [0.0; BATCHES];
         let mut pipe_ns = f64::INFINITY;
         for ratio in &mut ratios {
