@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -14,6 +15,32 @@ pub fn run(command: &mut Command) -> Result<()> {
     let line = line(command);
     eprintln!("+ {line}");
     let status = command.status().with_context(|| format!("start `{line}`"))?;
+    ensure!(status.success(), "`{line}` failed: {status}");
+    Ok(())
+}
+
+/// The same, with its standard output here too, whatever becomes of it; others' bytes that are no text are replaced.
+pub fn run_and_keep(command: &mut Command) -> (Result<()>, String) {
+    let mut kept = Vec::new();
+    let done = keep(command, &mut kept);
+    (done, String::from_utf8_lossy(&kept).into_owned())
+}
+
+fn keep(command: &mut Command, kept: &mut Vec<u8>) -> Result<()> {
+    let line = line(command);
+    eprintln!("+ {line}");
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("start `{line}`"))?;
+    let mut output = child.stdout.take().context("it has a standard output")?;
+    let mut chunk = [0; 4096];
+    loop {
+        let length = output.read(&mut chunk).with_context(|| format!("read what `{line}` prints"))?;
+        if length == 0 {
+            break;
+        }
+        io::stdout().write_all(&chunk[..length]).and_then(|()| io::stdout().flush())?;
+        kept.extend_from_slice(&chunk[..length]);
+    }
+    let status = child.wait().with_context(|| format!("wait for `{line}`"))?;
     ensure!(status.success(), "`{line}` failed: {status}");
     Ok(())
 }
@@ -72,6 +99,18 @@ mod tests {
         let mut command = Command::new("cargo");
         command.args(["test", "--", "a b"]).env("RUNNER", "sudo -E").env_remove("HOME");
         assert_eq!(line(&command), "RUNNER='sudo -E' cargo test -- 'a b'");
+    }
+
+    #[test]
+    fn what_a_program_prints_is_kept_though_it_fails() {
+        let (done, kept) = run_and_keep(Command::new("sh").args(["-c", "echo one; exit 3"]));
+        assert_eq!(kept, "one\n");
+        assert!(done.expect_err("it fails").to_string().ends_with("failed: exit status: 3"));
+        let (done, kept) = run_and_keep(&mut Command::new("no-such-program"));
+        assert_eq!(
+            (done.expect_err("none").to_string().as_str(), kept.as_str()),
+            ("start `no-such-program`", "")
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `cargo xtask SUBCOMMAND`: one file for each subcommand.
 
+mod again;
 mod command;
 mod guest;
 mod overhead;

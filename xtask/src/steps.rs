@@ -18,6 +18,11 @@ pub fn step<T>(part: &str, name: &str, run: impl FnOnce() -> Result<T>) -> Resul
     noted(env::var_os(FILE).map(PathBuf::from).as_deref(), part, name, run)
 }
 
+/// A line that takes no time: what is to be known of a part.
+pub fn remark(part: &str, text: &str) -> Result<()> {
+    noted(env::var_os(FILE).map(PathBuf::from).as_deref(), part, text, || Ok(()))
+}
+
 fn noted<T>(file: Option<&Path>, part: &str, name: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     let begun = Instant::now();
     let done = run();

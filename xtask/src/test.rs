@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    command, guest, pairs, pure,
+    again, command, guest, pairs, pure,
     setup::{self, Tell},
     steps::step,
     workspace,
@@ -62,13 +62,13 @@ pub fn test(args: &Args) -> Result<()> {
     for (part, target) in
         PRIVILEGED.into_iter().filter(|(_, name)| targets.iter().any(|target| target == name))
     {
-        step(part, &format!("{target} tests"), || command::run(&mut privileged_test(target)))?;
+        step(part, &format!("{target} tests"), || privileged_tests(part, target))?;
     }
     step("set-ups", "a third of the pairs", pairs::third)?;
     under(&guest::VERSIONS)
 }
 
-fn under(kernels: &[&str]) -> Result<()> {
+fn under(kernels: &[&'static str]) -> Result<()> {
     step("guests", &format!("kernel tests under {}", kernels.join(" and ")), || guest::test(kernels))
 }
 
@@ -89,6 +89,15 @@ fn anywhere(targets: &[String]) -> Vec<String> {
     let named = targets.iter().filter(|target| !PRIVILEGED.iter().any(|(_, name)| name == target));
     let named = named.flat_map(|target| ["--test".into(), target.clone()]);
     ["--workspace", "--lib", "--bins"].map(String::from).into_iter().chain(named).collect()
+}
+
+fn privileged_tests(part: &str, target: &str) -> Result<()> {
+    let (done, printed) = command::run_and_keep(&mut privileged_test(target));
+    let Err(first) = done else { return Ok(()) };
+    let passed = again::again(again::failed(&printed), first, |names| {
+        command::run(privileged(target).args(again::only(names)))
+    })?;
+    again::noted(part, target, &passed)
 }
 
 /// One thread, because the probes see the whole machine.

@@ -22,7 +22,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::{
-    command,
+    again, command,
     setup::{self, Qemu, Tell},
     workspace,
 };
@@ -30,15 +30,23 @@ use crate::{
 /// Kernels that the probes are tested on beside the running one.
 pub const VERSIONS: [&str; 2] = ["6.1", "6.12"];
 
+/// What the machines of one run have in common.
+struct Ready {
+    qemu: Qemu,
+    programs: build::Programs,
+    /// By the version of their kernel.
+    modules: Vec<(&'static str, Vec<PathBuf>)>,
+    folder: PathBuf,
+}
+
 /// Runs the kernel tests on each of `versions`.
-pub fn test(versions: &[&str]) -> Result<()> {
+pub fn test(versions: &[&'static str]) -> Result<()> {
     let qemu = setup::virtual_machines(Tell::Changes)?;
     let kernels = versions.iter().map(|version| kernel_of(version)).collect::<Result<Vec<_>>>()?;
-    let folder = folder()?;
-    let initramfs = folder.join("initramfs.cpio");
-    let modules: Vec<_> =
-        versions.iter().zip(&kernels).map(|(version, image)| (*version, kernel::modules(image))).collect();
-    image::write(&initramfs, &build::test("kernel")?, &selection::arguments(), &modules)?;
+    let modules = versions.iter().copied().zip(kernels.iter().map(|image| kernel::modules(image))).collect();
+    let ready = Ready { qemu, programs: build::test("kernel")?, modules, folder: folder()? };
+    let initramfs = ready.folder.join("initramfs.cpio");
+    image::write(&initramfs, &ready.programs, &selection::arguments(), &ready.modules)?;
 
     for (name, reason) in selection::left_out() {
         eprintln!("left out under these kernels: {name}: {reason}");
@@ -46,7 +54,7 @@ pub fn test(versions: &[&str]) -> Result<()> {
     let machines = versions.iter().zip(&kernels);
     let failed: Vec<anyhow::Error> = thread::scope(|scope| {
         let running: Vec<_> = machines
-            .map(|(version, kernel)| scope.spawn(|| test_one(&qemu, version, kernel, &initramfs, &folder)))
+            .map(|(version, kernel)| scope.spawn(|| test_one(&ready, version, kernel, &initramfs)))
             .collect();
         running.into_iter().filter_map(|one| one.join().expect("no panic").err()).collect()
     });
@@ -57,6 +65,23 @@ pub fn test(versions: &[&str]) -> Result<()> {
         0 => Ok(()),
         count => bail!("the kernel tests failed on {count} of {} virtual kernels", versions.len()),
     }
+}
+
+fn test_one(ready: &Ready, version: &str, kernel: &Path, initramfs: &Path) -> Result<()> {
+    let run =
+        |initramfs: &Path| machine::run(&ready.qemu, version, kernel, initramfs, &ready.folder, |_| Ok(()));
+    let log = run(initramfs)?;
+    let Err(first) = judged(version, &log, selection::judge) else { return Ok(()) };
+    let passed = again::again(again::failed(&log), first, |names| {
+        let initramfs = ready.folder.join(format!("{version}.again.cpio"));
+        image::write(&initramfs, &ready.programs, &selection::arguments_of(names), &ready.modules)?;
+        judged(version, &run(&initramfs)?, selection::passed)
+    })?;
+    again::noted("guests", &format!("Linux {version}"), &passed)
+}
+
+fn judged(version: &str, log: &str, judge: fn(&str) -> Result<(), String>) -> Result<()> {
+    judge(log).map_err(|problem| anyhow!("Linux {version}: {problem}; its last lines:\n{}", tail(log)))
 }
 
 /// Where the pairs' captures and logs are in a machine.
@@ -97,12 +122,6 @@ fn folder() -> Result<PathBuf> {
     let folder = workspace::target_dir(&workspace::metadata()?)?.join("virtual");
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     Ok(folder)
-}
-
-fn test_one(qemu: &Qemu, version: &str, kernel: &Path, initramfs: &Path, folder: &Path) -> Result<()> {
-    let log = machine::run(qemu, version, kernel, initramfs, folder, |_| Ok(()))?;
-    selection::judge(&log)
-        .map_err(|problem| anyhow!("Linux {version}: {problem}; its last lines:\n{}", tail(&log)))
 }
 
 /// The end of a log: enough for a failed test's message, or a kernel's last words.

@@ -4,6 +4,8 @@
 //! name with its reason: what needs programs that a machine does not have, times that emulation stretches (shares of time
 //! are asked of native runs only), and what takes more time there than it tells.
 
+use crate::again;
+
 /// Modules of the test target, all of whose tests run but for those in [`LEFT_OUT_TESTS`].
 const MODULES: [&str; 17] = [
     "bytes",
@@ -82,6 +84,11 @@ pub fn left_out() -> impl Iterator<Item = (&'static str, &'static str)> {
     LEFT_OUT_MODULES.into_iter().chain(LEFT_OUT_TESTS)
 }
 
+/// The same, for these tests alone.
+pub fn arguments_of(names: &[String]) -> Vec<String> {
+    again::only(names).chain(["--include-ignored"]).map(String::from).collect()
+}
+
 /// What the test's executable is called with.
 pub fn arguments() -> Vec<String> {
     let modules = MODULES.iter().map(|module| format!("{module}::"));
@@ -96,19 +103,22 @@ pub fn arguments() -> Vec<String> {
 
 /// Whether the tests ran and passed, by what the console says.
 pub fn judge(console: &str) -> Result<(), String> {
-    let Some((_, status)) = console.rsplit_once("the tests ended with status ") else {
-        return Err("the machine ended before its tests did".to_owned());
-    };
-    if status.lines().next().map(str::trim) != Some("0") {
-        let failed = console.lines().filter(|line| line.starts_with("    ") && line.contains("::"));
-        let mut failed: Vec<&str> = failed.map(str::trim).collect();
-        failed.dedup();
-        return Err(format!("tests failed: {}", failed.join(", ")));
-    }
+    passed(console)?;
     let ran = |module: &&&str| console.lines().any(|line| line.starts_with(&format!("test {module}::")));
     match MODULES.iter().find(|module| !ran(module)) {
         Some(module) => Err(format!("no test of {module} ran")),
         None => Ok(()),
+    }
+}
+
+/// Whether those that ran passed.
+pub fn passed(console: &str) -> Result<(), String> {
+    let Some((_, status)) = console.rsplit_once("the tests ended with status ") else {
+        return Err("the machine ended before its tests did".to_owned());
+    };
+    match status.lines().next().map(str::trim) {
+        Some("0") => Ok(()),
+        _ => Err(format!("tests failed: {}", again::failed(console).join(", "))),
     }
 }
 
@@ -130,7 +140,7 @@ mod tests {
         check(&ran, Err("the machine ended before its tests did"));
         check("the tests ended with status 0\n", Err("no test of bytes ran"));
         check(
-            &format!("{ran}failures:\n    bytes::x\n\nthe tests ended with status 101\n"),
+            &format!("{ran}\nfailures:\n    bytes::x\n\nthe tests ended with status 101\n"),
             Err("tests failed: bytes::x"),
         );
     }
