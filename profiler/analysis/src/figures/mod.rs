@@ -3,10 +3,12 @@
 //! The same walks as the report's: the bins of a phase, weighed by their length, sum to the phase's shares.
 
 mod exchange;
+mod held;
 mod transfer;
 
 pub use exchange::{Exchange, exchange};
-pub use transfer::{Bin, Flame, Folded, Frame, Lane, LaneState, Stretch, TransferFigure};
+pub use held::{Held, Resource};
+pub use transfer::{Bin, Flame, Folded, Frame, Lane, LaneState, TransferFigure, Unseen};
 
 use std::path::Path;
 

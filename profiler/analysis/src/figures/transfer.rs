@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::held::{Held, Holders};
 use crate::{
     attribution::{
         Evidence,
@@ -29,8 +30,10 @@ const ON_THE_PATH: f64 = 0.01;
 pub struct TransferFigure {
     /// Phase by phase, without gaps; none where scheduling was not recorded, or a milestone is missing.
     pub bins: Vec<Bin>,
-    /// Times in which records were lost.
-    pub lossy: Vec<Stretch>,
+    /// What was not seen when.
+    pub unseen: Vec<Unseen>,
+    /// Who had what the path waited for, those with the CPU first.
+    pub held: Vec<Held>,
     /// Threads of the processes that the path leads through.
     pub threads: Vec<Lane>,
     /// Parallel to the report's phases, as far as their scheduling was recorded.
@@ -76,12 +79,16 @@ pub struct Bin {
     pub of_processes: Vec<ProcessShare>,
     /// The transfer's payload at its end.
     pub bytes: u64,
+    /// Packets that the kernel threw away in it, of all targets' sockets, as the report's `drops` of a phase.
+    pub dropped: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stretch {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unseen {
     pub from_s: f64,
     pub to_s: f64,
+    /// What was detached to keep a limit of cost; `None` where records were lost.
+    pub family: Option<String>,
 }
 
 /// What one thread did, bin by bin.
@@ -117,14 +124,17 @@ pub(super) fn draw(
     let (Some(first), Some(last)) = (phases.first(), phases.last()) else { return TransferFigure::default() };
     let edges = edges(&phases);
     let at_s = |ns: u64| ns.saturating_sub(since_ns) as f64 / 1e9;
-    let lossy = timeline.lossy.iter().filter(|lossy| lossy.from_ns < last.1 && first.0 < lossy.to_ns);
-    let lossy = lossy.map(|lossy| Stretch {
-        from_s: at_s(lossy.from_ns.max(first.0)),
-        to_s: at_s(lossy.to_ns.min(last.1)),
+    let lost = timeline.lossy.iter().map(|lossy| (lossy.from_ns, lossy.to_ns, None));
+    let detached = timeline.detached.iter().map(|one| (one.from_ns, one.to_ns, Some(one.family.clone())));
+    let unseen = lost.chain(detached).filter(|(from_ns, to_ns, _)| *from_ns < last.1 && first.0 < *to_ns);
+    let unseen = unseen.map(|(from_ns, to_ns, family)| Unseen {
+        from_s: at_s(from_ns.max(first.0)),
+        to_s: at_s(to_ns.min(last.1)),
+        family,
     });
     let reached = milestones::reached(timed, process, &[90.0, 99.0, 99.9]);
     let mut figure = TransferFigure {
-        lossy: lossy.collect(),
+        unseen: unseen.collect(),
         reached: reached.into_iter().map(|(percent, at_ns)| (percent, at_s(at_ns))).collect(),
         ..TransferFigure::default()
     };
@@ -134,7 +144,10 @@ pub(super) fn draw(
     let name = |serial: &ProcessSerial| timeline.processes.get(serial).map(Process::name).unwrap_or_default();
     let mut on_the_path = BTreeMap::<ProcessSerial, f64>::new();
     let mut places = vec![BTreeMap::<Place, f64>::new(); phases.len()];
-    for ((budget, &(from_ns, to_ns)), bytes) in budgets.into_iter().zip(&edges).zip(bytes) {
+    let mut holders = Holders::of(edges.len());
+    for (bin, ((budget, &(from_ns, to_ns)), bytes)) in budgets.into_iter().zip(&edges).zip(bytes).enumerate()
+    {
+        holders.add(bin, &budget);
         for &(process, _, part) in &budget.of_processes {
             *on_the_path.entry(process).or_default() += part * (to_ns - from_ns) as f64;
         }
@@ -152,8 +165,10 @@ pub(super) fn draw(
             network_detail: budget.network_detail,
             of_processes: of_processes.collect(),
             bytes,
+            dropped: timeline.drops.between(from_ns, to_ns).map(|dropped| dropped.drops).sum(),
         });
     }
+    figure.held = holders.named(timeline, &edges);
     let wall_ns = (last.1 - first.0) as f64;
     on_the_path.retain(|_, ns| *ns >= ON_THE_PATH * wall_ns);
     on_the_path.entry(timed.transfer.process).or_default();

@@ -40,7 +40,7 @@ pub(super) fn cpu(timeline: &Timeline, budget: &Budget) -> Option<CpuHeld> {
     let named = budget.held.len().min(NAMED);
     let sum = |held: &[(Holder, f64)]| held.iter().fold(0.0, |sum, (_, part)| sum + part);
     let by = budget.held[..named].iter().map(|&(holder, part)| {
-        let (process, pid, is_target) = name(timeline, holder);
+        let (process, pid, is_target) = holder_name(timeline, holder);
         CpuHolder { process, pid, is_target, part, seconds: part * super::seconds(budget.wall_ns) }
     });
     Some(CpuHeld {
@@ -83,7 +83,7 @@ pub(super) fn disk(timeline: &Timeline, budget: &Budget) -> Option<DiskHeld> {
     let named = budget.disk_held.len().min(NAMED);
     let sum = |held: &[(Holder, f64, f64)]| held.iter().fold(0.0, |sum, (_, part, _)| sum + part);
     let by = budget.disk_held[..named].iter().map(|&(holder, part, bytes)| {
-        let (process, pid, is_target) = name(timeline, holder);
+        let (process, pid, is_target) = holder_name(timeline, holder);
         let seconds = part * super::seconds(budget.wall_ns);
         DiskHolder { process, pid, is_target, part, seconds, bytes: bytes.round() as u64 }
     });
@@ -94,7 +94,8 @@ pub(super) fn disk(timeline: &Timeline, budget: &Budget) -> Option<DiskHeld> {
     })
 }
 
-fn name(timeline: &Timeline, holder: Holder) -> (String, Option<u32>, bool) {
+/// With its id, and whether it is a target.
+pub(crate) fn holder_name(timeline: &Timeline, holder: Holder) -> (String, Option<u32>, bool) {
     match holder {
         Holder::Process(serial) => {
             let process = timeline.processes.get(&serial);

@@ -26,6 +26,7 @@ pub use budget::{Budget, Holder, Piece, ProcessShare, StackReport, Steal, Thread
 pub use connections::{ConnectionReport, Spread};
 pub use devices::DeviceReport;
 pub use drops::DropReport;
+pub(crate) use held::holder_name;
 pub use held::{CpuHeld, CpuHolder, DiskHeld, DiskHolder};
 pub use helpers::HelperReport;
 pub use overhead::{Overhead, Program, dispatch_ns_per_run};

@@ -1,29 +1,28 @@
-//! One transfer on one time axis: shares of each phase, the path through each process, bytes, rate, and what threads did.
+//! One transfer on one time axis: shares of each phase, the path through each process, who had what was waited for, bytes,
+//! rate, and what threads did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use analysis::{
-    figures::{Bin, Lane, TransferFigure},
+    figures::{Bin, Lane, Resource, TransferFigure, Unseen},
     milestones,
-    report::{MilestoneReport, Phase, TransferReport},
+    report::{Phase, TransferReport},
 };
 use capture::MilestoneName;
 use maud::{Markup, html};
 
 use super::{
     axis::{Axis, px, x},
-    finish_s, flame,
+    curves, finish_s, flame,
     parts::{self, PARTS, Part},
     percent,
 };
-use crate::export::sections::cells::{clean, human, rate};
+use crate::export::sections::cells::clean;
 
 /// Heights, px.
 const PHASES: f64 = 132.0;
 const LANE: f64 = 34.0;
 const THREAD: f64 = 18.0;
-const BYTES: f64 = 120.0;
-const RATE: f64 = 60.0;
 
 /// What a lane has of the time at least, to be drawn.
 const LEAST: f64 = 0.002;
@@ -46,8 +45,9 @@ pub fn draw(transfer: &TransferReport, figure: &TransferFigure) -> Markup {
                 (scale.names(&names))
                 (phases(transfer, scale))
                 (path(transfer, figure, scale))
-                (bytes(transfer, figure, scale))
-                (rates(figure, transfer, scale))
+                (holders(transfer, figure, scale))
+                (curves::bytes(transfer, figure, scale))
+                (curves::rates(transfer, figure, scale))
             }
             (legend(&[transfer]))
             p.about {
@@ -59,7 +59,7 @@ pub fn draw(transfer: &TransferReport, figure: &TransferFigure) -> Markup {
                 }
                 "Same hue, same resource; pale: on the peer’s side, while it was waited for. Shares follow the path that the "
                 "bytes waited for; they sum to 100 % of the time."
-                @if !figure.lossy.is_empty() { " Hatched: records were lost." }
+                @if let Some(reasons) = hatched(figure) { " Hatched: " (reasons) "." }
             }
             (flame::draw(transfer, figure))
             @if !figure.threads.is_empty() {
@@ -104,7 +104,7 @@ pub fn phase_name(phase: &Phase) -> String {
     format!("{} to {}", from.map_or_else(|| phase.from.clone(), |from| name(from).to_owned()), name(phase.to))
 }
 
-fn name(milestone: MilestoneName) -> &'static str {
+pub fn name(milestone: MilestoneName) -> &'static str {
     match milestone {
         MilestoneName::FirstByte => "first byte",
         MilestoneName::P50 => "50 %",
@@ -160,7 +160,7 @@ pub fn room(text: &str, width: f64, height: f64) -> Option<&'static str> {
     }
 }
 
-fn milestones(transfer: &TransferReport, scale: Axis) -> Markup {
+pub fn milestones(transfer: &TransferReport, scale: Axis) -> Markup {
     html! {
         @for kernel_s in transfer.milestones.iter().filter_map(|milestone| milestone.kernel_s) {
             line.milestone x1=(x(scale.at(kernel_s))) x2=(x(scale.at(kernel_s))) y1="0" y2="100%" {}
@@ -168,11 +168,45 @@ fn milestones(transfer: &TransferReport, scale: Axis) -> Markup {
     }
 }
 
-fn lossy(figure: &TransferFigure, scale: Axis) -> Markup {
+/// Hatched, over what is drawn of that time.
+pub fn unseen(figure: &TransferFigure, scale: Axis) -> Markup {
     html! {
-        @for stretch in &figure.lossy {
-            rect.lossy x=(x(scale.at(stretch.from_s))) width=(x((scale.at(stretch.to_s) - scale.at(stretch.from_s)).max(0.002)))
-                height="100%" { title { "records were lost" } }
+        @for unseen in &figure.unseen {
+            rect.unseen x=(x(scale.at(unseen.from_s))) width=(x((scale.at(unseen.to_s) - scale.at(unseen.from_s)).max(0.002)))
+                height="100%" { title { (why(unseen)) } }
+        }
+    }
+}
+
+fn why(unseen: &Unseen) -> String {
+    match &unseen.family {
+        Some(family) => format!("without {}, to keep the limit of cost", clean(family)),
+        None => "records were lost".to_owned(),
+    }
+}
+
+/// Each reason once.
+fn hatched(figure: &TransferFigure) -> Option<String> {
+    let reasons: BTreeSet<String> = figure.unseen.iter().map(why).collect();
+    (!reasons.is_empty()).then(|| reasons.into_iter().collect::<Vec<_>>().join("; "))
+}
+
+/// A lane for each who had the CPU, or the disk, that was waited for.
+fn holders(transfer: &TransferReport, figure: &TransferFigure, scale: Axis) -> Markup {
+    html! {
+        @for held in &figure.held {
+            @let (class, had) = match held.what {
+                Resource::Cpu => ("cpu_wait", "had the CPU"),
+                Resource::Disk => ("disk", "had the disk"),
+            };
+            span.label {
+                bdi { (clean(&held.process)) }
+                small { @if let Some(pid) = held.pid { (pid) " " } (had) }
+            }
+            svg height=(THREAD) role="img" aria-label=(format!("who {had}")) {
+                (of_one_part(class, figure, &held.parts, scale).draw())
+                (milestones(transfer, scale))
+            }
         }
     }
 }
@@ -237,10 +271,21 @@ fn lane(
     html! {
         svg height=(height) role="img" aria-label="the path over time" {
             (paths.draw())
-            (lossy(figure, scale))
+            (unseen(figure, scale))
             (milestones(transfer, scale))
         }
     }
+}
+
+/// Values parallel to the bins, in the colour of one part.
+fn of_one_part(class: &str, figure: &TransferFigure, values: &[f64], scale: Axis) -> Paths {
+    let mut paths = Paths::default();
+    for part in PARTS.iter().filter(|part| part.class == class) {
+        for (bin, value) in figure.bins.iter().zip(values) {
+            paths.bin(scale, bin, vec![(part, *value)]);
+        }
+    }
+    paths
 }
 
 /// Shapes of each part, in a field of 1000 by 100.
@@ -248,11 +293,11 @@ fn lane(
 struct Paths(BTreeMap<&'static str, Vec<Shape>>);
 
 #[derive(Clone, Copy)]
-struct Shape {
-    from: f64,
-    to: f64,
-    top: f64,
-    tall: f64,
+pub struct Shape {
+    pub from: f64,
+    pub to: f64,
+    pub top: f64,
+    pub tall: f64,
 }
 
 /// What differs by less is not seen.
@@ -284,7 +329,7 @@ impl Paths {
 }
 
 /// Rectangles, those that go on at the same height as one.
-fn outline(shapes: &[Shape]) -> String {
+pub fn outline(shapes: &[Shape]) -> String {
     let mut joined: Vec<Shape> = Vec::new();
     for shape in shapes {
         match joined.last_mut() {
@@ -304,84 +349,6 @@ fn outline(shapes: &[Shape]) -> String {
     shapes.collect()
 }
 
-fn bytes(transfer: &TransferReport, figure: &TransferFigure, scale: Axis) -> Markup {
-    let most =
-        figure.bins.iter().map(|bin| bin.bytes).chain([transfer.file_size_bytes]).max().unwrap_or(0).max(1)
-            as f64;
-    // Room above for the last dots.
-    let y = |bytes: f64| 100.0 - 94.0 * bytes / most;
-    let mut line = String::from("M0 100");
-    for bin in &figure.bins {
-        line.push_str(&format!("H{:.1}V{:.1}", 1000.0 * scale.at(bin.to_s), y(bin.bytes as f64)));
-    }
-    let size = y(transfer.file_size_bytes as f64);
-    let claims = transfer.milestones.iter().filter_map(|milestone| Some((milestone, milestone.app_s?)));
-    html! {
-        span.label { b { "bytes" } small { "to " (human(most as u64)) } }
-        svg height=(BYTES) role="img" aria-label="bytes over time" {
-            line.grid x1="0" x2="100%" y1=(x(size / 100.0)) y2=(x(size / 100.0)) {}
-            text.note x="2" y=(px(size / 100.0 * BYTES + 13.0)) { "file size " (human(transfer.file_size_bytes)) }
-            svg width="100%" height="100%" viewBox="0 0 1000 100" preserveAspectRatio="none" { path.curve d=(line) {} }
-            @for (milestone, app_s) in claims {
-                (claim(milestone, app_s, y(said_bytes(milestone, transfer)) / 100.0, scale))
-            }
-            (lossy(figure, scale))
-            (milestones(transfer, scale))
-        }
-        span.label {}
-        p.about.key { "Line: the kernel’s count. Dots: the application’s word, and how late it may be." }
-    }
-}
-
-/// A dot for what the application said, and a bar for how much earlier it may have been.
-fn claim(milestone: &MilestoneReport, app_s: f64, y: f64, scale: Axis) -> Markup {
-    let since_s = app_s - milestone.app_resolution_s.unwrap_or(0.0);
-    html! {
-        line.claim x1=(x(scale.at(since_s))) x2=(x(scale.at(app_s))) y1=(x(y)) y2=(x(y)) {}
-        circle.claim cx=(x(scale.at(app_s))) cy=(x(y)) r="3.5" {
-            title { "the application: " (name(milestone.name)) (format!(" at {app_s:.3} s")) }
-        }
-    }
-}
-
-fn said_bytes(milestone: &MilestoneReport, transfer: &TransferReport) -> f64 {
-    milestone.fraction * transfer.file_size_bytes as f64
-}
-
-fn rates(figure: &TransferFigure, transfer: &TransferReport, scale: Axis) -> Markup {
-    let mut before = 0;
-    let rates: Vec<(&Bin, f64)> = figure
-        .bins
-        .iter()
-        .map(|bin| {
-            let moved = bin.bytes.saturating_sub(before);
-            before = bin.bytes;
-            (bin, moved as f64 / (bin.to_s - bin.from_s))
-        })
-        .collect();
-    let most = rates.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
-    let shapes: Vec<Shape> = rates
-        .iter()
-        .filter(|(_, rate)| *rate > 0.0)
-        .map(|(bin, rate)| {
-            let tall = 100.0 * rate / most;
-            Shape {
-                from: 1000.0 * scale.at(bin.from_s),
-                to: 1000.0 * scale.at(bin.to_s),
-                top: 100.0 - tall,
-                tall,
-            }
-        })
-        .collect();
-    html! {
-        span.label { b { "rate" } small { "to " (rate(most)) } }
-        svg height=(RATE) role="img" aria-label="rate over time" {
-            svg width="100%" height="100%" viewBox="0 0 1000 100" preserveAspectRatio="none" { path.rate d=(outline(&shapes)) {} }
-            (milestones(transfer, scale))
-        }
-    }
-}
-
 fn thread(lane: &Lane, figure: &TransferFigure, scale: Axis) -> Markup {
     let mut paths = Paths::default();
     for (bin, state) in figure.bins.iter().zip(&lane.states) {
@@ -394,6 +361,6 @@ fn thread(lane: &Lane, figure: &TransferFigure, scale: Axis) -> Markup {
     }
     html! {
         span.label { bdi { (clean(&lane.process)) } small { bdi { (clean(&lane.comm)) } " " (lane.tid) } }
-        svg height=(THREAD) role="img" aria-label="what the thread did" { (paths.draw()) (lossy(figure, scale)) }
+        svg height=(THREAD) role="img" aria-label="what the thread did" { (paths.draw()) (unseen(figure, scale)) }
     }
 }

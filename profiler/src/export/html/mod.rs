@@ -1,6 +1,7 @@
 //! The report as a page: one file that asks for nothing, reads without its script, and prints.
 
 pub(crate) mod axis;
+mod curves;
 mod exchange;
 mod figure;
 mod flame;

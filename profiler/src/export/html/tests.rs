@@ -1,5 +1,5 @@
 use analysis::{figures, timeline::sample::timeline};
-use capture::{Record, testing::sample::*};
+use capture::{DropReason, Drops, Record, Shed, testing::sample::*};
 
 use super::render;
 
@@ -49,6 +49,40 @@ fn a_figure_shows_the_shares_of_its_phases() {
         "first byte to 50 %: network, unknown 44 %",
         "first byte to 50 %: disk 56 %",
         "50 % to 90 %: other 77 %",
+    ] {
+        assert!(page.contains(said), "{said} in {page}");
+    }
+}
+
+#[test]
+fn what_was_not_seen_is_hatched_and_what_was_thrown_away_is_marked() {
+    let mut records = records();
+    let socket = records.iter().find_map(|record| match record {
+        Record::SocketTotals(totals) if totals.process == LEECHER => Some(totals.cookie),
+        _ => None,
+    });
+    let shed = |at_ms: u64, families: &[&str]| {
+        let families = families.iter().map(|name| (*name).to_owned()).collect();
+        Record::Shed(Shed { at_ns: START_NS + at_ms * MS, families, cost_ns_per_s: 30, limit_ns_per_s: 20 })
+    };
+    let dropped = Record::Drops(Drops {
+        at_ns: START_NS + 400 * MS,
+        cookie: socket.expect("the sample's leecher has a socket"),
+        process: None,
+        reason: DropReason::ReceiveBuffer,
+        source: None,
+        drops: 7,
+        bytes: 700,
+        buffer: 4096,
+    });
+    let place = records.len() - 1;
+    records.splice(place..place, [shed(300, &["samples"]), shed(350, &[]), dropped]);
+    let page = page(records);
+    for said in [
+        "Hatched: without samples, to keep the limit of cost.",
+        "class=\"unseen\"",
+        ">7 packets were dropped<",
+        "sockets, 7 in all",
     ] {
         assert!(page.contains(said), "{said} in {page}");
     }
