@@ -4,6 +4,8 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     io::{IsTerminal as _, Write as _, stderr},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -148,6 +150,48 @@ impl Terminal {
     }
 }
 
+/// What takes longer is told of.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Does something; where it takes long, says what, with a clock on a terminal.
+pub fn while_waiting<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    told_after(PATIENCE, || Shown::of(what), work)
+}
+
+/// A step that is gone with this.
+struct Shown(Display);
+
+impl Shown {
+    fn of(what: &str) -> Self {
+        let display = Display::new();
+        display.step(what);
+        Self(display)
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// `tell` gives what is to be kept until the work is done.
+fn told_after<K, T>(patience: Duration, tell: impl FnOnce() -> K + Send, work: impl FnOnce() -> T) -> T {
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            if is_done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+                let _kept = tell();
+                // Ends as the other side is dropped.
+                let _ = is_done.recv();
+            }
+        });
+        // Dropped too where the work panics, for which the scope waits.
+        let _done = done;
+        work()
+    })
+}
+
 /// A line on standard error, or several. Names of files and words of other programs are in many of them: none steers the
 /// terminal. Whoever closed it does not want to know.
 pub fn tell(line: &str) {
@@ -157,5 +201,38 @@ pub fn tell(line: &str) {
 impl Default for Display {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use super::*;
+
+    #[test]
+    fn only_what_takes_long_is_told_of_and_until_it_is_done() {
+        struct Gone<'t>(&'t AtomicU32);
+        impl Drop for Gone<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_add(10, Relaxed);
+            }
+        }
+        let check = |patience: Duration, expected: [u32; 2]| {
+            let told = AtomicU32::new(0);
+            let tell = || {
+                told.fetch_add(1, Relaxed);
+                Gone(&told)
+            };
+            let during = told_after(patience, tell, || {
+                while expected[0] > 0 && told.load(Relaxed) == 0 {
+                    thread::yield_now();
+                }
+                told.load(Relaxed)
+            });
+            assert_eq!([during, told.load(Relaxed)], expected);
+        };
+        check(Duration::ZERO, [1, 11]);
+        check(Duration::from_secs(3600), [0, 0]);
     }
 }

@@ -10,7 +10,10 @@ use analysis::figures::Figures;
 use anyhow::Result;
 use clap::Args;
 
-use crate::export::{self, Format, Source};
+use crate::{
+    display::while_waiting,
+    export::{self, Format, Source},
+};
 
 /// Print the report of captures; needs no root
 #[derive(Args)]
@@ -38,10 +41,12 @@ pub fn print(capture: &Path, format: &dyn Format) -> Result<()> {
 
 /// Shows a capture in a format.
 pub fn write(capture: &Path, format: &dyn Format, out: &mut dyn io::Write) -> Result<()> {
-    let (report, figures) = if format.draws() {
-        analysis::figures::of_capture(capture)?
-    } else {
-        (analysis::report::of_capture(capture)?, Figures::default())
-    };
-    format.write(Source { capture, report: &report, figures: &figures }, out)
+    while_waiting(&format!("reading {}", capture.display()), || {
+        let (report, figures) = if format.draws() {
+            analysis::figures::of_capture(capture)?
+        } else {
+            (analysis::report::of_capture(capture)?, Figures::default())
+        };
+        format.write(Source { capture, report: &report, figures: &figures }, out)
+    })
 }

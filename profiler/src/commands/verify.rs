@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::Args;
 
-use crate::{values, verify};
+use crate::{display::while_waiting, values, verify};
 
 /// Compare socket byte counts of a capture with a packet capture of the same run; needs no root
 ///
@@ -30,7 +30,8 @@ pub struct Arguments {
 }
 
 pub fn run(args: &Arguments) -> Result<ExitCode> {
-    let comparison = verify::run(&args.capture, &args.pcap, args.tolerance)?;
+    let comparison =
+        while_waiting("comparing the packets", || verify::run(&args.capture, &args.pcap, args.tolerance))?;
     if args.json {
         serde_json::to_writer_pretty(io::stdout(), &comparison)?;
         println!();
