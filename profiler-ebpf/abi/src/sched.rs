@@ -18,8 +18,8 @@ pub struct ThreadKey {
 // SAFETY: plain integers, padding is explicit.
 unsafe impl Plain for ThreadKey {}
 
-/// One element of `THREADS`: whole cache lines, because two CPUs write to neighbours. Every off-CPU interval finds the
-/// lines cold: what it touches comes first.
+/// One element of `THREADS`: whole cache lines, because two CPUs write to neighbours. Who wakes a thread finds its lines cold: it
+/// touches the first one and that of the waits.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thread {
@@ -27,22 +27,28 @@ pub struct Thread {
     pub key: ThreadKey,
     /// See [`StateWord`].
     pub word: u64,
+    /// The last wake-up: of this off-CPU interval, or of the next one if it was seen while the thread was still
+    /// on its CPU (see `probes/sched.rs`); 0 if there was none.
+    pub woken_ns: u64,
+    pub waker: Waker,
+    /// When it last left the CPU.
+    pub off_ns: u64,
+
     pub cpu_ns: u64,
     pub runqueue_ns: u64,
     /// `task_struct.se.sum_exec_runtime` at the last switch that was seen.
     pub exec_ns: u64,
-    /// When it last left the CPU.
-    pub off_ns: u64,
-    /// The last wake-up: of this off-CPU interval, or of the next one if it was seen while the thread was still
-    /// on its CPU (see `probes/sched.rs`); 0 if there was none.
-    pub woken_ns: u64,
-
-    pub waker: Waker,
     pub process: u64,
     pub switches: u64,
     /// Parts of `cpu_ns`: what softirqs and interrupts took while the thread was on its CPU.
     pub softirq_ns: u64,
     pub hardirq_ns: u64,
+    /// See [`Span::deadline_ns`](super::span::Span::deadline_ns): of the last time-out that it set, until it was used.
+    pub deadline_ns: u64,
+
+    /// Asleep, and woken within the recording: by [`Wait`](super::context::Wait).
+    pub wait_ns: [u64; WAITS],
+
     /// Of the off-CPU interval that it is in; see [`Span::user_stack`](super::span::Span::user_stack).
     pub user_stack: i32,
     pub kernel_stack: i32,
@@ -51,12 +57,7 @@ pub struct Thread {
     pub received: u16,
     /// 1: its last off-CPU interval was a long one, or it had none yet.
     pub was_long: u16,
-    /// See [`Span::deadline_ns`](super::span::Span::deadline_ns): of the last time-out that it set, until it was used.
-    pub deadline_ns: u64,
     pub timeout: Timeout,
-    /// Asleep, and woken within the recording: by [`Wait`](super::context::Wait).
-    pub wait_ns: [u64; WAITS],
-
     /// The command name of the waker, where that is a task that is no target.
     pub stranger: [u8; 16],
     pub throttled_ns: u64,
@@ -65,6 +66,7 @@ pub struct Thread {
     pub kernel_samples: u32,
     /// Monotonic ns: start of the thread, or of the recording if that came later.
     pub since_ns: u64,
+
     /// Monotonic ns of the last switch off the CPU; 0 while it lives. It is stored last.
     pub exited_ns: u64,
     pub comm: [u8; 16],
