@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SWARM_PATIENCE: Duration = Duration::from_secs(240);
 const PACE_BYTES_PER_S: f64 = 1e9;
 const DATAGRAM: usize = 1400;
+/// Rounds of work before each datagram, some 2.6 ns each.
+const WORK: u32 = 2800;
 const BITTORRENT: &str = "deluge-tcp";
 
 /// How much a load does.
@@ -63,6 +65,10 @@ pub enum Load {
     Stream64k,
     /// UDP on loopback in datagrams of 1400 bytes, as fast as it goes
     Datagrams,
+    /// The same, each after some 7 µs of the sender's own work: the receiver sleeps for nearly each
+    #[value(name = "datagrams-90k")]
+    #[serde(rename = "datagrams-90k")]
+    Datagrams90k,
     /// One seeder and one leecher in network namespaces
     Bittorrent,
 }
@@ -96,6 +102,9 @@ impl Load {
             Self::Datagrams => {
                 format!("datagrams of {DATAGRAM} bytes, one way on loopback, unpaced, {stream_s} s")
             }
+            Self::Datagrams90k => format!(
+                "datagrams of {DATAGRAM} bytes, one way on loopback, each after {WORK} multiplications, {stream_s} s"
+            ),
             Self::Bittorrent => {
                 let size = Length::Round.file_size();
                 format!("one seeder, one leecher of {BITTORRENT}, {size}, in network namespaces")
@@ -106,14 +115,16 @@ impl Load {
     /// How long a run takes with a tool, from its start to its end.
     pub fn estimate_s(self) -> f64 {
         match self {
-            Self::Stream16k | Self::Stream64k | Self::Datagrams => Length::Round.stream_s() + 3.3,
+            Self::Stream16k | Self::Stream64k | Self::Datagrams | Self::Datagrams90k => {
+                Length::Round.stream_s() + 3.3
+            }
             Self::Bittorrent => 8.0,
         }
     }
 
     fn patience(self) -> Duration {
         match self {
-            Self::Stream16k | Self::Stream64k | Self::Datagrams => PATIENCE,
+            Self::Stream16k | Self::Stream64k | Self::Datagrams | Self::Datagrams90k => PATIENCE,
             Self::Bittorrent => SWARM_PATIENCE,
         }
     }
@@ -163,13 +174,14 @@ impl Load {
         let mut command = Command::new(env::current_exe().context("find this program")?);
         let call = match self {
             Self::Stream64k => 64 << 10,
-            Self::Datagrams => DATAGRAM,
+            Self::Datagrams | Self::Datagrams90k => DATAGRAM,
             Self::Stream16k | Self::Bittorrent => 16 << 10,
         };
         command.args(["overhead-stream", "--call", &call.to_string(), "--seconds", &seconds.to_string()]);
         match self {
             Self::Stream64k => drop(command.args(["--bytes-per-s", &PACE_BYTES_PER_S.to_string()])),
             Self::Datagrams => drop(command.arg("--datagrams")),
+            Self::Datagrams90k => drop(command.args(["--datagrams", "--work", &WORK.to_string()])),
             Self::Stream16k | Self::Bittorrent => {}
         }
         Ok(command)
@@ -217,6 +229,7 @@ impl Display for Load {
             Self::Stream16k => "stream-16k",
             Self::Stream64k => "stream-64k",
             Self::Datagrams => "datagrams",
+            Self::Datagrams90k => "datagrams-90k",
             Self::Bittorrent => "bittorrent",
         })
     }

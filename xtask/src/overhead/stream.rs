@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    hint::black_box,
     io::{self, BufRead as _, Read as _, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
     path::PathBuf,
@@ -38,6 +39,9 @@ pub struct Args {
     /// Shared memory in which the receiver counts
     #[arg(long)]
     counter: Option<PathBuf>,
+    /// Multiplications before each call of the sender
+    #[arg(long, default_value_t = 0)]
+    work: u32,
     /// As fast as it goes, if missing
     #[arg(long)]
     bytes_per_s: Option<f64>,
@@ -110,6 +114,7 @@ fn start_sender(args: &Args, port: u16) -> Result<Child> {
     if args.datagrams {
         sender.arg("--datagrams");
     }
+    sender.args(["--work", &args.work.to_string()]);
     child::ends_with_parent(&mut sender, libc::SIGKILL);
     sender.spawn().context("start the sender")
 }
@@ -179,9 +184,18 @@ fn send_by(args: &Args, mut call: impl FnMut() -> io::Result<()>) -> Result<()> 
                 continue;
             }
         }
+        work(args.work);
         call().context("send")?;
         sent += args.call as u64;
     }
+}
+
+/// Takes as long whatever it is asked for and whoever watches: each multiplication waits for the one before.
+fn work(rounds: u32) {
+    const FACTOR: u64 = 6_364_136_223_846_793_005;
+    let product = (0..rounds)
+        .fold(1_u64, |product, round| black_box(product.wrapping_mul(FACTOR).wrapping_add(round.into())));
+    black_box(product);
 }
 
 fn say(line: &str) -> Result<()> {
