@@ -4,7 +4,7 @@
 //! Once 32 calls on a socket by one thread followed each other closely, one way, that way is counted so for the socket's life.
 //! A call is looked at if it is the first on its socket in a tick of the kernel, by whatever thread of its CPU, and if it is on a
 //! connection that is not established any more. What the others moved is counted at the next one that is looked at, as the
-//! connection closes, and every time that the daemon has [`stream_settle`] run.
+//! connection closes, and every time that the daemon has [`stream_settle`] run, or that [`stream_tick`] runs by itself.
 //!
 //! A socket of two processes is looked at as ever. One that becomes so later is, from the second one's first call that is
 //! looked at on: who moved what in the tick before is not known, and the loss is counted.
@@ -22,8 +22,8 @@ use aya_ebpf::{
         bpf_get_current_pid_tgid,
         generated::{bpf_get_current_task_btf, bpf_jiffies64, bpf_skc_to_tcp_sock},
     },
-    macros::socket_filter,
-    programs::SkBuffContext,
+    macros::{perf_event, socket_filter},
+    programs::{PerfEventContext, SkBuffContext},
 };
 
 use crate::{
@@ -43,17 +43,10 @@ const CLOSE_NS: u64 = 100_000;
 /// After so many of them their socket is one with many calls.
 const CLOSE_CALLS: u32 = 32;
 
-/// 1: sockets may be counted so. Set by the daemon, which has to have [`stream_settle`] run then.
-#[unsafe(no_mangle)]
-static COUNT_STREAMS: u32 = 0;
-
 /// A constant to the kernel's verifier.
 #[inline(always)]
 pub fn are_counted() -> bool {
-    // SAFETY: volatile because the daemon replaces the value that the compiler sees.
-    counters::alone()
-        && has(Field::ProgPrivateStack)
-        && unsafe { (&raw const COUNT_STREAMS).read_volatile() != 0 }
+    counters::alone() && has(Field::ProgPrivateStack)
 }
 
 /// Whether a call needs no look.
@@ -201,13 +194,26 @@ pub unsafe fn ends(traffic: *mut abi::traffic::Traffic) {
 /// Never attached: the daemon has the kernel run it, every now and then and when the probes are detached.
 #[socket_filter]
 pub fn stream_settle(_ctx: SkBuffContext) -> i64 {
+    settle_all();
+    0
+}
+
+/// A `cpu-clock` event of one CPU, for a daemon that may not have a program run. It interrupts what else counts on that CPU, as other
+/// CPUs do.
+#[perf_event]
+pub fn stream_tick(_ctx: PerfEventContext) -> u32 {
+    settle_all();
+    0
+}
+
+#[inline(always)]
+fn settle_all() {
     if are_counted() {
         for slot in 1..STREAM_SLOTS {
             // SAFETY: an element's number.
             unsafe { settle(slot) };
         }
     }
-    0
 }
 
 /// Counts what was not looked at of one socket, whose memory may be another's by now.

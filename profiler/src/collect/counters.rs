@@ -18,7 +18,7 @@ use crate::{
             Sink,
             sweep::{Sweep, fill::Fill},
         },
-        probes::{self, Settings, families::ProbeSet, links::Links},
+        probes::{self, Settings, Settling, families::ProbeSet, links::Links},
         targets::Targets,
     },
     memory,
@@ -48,7 +48,7 @@ pub fn start(control_ports: Vec<u16>) -> Result<Counters> {
         ring_buffer_bytes: Some(NonZeroU32::MIN),
         probes: ProbeSet::Counters,
         // Once it is confined, the service may not have a program run.
-        streams: false,
+        settling: Settling::Timed,
         max_overhead: None,
         // They write records, and a table that is kept for a whole recording.
         left_out: &[DROPS, IO_URING, LIBAIO, SPLICE],

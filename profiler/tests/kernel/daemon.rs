@@ -145,6 +145,29 @@ fn a_reload_takes_other_targets_and_those_that_stay_go_on() {
     service.wait_for("the second", |status| sent(status, "second") == 207 && sent(status, "unassigned") == 0);
 }
 
+/// Of many calls that follow each other closely, few are looked at: what the last ones moved is counted while they go on no further.
+#[test]
+fn the_service_counts_what_many_calls_have_sent_while_their_connection_is_open() {
+    const CALLS: u64 = 3000;
+    let programs = tempfile::tempdir_in("/var/tmp").unwrap();
+    let name = format!("calls-{}", std::process::id());
+    let program = programs.path().join(&name);
+    symlink("/bin/bash", &program).unwrap();
+    let service = Service::start(&format!("[[target]]\nname = 'calls'\ncommand = '{name}'\n"));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Built into the shell, which stays until it can read a line.
+    let script = format!(
+        "exec >/dev/tcp/127.0.0.1/{port}; for ((i = 0; i < {CALLS}; i++)); do printf 1234567; done; read line"
+    );
+    let mut child = Command::new(&program).args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut received = listener.accept().unwrap().0.take(7 * CALLS);
+    assert_eq!(received.read_to_end(&mut Vec::new()).unwrap() as u64, 7 * CALLS);
+    service.wait_for("all of them", |status| target(status, "calls").moved.tcp_tx_bytes == 7 * CALLS);
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
 #[test]
 fn the_service_counts_to_the_byte_over_restarts_with_hardly_a_privilege() {
     let programs = tempfile::tempdir_in("/var/tmp").unwrap();

@@ -15,11 +15,15 @@ use aya::{
     util::online_cpus,
 };
 
-use super::families;
+use super::{STREAM_TICK, families};
 
 /// A tick takes some 12 µs of its CPU (a virtual machine, 6.18): one in a thousand at this interval. No multiple of the
 /// kernel's tick, so that the two do not stay in step.
 const SAMPLE_INTERVAL_NS: u64 = 9_999_943;
+
+/// What sockets with many calls have moved since one was looked at is counted as often; while calls go on, each tick of the kernel
+/// looks at one.
+const SETTLE_INTERVAL_NS: u64 = 100_000_000;
 
 /// By program. Dropping it detaches them all.
 #[derive(Default)]
@@ -37,7 +41,7 @@ enum Link {
     Tracepoint(BtfTracePointLink),
     Entry(FEntryLink),
     Exit(FExitLink),
-    Samples(PerfEventLink),
+    Clock(PerfEventLink),
 }
 
 impl Links {
@@ -57,6 +61,7 @@ impl Links {
                 let id = program.attach()?;
                 vec![Link::Exit(program.take_link(id)?)]
             }
+            Program::PerfEvent(program) if name == STREAM_TICK => vec![timed(program)?],
             Program::PerfEvent(program) => samples(program)?,
             _ => bail!("{name} is a program of a kind that is not attached"),
         };
@@ -111,13 +116,20 @@ impl Links {
 /// Samples every CPU that is online; one that comes later is not sampled.
 fn samples(program: &mut aya::programs::PerfEvent) -> Result<Vec<Link>> {
     let cpus = online_cpus().map_err(|(path, error)| Error::new(error).context(format!("read {path}")))?;
-    let open = |cpu| {
-        let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
-        let scope = PerfEventScope::AllProcessesOneCpu { cpu };
-        let id = program
-            .attach(clock, scope, SamplePolicy::Period(SAMPLE_INTERVAL_NS), false)
-            .with_context(|| format!("open a cpu-clock event on CPU {cpu}"))?;
-        Ok(Link::Samples(program.take_link(id)?))
-    };
-    cpus.into_iter().map(open).collect()
+    cpus.into_iter().map(|cpu| open(program, cpu, SAMPLE_INTERVAL_NS)).collect()
+}
+
+/// On one CPU.
+fn timed(program: &mut aya::programs::PerfEvent) -> Result<Link> {
+    let cpus = online_cpus().map_err(|(path, error)| Error::new(error).context(format!("read {path}")))?;
+    open(program, *cpus.first().context("no CPU is online")?, SETTLE_INTERVAL_NS)
+}
+
+fn open(program: &mut aya::programs::PerfEvent, cpu: u32, interval_ns: u64) -> Result<Link> {
+    let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
+    let scope = PerfEventScope::AllProcessesOneCpu { cpu };
+    let id = program
+        .attach(clock, scope, SamplePolicy::Period(interval_ns), false)
+        .with_context(|| format!("open a cpu-clock event on CPU {cpu}"))?;
+    Ok(Link::Clock(program.take_link(id)?))
 }

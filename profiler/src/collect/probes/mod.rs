@@ -35,6 +35,18 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/pr
 
 /// The program that counts what calls on sockets with many of them have moved. The daemon has it run, and it is never attached.
 pub const STREAM_SETTLE: &str = "stream_settle";
+/// The same, which a perf event runs.
+pub const STREAM_TICK: &str = "stream_tick";
+
+/// What has the kernel count, every now and then, what calls on TCP sockets with many of them have moved: counters look at few
+/// of these calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settling {
+    /// The daemon has [`STREAM_SETTLE`] run.
+    Asked,
+    /// A perf event that is opened at the start: the daemon may not have a program run.
+    Timed,
+}
 
 /// What the probes are told before they are loaded.
 #[derive(Clone, Debug)]
@@ -46,8 +58,7 @@ pub struct Settings {
     /// Of all CPUs together: a power of two. `None` is enough for most.
     pub ring_buffer_bytes: Option<NonZeroU32>,
     pub probes: families::ProbeSet,
-    /// Counters may look at few calls of TCP sockets with many of them: [`STREAM_SETTLE`] is run every now and then.
-    pub streams: bool,
+    pub settling: Settling,
     /// What recording may cost, at most.
     pub max_overhead: Option<Limit>,
     /// Families of these that nobody wants.
@@ -62,7 +73,7 @@ impl Default for Settings {
             control_ports: Vec::new(),
             ring_buffer_bytes: None,
             probes: families::ProbeSet::All,
-            streams: true,
+            settling: Settling::Asked,
             max_overhead: None,
             left_out: &[],
         }
@@ -106,7 +117,6 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .override_global("OFFSETS", &offsets, true)
         .override_global("STRIDE_BYTES", &settings.stride_bytes, true)
         .override_global("COUNTERS_ALONE", &u32::from(settings.probes == families::ProbeSet::Counters), true)
-        .override_global("COUNT_STREAMS", &u32::from(settings.streams), true)
         .override_global("CONTROL_PORTS", &control_ports, true)
         .override_global("IN_IOWAIT_BIT", &in_iowait_bit, true)
         .override_global("IN_MEMSTALL_BIT", &in_memstall_bit, true)
@@ -137,13 +147,10 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         missing,
         functions: settings.probes.have(false) && name_workers(&mut ebpf)?,
     };
-    if settings.streams
-        && settings.probes == families::ProbeSet::Counters
-        && let Some(Program::SocketFilter(settle)) = ebpf.program_mut(STREAM_SETTLE)
-    {
-        settle.load().with_context(|| format!("load {STREAM_SETTLE}"))?;
-    }
     let mut links = Links::default();
+    if settings.probes == families::ProbeSet::Counters {
+        prepare_settling(settings.settling, &mut ebpf, &mut links)?;
+    }
     let attached = FAMILIES
         .iter()
         .map(|family| {
@@ -162,6 +169,24 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         let _ = empty.load();
     }
     Ok(Probes { ebpf, links, families: attached })
+}
+
+/// Where programs have no stack of their own, there is nothing to settle, and both return at once.
+fn prepare_settling(settling: Settling, ebpf: &mut Ebpf, links: &mut Links) -> Result<()> {
+    match settling {
+        Settling::Asked => {
+            if let Some(Program::SocketFilter(settle)) = ebpf.program_mut(STREAM_SETTLE) {
+                settle.load().with_context(|| format!("load {STREAM_SETTLE}"))?;
+            }
+        }
+        Settling::Timed => {
+            if let Some(Program::PerfEvent(tick)) = ebpf.program_mut(STREAM_TICK) {
+                tick.load().with_context(|| format!("load {STREAM_TICK}"))?;
+            }
+            links.attach(ebpf, STREAM_TICK)?;
+        }
+    }
+    Ok(())
 }
 
 /// Ids of processes and threads stay below this on the running host.
