@@ -2,8 +2,8 @@
 //!
 //! TCP's state is known where it was recorded, after sends and as acknowledgements come in; between two
 //! records the earlier one holds. A byte that once was handed to the link stays the link's. Unsent bytes that
-//! nothing in TCP holds are the link's as well: its queue is full. A segment that was sent again was lost meanwhile. Datagrams are
-//! not held.
+//! nothing in TCP holds are the link's as well: its queue is full. A segment that was sent again was lost meanwhile, unless it was
+//! sent again for nothing, as where others overtook it. Datagrams are not held.
 
 use crate::attribution::{
     observed::{sequences::is_before, traffic::Traffic},
@@ -44,13 +44,33 @@ pub fn of_byte(
     });
     // It was lost when it was sent first; again it was sent before that time, perhaps.
     if let Some(last) = parts.first_mut().filter(|last| may_be_lost(last))
-        && traffic
-            .resent(cookie, sent_ns.min(last.from_ns), last.to_ns)
-            .any(|segment| has_byte(&segment, byte))
+        && traffic.resent(cookie, sent_ns.min(last.from_ns), last.to_ns).any(|segment| {
+            has_byte(&segment, byte) && was_lost(traffic, &segment, byte, (sent_ns, Some(to_ns)))
+        })
     {
         last.of = Network::Retransmit;
     }
     parts
+}
+
+/// Whether a segment that was sent again had been lost, of which `byte` is one, sent after `since_ns`. TCP does not know of a loss before
+/// what was sent behind it is answered: what arrives in less than a round trip was only overtaken. Of what was not seen to arrive, one
+/// way is taken.
+fn was_lost(
+    traffic: &Traffic,
+    segment: &Retransmit,
+    byte: u32,
+    (since_ns, arrived_ns): (u64, Option<u64>),
+) -> bool {
+    let told = traffic.send_queues(segment.cookie, since_ns, segment.at_ns);
+    let Some(rtt_us) = told.iter().rev().find_map(|told| told.smoothed_rtt_us) else { return true };
+    // While nothing is held it is not told again, and what is sent then goes out at once.
+    let released = told.iter().position(|send_queue| has_sent(send_queue, byte));
+    let released = released.filter(|place| *place > 0 && told[place - 1].unsent_bytes > 0);
+    let first_ns = released.map_or(since_ns, |place| told[place].at_ns.max(since_ns));
+    // It is smoothed: some are shorter.
+    let (end_ns, least) = arrived_ns.map_or((segment.at_ns, 0.5), |arrived_ns| (arrived_ns, 0.75));
+    end_ns.saturating_sub(first_ns) as f64 >= least * f64::from(rtt_us) * 1000.0
 }
 
 fn may_be_lost(part: &Part) -> bool {
@@ -62,16 +82,30 @@ fn has_byte(segment: &Retransmit, byte: u32) -> bool {
 }
 
 /// What kept a TCP socket from having room for more: the peer's window where it is used up, the congestion window, else the
-/// link, which still has the bytes whose acknowledgement would make room.
-pub fn for_room(traffic: &Traffic, cookie: u64, from_ns: u64, to_ns: u64) -> Vec<Part> {
+/// link, which still has the bytes whose acknowledgement would make room. `other_end` is the peer's socket, where that is in the capture.
+pub fn for_room(
+    traffic: &Traffic,
+    (cookie, other_end): (u64, Option<u64>),
+    from_ns: u64,
+    to_ns: u64,
+) -> Vec<Part> {
     let send_queues = traffic.send_queues(cookie, from_ns, to_ns);
     let mut parts = stretch(&send_queues, from_ns, to_ns, |send_queue| match send_queue.held_by {
         Some(HeldBy::PeerWindow) => Network::PeerWindow,
         Some(HeldBy::CongestionWindow) => Network::Cwnd,
         Some(HeldBy::Nagle | HeldBy::Pacing) | None => Network::Link,
     });
+    let held_up = |segment: &Retransmit| {
+        let last = segment.past.wrapping_sub(1);
+        let arrived_ns =
+            other_end.and_then(|other_end| traffic.byte_arrived_ns(other_end, last, segment.at_ns));
+        let had_arrived = arrived_ns.is_some_and(|arrived_ns| arrived_ns < segment.at_ns);
+        let first = segment.sequence;
+        let sent = traffic.carrier(cookie, first, segment.at_ns);
+        !had_arrived && sent.is_none_or(|sent| was_lost(traffic, segment, first, (sent.since_ns, arrived_ns)))
+    };
     for part in parts.iter_mut().filter(|part| may_be_lost(part)) {
-        if traffic.resent(cookie, part.from_ns, part.to_ns).next().is_some() {
+        if traffic.resent(cookie, part.from_ns, part.to_ns).any(|segment| held_up(&segment)) {
             part.of = Network::Retransmit;
         }
     }

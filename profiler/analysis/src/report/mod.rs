@@ -30,7 +30,7 @@ pub(crate) use held::holder_name;
 pub use held::{CpuHeld, CpuHolder, DiskHeld, DiskHolder};
 pub use helpers::HelperReport;
 pub use overhead::{Overhead, Program, dispatch_ns_per_run};
-pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessReport, ThreadReport};
+pub use processes::{DiskBytes, NetworkBytes, PeerReport, ProcessPath, ProcessReport, ThreadReport};
 pub use transfers::{Agreement, MilestoneReport, Phase, Throughput, TransferReport};
 pub(crate) use transfers::{FoundTransfer, intervals, transferred};
 pub use trust::{Comparison, Detachment, Relation, Trust, Verdict};

@@ -71,6 +71,49 @@ fn a_segment_that_was_sent_again_was_lost_meanwhile() {
 }
 
 #[test]
+fn what_is_sent_again_and_arrives_in_less_than_a_round_trip_was_overtaken() {
+    let overtaken = |released_ms: u64, rtt_us: u32, detail: &str| {
+        let mut story = held_until(released_ms, Some(HeldBy::Pacing));
+        story.traffic.send_queues[0].unsent_bytes = if released_ms > 2 { BYTES } else { 0 };
+        story.traffic.send_queues.iter_mut().for_each(|told| told.smoothed_rtt_us = Some(rtt_us));
+        story.sends_again(FAR, 7, BYTES);
+        check(&story.download(LEECHER, 0, 10), &format!("network 1.0 | {detail} peer_cpu 0.2"));
+    };
+    overtaken(2, 10_000, "retransmit 0.8");
+    overtaken(2, 12_000, "link 0.8");
+    // From when it was handed to the link.
+    overtaken(5, 6000, "pacing 0.3 retransmit 0.5");
+    overtaken(5, 7000, "pacing 0.3 link 0.5");
+}
+
+#[test]
+fn room_is_not_waited_for_by_what_was_sent_again_for_nothing() {
+    let waits = |arrived_ms: Option<u64>, rtt_us: Option<u32>, part: &str| {
+        let mut story = Story::default();
+        story.connect(NEAR, FAR);
+        let script = story.thread(SEEDER, 2).sends(FAR, BYTES).runs(1).waits(SEND, 9, NET_RX);
+        script.sends(FAR, BYTES).runs(1);
+        story.in_flight(FAR, 0);
+        story.sends_again(FAR, 4, BYTES);
+        // The script has told of both sends.
+        let again = story.traffic.retransmits.last_mut().unwrap();
+        (again.sequence, again.past) = (again.sequence.wrapping_sub(BYTES), again.past.wrapping_sub(BYTES));
+        story.traffic.send_queues[0].smoothed_rtt_us = rtt_us;
+        if let Some(arrived_ms) = arrived_ms {
+            story.arrives(NEAR, arrived_ms, BYTES);
+        }
+        check(&story.upload(SEEDER, 0, 10), &format!("network 0.9 cpu 0.1 | {part} 0.9"));
+    };
+    waits(None, None, "retransmit");
+    waits(Some(3), None, "link");
+    waits(Some(5), None, "retransmit");
+    waits(Some(5), Some(6000), "retransmit");
+    waits(Some(5), Some(8000), "link");
+    waits(None, Some(4000), "retransmit");
+    waits(None, Some(10_000), "link");
+}
+
+#[test]
 fn what_tcp_did_not_tell_is_unknown() {
     let mut story = held_until(8, None);
     story.traffic.send_queues.clear();
@@ -168,6 +211,20 @@ fn an_event_loop_waits_for_room_too() {
     story.thread(SEEDER, 2).runs(1).waits(EPOLL, 9, NET_RX).sends(FAR, BYTES).runs(1);
     story.holds(FAR, 0, BYTES / 2, HeldBy::CongestionWindow);
     check(&story.upload(SEEDER, 0, 10), "network 0.9 cpu 0.1 | cwnd 0.9");
+}
+
+#[test]
+fn an_event_loop_of_no_transfer_waits_for_room_of_the_socket_that_it_sends_on() {
+    let told = |segment: Option<u64>, expected: &str| {
+        let mut story = Story::default();
+        story.thread(SEEDER, 2).runs(1).waits(EPOLL, 9, NET_RX).sends(FAR, BYTES).runs(1);
+        story.holds(FAR, 0, BYTES / 2, HeldBy::CongestionWindow);
+        story.spans[0].segment = segment;
+        check(&story.of_thread(0, 0, 11), expected);
+    };
+    told(None, "network 0.8182 cpu 0.1818 | cwnd 0.8182");
+    told(Some(FAR), "network 0.8182 cpu 0.1818 | cwnd 0.8182");
+    told(Some(FAR + 1), "network 0.8182 cpu 0.1818 | unknown 0.8182");
 }
 
 #[test]

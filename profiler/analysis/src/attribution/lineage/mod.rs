@@ -402,9 +402,14 @@ impl<'e, F: Found> Walk<'e, F> {
             self.report(missing.arrived_ns, Some(thread), Some(wait), Share::CpuWait);
             return self.cross(missing, (thread, wait));
         }
-        match goal {
-            Goal::Send(sent) if sent.past.is_some() => self.room(sent.cookie, off_ns),
-            _ => {
+        let sent = match goal {
+            Goal::Send(sent) => Some(sent),
+            Goal::Wake(_) => round::sent_after(self.evidence, thread, wait, round_until_ns),
+            Goal::Receive(_) => None,
+        };
+        match sent.filter(|sent| sent.past.is_some()) {
+            Some(sent) => self.room(sent.cookie, off_ns),
+            None => {
                 self.report(off_ns, Some(thread), Some(wait), Share::Network(Network::Unknown));
                 None
             }
@@ -433,8 +438,11 @@ impl<'e, F: Found> Walk<'e, F> {
     /// A wait for room to send that began at `off_ns`: back to what made room.
     fn room(&mut self, cookie: u64, off_ns: u64) -> Option<Next> {
         let (since_ns, until_ns) = (off_ns.max(self.from_ns), self.to_ns);
+        let evidence = self.evidence;
+        let other_end = evidence.pairs.peer(evidence.observed.host.of(cookie)).map(|other_end| other_end.id);
+        let ends = (cookie, other_end);
         for Part { from_ns, to_ns, of } in
-            transit::for_room(&self.evidence.observed.traffic, cookie, since_ns, self.to_ns)
+            transit::for_room(&evidence.observed.traffic, ends, since_ns, self.to_ns)
         {
             if of == Network::PeerWindow
                 && let Some(next) = self.reader(cookie, None, (from_ns, to_ns, until_ns))

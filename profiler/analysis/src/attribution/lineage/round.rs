@@ -103,6 +103,19 @@ pub fn missing_elsewhere(
     }
 }
 
+/// What a thread first sent after a wait that brought no byte, by the socket that the wake-up names if it names one.
+pub fn sent_after(evidence: &Evidence, thread: ThreadIndex, wait: usize, until_ns: u64) -> Option<Movement> {
+    let all = &evidence.observed.threads.all[thread];
+    let on_ns = all.off_cpu(wait).on_ns;
+    let (segment, socket) = all.spans.look_at(wait, |span| (span.segment, span.socket));
+    // An interrupt knows the kernel's cookie only.
+    let is_its = |sent: &Movement| {
+        segment.or(socket).is_none_or(|cookie| without_turn(cookie) == without_turn(sent.cookie))
+    };
+    let mut moved = evidence.observed.traffic.of_thread_between(thread, on_ns, until_ns.max(on_ns));
+    moved.find(|movement| movement.direction == Direction::Sent && is_its(movement))
+}
+
 /// A receive without the bytes at its beginning that are next to nothing of what it still missed at a moment: a message that
 /// came before the block, and was read with it.
 fn without_chatter(evidence: &Evidence, receive: Movement, at_ns: u64) -> Movement {
