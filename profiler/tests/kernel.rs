@@ -58,6 +58,8 @@ mod losses;
 mod matrix;
 #[path = "kernel/memory.rs"]
 mod memory;
+#[path = "kernel/network.rs"]
+mod network;
 #[path = "kernel/owners.rs"]
 mod owners;
 #[path = "kernel/pcap.rs"]

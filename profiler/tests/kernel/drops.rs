@@ -5,15 +5,16 @@ use std::{
     net::{TcpListener, TcpStream, UdpSocket},
     os::fd::AsRawFd as _,
     process::Command,
-    thread,
     time::Duration,
 };
 
 use analysis::report::{DropReport, ProcessReport, Report};
 use capture::{DropReason, families::DROPS};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-use crate::recorded::record;
+use crate::{
+    network::{alone_in_a_network, tool},
+    recorded::record,
+};
 
 const DATAGRAM_BYTES: usize = 1000;
 
@@ -52,8 +53,10 @@ fn full_receive_buffer() {
     let expected = (DropReason::ReceiveBuffer, lost, lost * DATAGRAM_BYTES as u64, Some(buffer_bytes));
     assert_eq!((dropped.reason, dropped.packets, dropped.bytes, dropped.buffer_bytes), expected);
     assert_eq!(dropped.local.as_deref(), Some(receiver.local_addr().unwrap().to_string().as_str()));
-    // Which `SO_RXQ_OVFL` tells too.
     assert_eq!(u64::from(kernels_own(&receiver)), lost, "the socket's own count");
+    ask_for_drops(&receiver);
+    sender.send(&[7; DATAGRAM_BYTES]).unwrap();
+    assert_eq!(u64::from(dropped_before(&receiver)), lost, "what comes with the next datagram");
     assert_eq!(receive_buffer_errors() - errors, lost, "the network's count");
     let sources: Vec<_> =
         recorded.timeline.drops.between(0, u64::MAX).filter_map(|dropped| dropped.of.source).collect();
@@ -91,6 +94,31 @@ fn what_a_full_token_bucket_threw_away_is_its_senders() {
     alone_in_a_network(full_token_bucket);
 }
 
+#[test]
+fn what_a_filter_threw_away_on_its_way_out_is_its_senders() {
+    alone_in_a_network(|| {
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let rules = [
+            "add table ip drops",
+            "add chain ip drops out { type filter hook output priority 0; }",
+            "add rule ip drops out udp dport 9 drop",
+        ];
+        let output = Command::new("nft").arg(rules.join("\n")).output().unwrap();
+        assert!(output.status.success(), "nft: {}", String::from_utf8_lossy(&output.stderr));
+        let recorded = record(|| {
+            // A socket is known from its first send on.
+            sender.send_to(&[1], "127.0.0.1:10").unwrap();
+            for _ in 0..100 {
+                let error = sender.send_to(&[7; DATAGRAM_BYTES], "127.0.0.1:9").unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+            }
+        });
+        let report = analysis::report::build(&recorded.timeline);
+        let dropped = only(&report);
+        assert_eq!((dropped.reason, dropped.packets), (DropReason::Filter, 100), "{dropped:?}");
+    });
+}
+
 fn full_token_bucket() {
     tool("tc", "qdisc add dev lo root tbf rate 8mbit burst 4kb limit 20kb");
     let (receiver, sender) =
@@ -110,26 +138,6 @@ fn full_token_bucket() {
     assert_eq!(dropped.local.as_deref(), Some(sender.local_addr().unwrap().to_string().as_str()));
 }
 
-/// On a thread with a network of its own, whose counts are of nobody else.
-fn alone_in_a_network(work: impl FnOnce() + Send + 'static) {
-    let alone = move || {
-        // SAFETY: the thread shares no file descriptors in a way that matters: a network is no file.
-        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.expect("make a network, which needs root");
-        tool("ip", "link set lo up");
-        work();
-    };
-    if let Err(panic) = thread::spawn(alone).join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-/// What a program says, in this thread's network.
-fn tool(program: &str, arguments: &str) -> String {
-    let output = Command::new(program).args(arguments.split(' ')).output().unwrap();
-    assert!(output.status.success(), "{program} {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 /// `RcvbufErrors` of UDP.
 fn receive_buffer_errors() -> u64 {
     let snmp = fs::read_to_string("/proc/thread-self/net/snmp").unwrap();
@@ -137,6 +145,33 @@ fn receive_buffer_errors() -> u64 {
     let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
     let place = names.split(' ').position(|name| name == "RcvbufErrors").unwrap();
     values.split(' ').nth(place).unwrap().parse().unwrap()
+}
+
+/// `SO_RXQ_OVFL`
+fn ask_for_drops(receiver: &UdpSocket) {
+    let on: libc::c_int = 1;
+    let (fd, len) = (receiver.as_raw_fd(), size_of_val(&on) as u32);
+    // SAFETY: the value and its length belong together.
+    let done =
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, (&raw const on).cast(), len) };
+    assert_eq!(done, 0, "SO_RXQ_OVFL");
+}
+
+/// What came beside a datagram that was queued since it was asked for.
+fn dropped_before(receiver: &UdpSocket) -> u32 {
+    let mut datagram = [0_u8; DATAGRAM_BYTES];
+    let mut part = libc::iovec { iov_base: datagram.as_mut_ptr().cast(), iov_len: datagram.len() };
+    let mut control = [0_u64; 8];
+    // SAFETY: all that the message points to lives as long; the control buffer is aligned for its header.
+    unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+        (message.msg_control, message.msg_controllen) = (control.as_mut_ptr().cast(), size_of_val(&control));
+        assert!(libc::recvmsg(receiver.as_raw_fd(), &raw mut message, 0) > 0);
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        assert!(!header.is_null() && (*header).cmsg_type == libc::SO_RXQ_OVFL, "no SO_RXQ_OVFL");
+        libc::CMSG_DATA(header).cast::<u32>().read_unaligned()
+    }
 }
 
 /// `SK_MEMINFO_DROPS`
