@@ -71,6 +71,9 @@ pub struct Args {
     /// Only this tool, beside the run with none; may be repeated
     #[arg(long, value_enum, value_name = "NAME")]
     tool: Vec<Tool>,
+    /// In segments, switch the probes of this family alone (`drops`); all others stay attached
+    #[arg(long, value_name = "NAME")]
+    family: Option<String>,
     /// Folder for the results [default: results/DATE-overhead]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -102,12 +105,13 @@ pub fn run(args: &Args) -> Result<()> {
         segment: Duration::from_millis(args.segment_ms.into()),
         half_width_points: args.half_width,
         limit: Duration::from_secs(args.limit_s.into()),
+        family: args.family.clone(),
     };
     for &load in loads.iter().filter(|load| load.is_endless()) {
         let mut paces = Vec::new();
         for &tool in tools.iter().filter(|tool| tool.is_ours() || **tool == Tool::Nothing) {
             eprintln!("{load}, {tool}: segments, {} s at most", args.limit_s);
-            let measured = toggled::measure(load, tool, plan, &mut paces, (&profiler, &scratch.path));
+            let measured = toggled::measure(load, tool, &plan, &mut paces, (&profiler, &scratch.path));
             results.toggled.push(measured.with_context(|| format!("segments: {load}, {tool}"))?);
             results::write(&folder, &results, &[], &markdown::render(&results))?;
         }
@@ -196,7 +200,8 @@ fn tools(typed: &[Tool]) -> (Vec<Tool>, Vec<AboutTool>) {
 fn typed(args: &Args) -> String {
     let loads = args.load.iter().map(|load| format!(" --load {load}"));
     let tools = args.tool.iter().map(|tool| format!(" --tool {tool}"));
-    let chosen: String = loads.chain(tools).collect();
+    let family = args.family.iter().map(|family| format!(" --family '{family}'"));
+    let chosen: String = loads.chain(tools).chain(family).collect();
     let segments = format!(
         "--segment-ms {} --half-width {} --limit-s {}",
         args.segment_ms, args.half_width, args.limit_s

@@ -1,4 +1,4 @@
-//! `profiler toggle`: a recording whose probes are attached and detached on request, to measure what they cost.
+//! `profiler toggle`: a recording whose probes, or those of one family, are attached and detached on request, to measure what they cost.
 //!
 //! It speaks in lines, for `cargo xtask bench-overhead`. It says `ready` once everything is loaded, with the probes detached. It then
 //! answers each line: `follow PID…`, `on`, `off` and `drain` with the line itself once that is done, `runs` with the counted runs
@@ -10,12 +10,15 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::collect::{
     drain::toggle::Ask,
-    probes::{Settings, families::ProbeSet},
+    probes::{
+        Settings,
+        families::{FAMILIES, ProbeSet},
+    },
     recording::{self, Recording, Subject},
 };
 
@@ -25,6 +28,9 @@ pub struct Arguments {
     /// Without it nothing is loaded and attached: the control of a measurement
     #[arg(long, value_enum)]
     pub probes: Option<ProbeSet>,
+    /// Attach and detach the probes of this family; all others stay attached
+    #[arg(long, value_name = "NAME", requires = "probes")]
+    pub family: Option<String>,
     /// The capture, of no further use
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
@@ -35,7 +41,7 @@ pub fn run(args: &Arguments) -> Result<ExitCode> {
     say("ready")?;
     for line in io::stdin().lock().lines() {
         let line = line.context("read the standard input")?;
-        say(&answer(&line, recording.as_ref())?)?;
+        say(&answer(&line, recording.as_ref(), args.family.as_deref())?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -43,12 +49,33 @@ pub fn run(args: &Arguments) -> Result<ExitCode> {
 fn start(args: &Arguments, probes: ProbeSet) -> Result<Recording> {
     let settings = Settings { probes, ..Settings::default() };
     let subject = Subject { targets: "processes of a load".to_owned(), size_bytes: None, run: None };
+    if let Some(family) = &args.family {
+        ensure!(
+            FAMILIES.iter().any(|known| known.name == family),
+            "no family is called `{family}`; there are {}",
+            FAMILIES.iter().map(|known| known.name).collect::<Vec<_>>().join(", ")
+        );
+    }
     let recording = recording::start(&args.output, &settings, &subject)?;
-    recording.ask(Ask::Off)?;
+    off(&recording, args.family.as_deref())?;
     Ok(recording)
 }
 
-fn answer(line: &str, recording: Option<&Recording>) -> Result<String> {
+fn off(recording: &Recording, family: Option<&str>) -> Result<()> {
+    match family {
+        Some(family) => recording.ask(|done| Ask::OffFamily(family.to_owned(), done)),
+        None => recording.ask(Ask::Off),
+    }
+}
+
+fn on(recording: &Recording, family: Option<&str>) -> Result<()> {
+    match family {
+        Some(family) => recording.ask(|done| Ask::OnFamily(family.to_owned(), done)),
+        None => recording.ask(Ask::On),
+    }
+}
+
+fn answer(line: &str, recording: Option<&Recording>, family: Option<&str>) -> Result<String> {
     let Some(recording) = recording else {
         return Ok(if line == "runs" { "[]".to_owned() } else { line.to_owned() });
     };
@@ -58,8 +85,8 @@ fn answer(line: &str, recording: Option<&Recording>) -> Result<String> {
                 recording.register(pid.parse().with_context(|| format!("{pid} is no process id"))?)?;
             }
         }
-        ("on", "") => recording.ask(Ask::On)?,
-        ("off", "") => recording.ask(Ask::Off)?,
+        ("on", "") => on(recording, family)?,
+        ("off", "") => off(recording, family)?,
         ("drain", "") => recording.ask(Ask::Drain)?,
         ("runs", "") => return Ok(serde_json::to_string(&recording.ask(Ask::Runs)?.programs)?),
         _ => bail!("`{line}` is none of follow, on, off, drain, runs"),

@@ -35,12 +35,14 @@ const FEWEST: usize = 20;
 const WARM: Duration = Duration::from_millis(300);
 
 /// How long, and how exactly.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     pub segment: Duration,
     /// Of throughput and of CPU time, in points of a hundred.
     pub half_width_points: f64,
     pub limit: Duration,
+    /// Whose probes alone are switched; all others stay attached.
+    pub family: Option<String>,
 }
 
 /// A tool, or the control, with a load.
@@ -104,13 +106,13 @@ struct Triple {
 pub fn measure(
     load: Load,
     tool: Tool,
-    plan: Plan,
+    plan: &Plan,
     paces: &mut Vec<f64>,
     (profiler, folder): (&Path, &Path),
 ) -> Result<Toggled> {
     run::empty(folder)?;
     let counter = Counter::make()?;
-    let mut toggler = Toggler::start(tool, profiler, folder)?;
+    let mut toggler = Toggler::start(tool, plan.family.as_deref(), profiler, folder)?;
     let mut triples = Vec::new();
     let mut costs = Vec::new();
     let began = Instant::now();
@@ -186,7 +188,7 @@ impl Triple {
     }
 }
 
-fn summary(load: Load, tool: Tool, plan: Plan, paces: &[f64], triples: &[Triple]) -> Toggled {
+fn summary(load: Load, tool: Tool, plan: &Plan, paces: &[f64], triples: &[Triple]) -> Toggled {
     let fast_pace = state::fast(paces);
     let moved = |segment: &Segment| segment.bytes > 0.0;
     let whole = triples.iter().filter(|triple| [triple.before, triple.with, triple.after].iter().all(moved));
@@ -260,13 +262,17 @@ mod tests {
         Triple { before: segment(before, 1.0), with: segment(with, 1.2), after: segment(after, 1.0) }
     }
 
-    const PLAN: Plan =
-        Plan { segment: Duration::from_millis(30), half_width_points: 1.5, limit: Duration::from_secs(1) };
+    const PLAN: Plan = Plan {
+        segment: Duration::from_millis(30),
+        half_width_points: 1.5,
+        limit: Duration::from_secs(1),
+        family: None,
+    };
 
     fn summarize(triples: &[Triple]) -> Toggled {
         let paces: Vec<f64> =
             triples.iter().flat_map(|triple| [triple.before.pace(), triple.after.pace()]).collect();
-        summary(Load::Stream16k, Tool::Profiler, PLAN, &paces, triples)
+        summary(Load::Stream16k, Tool::Profiler, &PLAN, &paces, triples)
     }
 
     #[test]

@@ -33,14 +33,17 @@ pub struct Runs {
 }
 
 impl Toggler {
-    /// Starts it with everything loaded and nothing attached.
-    pub fn start(tool: Tool, profiler: &Path, folder: &Path) -> Result<Self> {
+    /// Starts it with everything loaded and nothing attached, or all but the probes of a family.
+    pub fn start(tool: Tool, family: Option<&str>, profiler: &Path, folder: &Path) -> Result<Self> {
         let mut command = Command::new(profiler);
         command.arg("toggle").arg("--output").arg(folder.join(CAPTURE));
         match tool {
             Tool::Profiler => drop(command.args(["--probes", "all"])),
             Tool::ProfilerCounters => drop(command.args(["--probes", "counters"])),
             _ => {}
+        }
+        if let Some(family) = family.filter(|_| tool.is_ours()) {
+            command.args(["--family", family]);
         }
         child::ends_with_parent(&mut command, libc::SIGKILL);
         let mut child = command

@@ -28,6 +28,9 @@ pub enum Ask {
     /// To detach the probes. The loop stands still until they are attached again.
     Off(Sender<()>),
     On(Sender<()>),
+    /// To detach the probes of one family, and to attach them again, while the loop goes on.
+    OffFamily(String, Sender<()>),
+    OnFamily(String, Sender<()>),
     /// What the probes' runs take from now on.
     Runs(Sender<ProbeWindow>),
 }
@@ -59,6 +62,14 @@ pub fn answer(
             links.on(ebpf)?;
             let _ = done.send(());
         }
+        Ask::OffFamily(family, done) => {
+            links.off_families(&[&family]);
+            let _ = done.send(());
+        }
+        Ask::OnFamily(family, done) => {
+            links.on_families(ebpf, &[&family])?;
+            let _ = done.send(());
+        }
         Ask::Runs(done) => {
             let mut window = Windows::new(true);
             window.tick(ebpf)?;
@@ -71,7 +82,9 @@ pub fn answer(
             while !stop.load(Ordering::Acquire) {
                 match asked.recv_timeout(LOOK_INTERVAL) {
                     Ok(Ask::Drain(done)) => drop(done.send(())),
-                    Ok(ask @ (Ask::On(_) | Ask::Runs(_))) => return answer(ask, asked, ebpf, links, stop),
+                    Ok(ask @ (Ask::On(_) | Ask::Runs(_) | Ask::OffFamily(..) | Ask::OnFamily(..))) => {
+                        return answer(ask, asked, ebpf, links, stop);
+                    }
                     Ok(Ask::Off(done)) => drop(done.send(())),
                     Err(_) => {}
                 }
