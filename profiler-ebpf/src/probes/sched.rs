@@ -330,10 +330,12 @@ unsafe fn come_again(thread: *mut Thread, now: u64) {
     }
 }
 
+/// Never called twice at a time for a thread: who wakes it holds its `pi_lock`, and its own switches come before and after. A
+/// locked instruction would wait for the line, which is cold as a rule.
 #[inline(always)]
 unsafe fn waited(thread: *mut Thread, wait: Wait, elapsed: u64) {
     // SAFETY: the caller's thread is a live map value; every wait has an element.
-    unsafe { atomic::add((&raw mut (*thread).wait_ns).cast::<u64>().add(wait as usize), elapsed) };
+    unsafe { atomic::add_alone((&raw mut (*thread).wait_ns).cast::<u64>().add(wait as usize), elapsed) };
 }
 
 /// Exchanges the state, and gives the one that ended with its length.
