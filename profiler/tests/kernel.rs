@@ -58,6 +58,10 @@ mod losses;
 mod matrix;
 #[path = "kernel/memory.rs"]
 mod memory;
+#[path = "kernel/modules.rs"]
+mod modules;
+#[path = "kernel/netem.rs"]
+mod netem;
 #[path = "kernel/network.rs"]
 mod network;
 #[path = "kernel/owners.rs"]

@@ -16,6 +16,7 @@ use capture::{Held, Operation::Write};
 
 use crate::{
     files::{MIB, write_direct},
+    modules,
     recorded::record,
 };
 
@@ -27,7 +28,7 @@ fn what_goes_beside_a_partition_below_another_device_counts_and_what_goes_throug
     let disk = fs::canonicalize("/dev/tests-spare").expect("a spare disk");
     let plain = add_partition(&disk, 1, 8 * MIB, 16 * MIB);
     let below = add_partition(&disk, 2, 32 * MIB, 16 * MIB);
-    load_modules();
+    modules::load(&["dax", "dm-mod"]);
     let above = Linear::over(&below, 16 * MIB);
     let recorded = record(|| {
         write_direct(&plain, 3 * MIB);
@@ -47,24 +48,6 @@ fn what_goes_beside_a_partition_below_another_device_counts_and_what_goes_throug
 fn numbers(node: &Path) -> DeviceId {
     let device = fs::metadata(node).unwrap().rdev();
     DeviceId { major: libc::major(device), minor: libc::minor(device) }
-}
-
-/// Device mapper, and what it needs, where they are no part of the kernel.
-fn load_modules() {
-    /// `MODULE_INIT_COMPRESSED_FILE`
-    const COMPRESSED: c_int = 4;
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let version: Vec<&str> = release.split('.').take(2).collect();
-    for name in ["dax", "dm-mod"] {
-        let plain = PathBuf::from(format!("/modules/{}/{name}.ko", version.join(".")));
-        let packed = plain.with_extension("ko.xz");
-        let (path, flags) = if plain.exists() { (plain, 0) } else { (packed, COMPRESSED) };
-        let Ok(module) = File::open(&path) else { continue };
-        // SAFETY: an open file, and a text that ends in 0.
-        let done = unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), flags) };
-        let error = io::Error::last_os_error();
-        assert!(done == 0 || error.raw_os_error() == Some(libc::EEXIST), "{}: {error}", path.display());
-    }
 }
 
 /// Makes a partition of this place on a disk; gives its node.

@@ -12,9 +12,9 @@ use super::{archive::Archive, build::Programs};
 use crate::command;
 
 /// This host's programs that the tests of the selection and `init.sh` start.
-const PROGRAMS: [&str; 15] = [
-    "bash", "cat", "head", "ip", "kill", "ln", "mkdir", "mount", "seq", "setsid", "sh", "sleep", "true",
-    "umount", "unshare",
+const PROGRAMS: [&str; 16] = [
+    "bash", "cat", "head", "ip", "kill", "ln", "mkdir", "mount", "seq", "setsid", "sh", "sleep", "tc",
+    "true", "umount", "unshare",
 ];
 
 /// With the arguments that the test is called with, and modules by the version of their kernel.

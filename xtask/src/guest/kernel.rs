@@ -10,13 +10,18 @@ use anyhow::{Context as _, Result};
 
 use crate::{command, setup::packages};
 
-/// What a test needs that is no part of these kernels: device mapper, and what that needs.
-const MODULES: [&str; 2] = ["dax.ko", "dm-mod.ko"];
+/// What tests need that is no part of these kernels: device mapper, and what that needs, and a link that delays and loses.
+const MODULES: [&str; 3] = ["dax.ko", "dm-mod.ko", "sch_netem.ko"];
+/// The file beside an image that names those that were looked for in its package.
+const LOOKED_FOR: &str = "modules";
 
 /// The image of the newest kernel of a series, `6.12`; below `folder` it is kept for the next time, with its modules.
 pub fn image(folder: &Path, version: &str) -> Result<PathBuf> {
     let image = folder.join(version).join("vmlinuz");
-    if image.exists() {
+    let looked_for = fs::read_to_string(image.with_file_name(LOOKED_FOR)).unwrap_or_default();
+    let is_whole = looked_for.lines().eq(MODULES);
+    // Without packages somebody has put it there.
+    if image.exists() && (is_whole || command::find_for_root("apt-cache").is_none()) {
         return Ok(image);
     }
     let package = match newest(version, &image)? {
@@ -41,6 +46,7 @@ pub fn image(folder: &Path, version: &str) -> Result<PathBuf> {
         let to = kept.join(module.file_name().context("a module has a name")?);
         fs::rename(&module, &to).with_context(|| format!("keep {} as {}", module.display(), to.display()))?;
     }
+    fs::write(kept.join(LOOKED_FOR), MODULES.join("\n")).context("tell which modules were looked for")?;
     // Last: where it is, everything is.
     fs::rename(&kernel, &image)
         .with_context(|| format!("keep {} as {}", kernel.display(), image.display()))?;
