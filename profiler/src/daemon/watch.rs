@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -128,7 +128,7 @@ impl Watch {
         for pid in listed {
             if targets.serial(pid).is_none()
                 && pid != std::process::id()
-                && executable_of(pid).is_some_and(|path| wanted.contains(path.as_path()))
+                && in_proc::executable(pid).is_some_and(|path| wanted.contains(path.as_path()))
             {
                 // Gone in the meantime, as a rule.
                 let registered = targets.register(pid);
@@ -146,7 +146,7 @@ impl Watch {
         members: &Members,
         of_pid: &dyn Fn(u32) -> Option<usize>,
     ) -> Option<usize> {
-        let path = executable_of(id.pid);
+        let path = in_proc::executable(id.pid);
         let fits = |(target, choice): (usize, &Choice)| match choice {
             Choice::Pid(pid) => *pid == id.pid,
             Choice::Unit(_) | Choice::Group(_) => members.0.get(&id.pid) == Some(&target),
@@ -189,13 +189,6 @@ fn executable(choice: &Choice) -> Option<&Path> {
         Choice::Executable(path) => Some(path),
         _ => None,
     }
-}
-
-/// The file that a process runs, by the name that it has or had: an upgrade removes it below running processes.
-fn executable_of(pid: u32) -> Option<PathBuf> {
-    let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-    let kept = path.to_str().and_then(|text| text.strip_suffix(" (deleted)")).map(PathBuf::from);
-    Some(kept.unwrap_or(path))
 }
 
 fn pids() -> Result<Vec<u32>> {

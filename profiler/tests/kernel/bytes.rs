@@ -2,17 +2,15 @@
 
 use std::{
     collections::HashMap,
-    hint,
     io::{Read as _, Write as _},
     mem,
     net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use capture::{Protocol, Record, SocketTotals};
@@ -111,44 +109,53 @@ fn an_accepted_connection_that_was_there_before_counts_from_the_recordings_start
 }
 
 /// Of calls that follow each other closely most are added up by CPU, and counted when their thread leaves it or calls again: one that
-/// computes from then on does neither, and another thread closes the socket meanwhile.
+/// computes from then on does neither. Another thread closes the socket meanwhile, and of some the recording ends just then.
 #[test]
 fn a_burst_counts_whose_thread_then_only_computes() {
     const CALLS: usize = 2000;
     const CALL_BYTES: usize = 701;
-    let over = AtomicBool::new(false);
-    let mut ports = [0; 2];
+    /// One that is closed 50 ms before, and one that stays open.
+    const SOCKETS: usize = 2;
+    /// By other threads, which would make it leave its CPU. Some of the kernel's may have to wait as long for it.
+    const UNDISTURBED: Duration = Duration::from_secs(1);
+    let over: [AtomicBool; SOCKETS] = Default::default();
+    let mut ports = [0; SOCKETS];
     thread::scope(|scope| {
         let recorded = record(|| {
             for (index, port) in ports.iter_mut().enumerate() {
                 let (near, far) = connect((Ipv4Addr::LOCALHOST, 0).into());
                 *port = near.local_addr().unwrap().port();
-                let (sent, all_sent) = mpsc::channel();
-                let (near, over) = (Arc::new(near), &over);
+                let (near, over) = (Arc::new(near), &over[index]);
                 let sender = Arc::clone(&near);
                 scope.spawn(move || {
+                    set_real_time(true);
                     for _ in 0..CALLS {
                         (&*sender).write_all(&[7; CALL_BYTES]).unwrap();
                     }
                     drop(sender);
-                    sent.send(()).unwrap();
-                    while !over.load(Ordering::Relaxed) {
-                        hint::spin_loop();
-                    }
+                    let sent = Instant::now();
+                    let is_over = || over.load(Ordering::Relaxed);
+                    while !is_over() && sent.elapsed() < UNDISTURBED {}
+                    set_real_time(false);
+                    while !is_over() {}
                 });
                 let mut received = Vec::new();
                 far.take((CALLS * CALL_BYTES) as u64).read_to_end(&mut received).unwrap();
-                all_sent.recv().unwrap();
-                if index == 1 {
+                // The last call may have to return yet.
+                while Arc::strong_count(&near) > 1 {
+                    thread::yield_now();
+                }
+                if index == 0 {
                     drop(near);
                     thread::sleep(Duration::from_millis(50));
+                    over.store(true, Ordering::Relaxed);
                 } else {
                     // Open until after the recording.
                     mem::forget(near);
                 }
             }
         });
-        over.store(true, Ordering::Relaxed);
+        over.iter().for_each(|over| over.store(true, Ordering::Relaxed));
         for port in ports {
             let socket = find(&recorded, Protocol::Tcp, port);
             assert_eq!(
@@ -162,6 +169,14 @@ fn a_burst_counts_whose_thread_then_only_computes() {
             assert_eq!(sent.sum::<u64>(), socket.tx_bytes, "the records of its payload");
         }
     });
+}
+
+/// Whether the calling thread leaves its CPU for threads of its kind alone. Where it may not be so, a host that is busy disturbs it.
+fn set_real_time(real_time: bool) {
+    let (policy, sched_priority) = if real_time { (libc::SCHED_FIFO, 10) } else { (libc::SCHED_OTHER, 0) };
+    let priority = libc::sched_param { sched_priority };
+    // SAFETY: 0 is the calling thread; the parameter lives through the call.
+    unsafe { libc::sched_setscheduler(0, policy, &raw const priority) };
 }
 
 /// Calls of several CPUs are counted in another order than they returned in, and the socket's element is made by either.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use capture::cross_check::Moment;
-use profiler::collect::cross_check;
+use profiler::collect::{cross_check, targets::in_proc};
 
 use crate::{
     groups::{Made, Version},
@@ -35,6 +35,8 @@ fn they_are_followed_however_they_are_chosen() {
             assert_eq!(received.len(), BYTES);
         });
         let pid = process.pid;
+        // How the service finds them.
+        assert_eq!(in_proc::executable(pid), Some(std::env::current_exe().unwrap()));
         group.take(pid);
         let recorded = record_others(|recording| {
             let found = match way {

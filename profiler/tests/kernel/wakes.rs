@@ -41,7 +41,7 @@ fn wakes_of_a_terminals_reader_are_no_disks() {
     let time = find(&recorded, "reader");
     assert!(time.wait_disk_ns * 100 <= asleep_ns(&time), "{time:?}");
     assert!(time.wait_other_ns * 100 >= asleep_ns(&time) * 90, "{time:?}");
-    check_states(&mut recorded, "reader");
+    check_named(&mut recorded, "reader");
 }
 
 /// A kworker ends them, because they make the file's extents written ones (ext4, XFS).
@@ -94,7 +94,7 @@ fn wakes_of_who_waits_for_asynchronous_direct_writes_are_the_disks() {
     });
     let time = find(&recorded, "writer");
     assert!(time.wait_disk_ns * 100 >= asleep_ns(&time) * 90, "{time:?}");
-    check_states(&mut recorded, "writer");
+    check_named(&mut recorded, "writer");
 }
 
 /// The journal's thread ends some waits, BLOCK softirqs others.
@@ -112,18 +112,26 @@ fn wakes_of_who_syncs_a_file_are_the_same_in_states_and_spans() {
     });
     let time = find(&recorded, "syncer");
     assert!(time.wait_disk_ns * 100 >= asleep_ns(&time) * 90, "{time:?}");
-    check_states(&mut recorded, "syncer");
+    check_named(&mut recorded, "syncer");
+}
+
+/// [`check_states`] of this process's thread of that name.
+#[track_caller]
+fn check_named(recorded: &mut Recorded, name: &str) {
+    let tid = recorded.own().threads.values().find(|thread| thread.comm == name).unwrap().tid;
+    check_states(recorded, std::process::id(), tid);
 }
 
 /// What the probes added up for a thread is what its spans say: of each cause within 1 % of its time asleep.
 #[track_caller]
-fn check_states(recorded: &mut Recorded, name: &str) {
-    let time = find(recorded, name);
-    let totals = recorded.own().threads.values().find(|thread| thread.comm == name).unwrap().clone();
+pub fn check_states(recorded: &mut Recorded, pid: u32, tid: u32) -> ThreadTime {
+    let threads = &recorded.with_pid(pid).threads;
+    let totals = threads.values().find(|thread| thread.tid == tid).expect("it is in the capture").clone();
+    let time = ThreadTime::of(&totals, recorded.timeline.whole_until_ns());
     let events = std::mem::take(&mut recorded.timeline.events);
     let observed = gather(&recorded.timeline, events);
     let evidence = attribution::weigh(&observed);
-    let found = observed.threads.find(totals.tid, totals.since_ns).expect("it has spans");
+    let found = observed.threads.find(tid, totals.since_ns).expect("it has spans");
     let spans = states::of(&observed.threads.all[found], &evidence.futexes, 0, u64::MAX);
     for (what, counted, by_spans) in [
         ("disk", time.wait_disk_ns, spans.wait_disk_ns),
@@ -135,6 +143,7 @@ fn check_states(recorded: &mut Recorded, name: &str) {
         let off_ns = counted.abs_diff(by_spans);
         assert!(off_ns * 100 <= asleep_ns(&time), "{what}: {time:?} and by spans {spans:?}");
     }
+    time
 }
 
 fn asleep_ns(time: &ThreadTime) -> u64 {

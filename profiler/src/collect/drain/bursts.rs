@@ -1,4 +1,6 @@
-//! What the probes had of bursts, and in no count, as they were detached: see `profiler-ebpf/src/probes/burst.rs`.
+//! What the probes have of bursts, and in no count: see `profiler-ebpf/src/probes/burst.rs`.
+
+use std::collections::HashSet;
 
 use abi::{
     burst::{Burst, Bursts},
@@ -6,29 +8,43 @@ use abi::{
     sockets::{IPPROTO_TCP, SocketKey},
 };
 use anyhow::{Context as _, Result};
-use aya::{Ebpf, maps::PerCpuArray};
+use aya::{
+    Ebpf,
+    maps::{MapData, PerCpuArray},
+};
 
 use super::sweep::Sweep;
 use crate::collect::{maps::Plain, targets::Targets};
 use capture::{ProcessSerial, Writer, events};
 
-/// Adds it to the counts of processes and sockets, which nobody else changes any more, and records its payload.
-pub fn add(
-    ebpf: &Ebpf,
-    end_ns: u64,
-    targets: &mut Targets,
-    sweep: &mut Sweep,
-    out: &mut Writer,
-) -> Result<()> {
-    let map = ebpf.map("BURSTS").context("the object has no BURSTS")?;
-    let per_cpu = PerCpuArray::<_, Plain<Bursts>>::try_from(map)?.get(&0, 0).context("read BURSTS")?;
-    for Plain(Bursts { received, sent }) in &*per_cpu {
-        for (burst, direction) in [(received, RECEIVED), (sent, SENT)] {
-            if burst.calls != 0 {
-                add_one(burst, direction, end_ns, targets, sweep);
-                out.push_events(events::bytes(&payload(burst, direction, end_ns)))?;
-            }
-        }
+/// Those of each CPU.
+pub struct Pending(PerCpuArray<MapData, Plain<Bursts>>);
+
+impl Pending {
+    /// Takes the map out of the object; the probes keep theirs.
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self(ebpf.take_map("BURSTS").context("the object has no BURSTS")?.try_into()?))
+    }
+
+    /// The sockets that they are of: to be asked after it was read which are closed, and before what they have moved.
+    pub fn sockets(&self) -> Result<HashSet<u64>> {
+        Ok(self.read()?.map(|(burst, _)| burst.identity).collect())
+    }
+
+    fn read(&self) -> Result<impl Iterator<Item = (Burst, u16)>> {
+        let per_cpu: Vec<Bursts> = self.0.get(&0, 0).context("read BURSTS")?.iter().map(|of| of.0).collect();
+        let each = per_cpu.into_iter().flat_map(|of| [(of.received, RECEIVED), (of.sent, SENT)]);
+        Ok(each.filter(|(burst, _)| burst.calls != 0))
+    }
+}
+
+/// Adds what was left, as the probes were detached, to the counts of processes and sockets, which nobody else changes any more,
+/// and records its payload.
+pub fn add(end_ns: u64, targets: &mut Targets, sweep: &mut Sweep, out: &mut Writer) -> Result<()> {
+    let Some(pending) = sweep.take_bursts() else { return Ok(()) };
+    for (burst, direction) in pending.read()? {
+        add_one(&burst, direction, end_ns, targets, sweep);
+        out.push_events(events::bytes(&payload(&burst, direction, end_ns)))?;
     }
     Ok(())
 }

@@ -183,7 +183,7 @@ pub fn run(
     around_end.extend(cross_check::host(Moment::AfterEnd));
     rings.drain_last(&mut stacks, &mut out)?;
     write_moved_in(&mut targets, &mut out)?;
-    bursts::add(&ebpf, end_ns, &mut targets, &mut sweep, &mut out)?;
+    bursts::add(end_ns, &mut targets, &mut sweep, &mut out)?;
     streams.add_calls(&ebpf, &mut sweep)?;
     rings::write_pending(&ebpf, &mut out)?;
     sweep.write(&mut targets, &mut out, &mut |_| Ok(()))?;

@@ -1,7 +1,7 @@
 //! What `/proc` says of a process, whatever it calls itself, and also where its first thread has ended before others.
 //! It shows each thread under the thread's own id too.
 
-use std::{fs, io::Cursor};
+use std::{fs, io::Cursor, os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use procfs::{
     FromBufRead as _,
@@ -38,6 +38,23 @@ pub fn living_thread(pid: u32) -> Option<u32> {
     // The kernel lists the first one first.
     let mut tasks = tasks.into_iter().flatten().flatten();
     tasks.find(|task| task.stat().is_ok_and(|stat| lives(&stat))).map(|task| task.tid as u32)
+}
+
+/// The file that a process runs, by the name that it has or had: an upgrade removes it below running processes. Nothing of a
+/// thread of the kernel, and of what is gone.
+pub fn executable(pid: u32) -> Option<PathBuf> {
+    let link = |tid| fs::read_link(format!("/proc/{tid}/exe")).ok();
+    let of_another = || has_others(pid).then(|| living_thread(pid)).flatten().and_then(link);
+    let path = link(pid).or_else(of_another)?;
+    let kept = path.to_str().and_then(|text| text.strip_suffix(" (deleted)")).map(PathBuf::from);
+    Some(kept.unwrap_or(path))
+}
+
+/// Whether it has more than one thread. Threads of the kernel are asked this, too, which run no file: it is cheap.
+fn has_others(pid: u32) -> bool {
+    /// Of a folder, and of one thread.
+    const LINKS: u64 = 3;
+    fs::metadata(format!("/proc/{pid}/task")).is_ok_and(|folder| folder.nlink() > LINKS)
 }
 
 fn lives(stat: &Stat) -> bool {

@@ -38,7 +38,7 @@ use crate::{
     clock::now_ns,
     collect::{
         cross_check::{self, Namespaces},
-        drain::{Meanwhile, Sink, stacks::Stacks, totals},
+        drain::{Meanwhile, Sink, bursts::Pending, stacks::Stacks, totals},
         mounts::Passing,
         targets::{Targets, in_proc, io_record, thread_io},
     },
@@ -134,6 +134,11 @@ impl Sweep {
             return self.write_tasks(targets, out, meanwhile);
         }
         self.sockets.make_room(out, meanwhile)
+    }
+
+    /// What is in no count yet, once no probe runs any more.
+    pub fn take_bursts(&mut self) -> Option<Pending> {
+        self.sockets.bursts.take()
     }
 
     /// The counts of a socket's use, to be added to once no probe runs any more.

@@ -1,6 +1,6 @@
 //! Sockets: what each process moved over them, their ends, and which of them the probes' tables can forget.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use abi::{
     sockets::{IPPROTO_UDP, SOCKET_USE_SLOTS, Socket, SocketBytes, SocketKey, SocketUse, without_turn},
@@ -15,7 +15,7 @@ use aya::{
 use crate::{
     clock::now_ns,
     collect::{
-        drain::{Meanwhile, Sink, totals},
+        drain::{Meanwhile, Sink, bursts::Pending, totals},
         maps::MappedArray,
     },
 };
@@ -32,6 +32,8 @@ pub struct Sockets {
     free_uses: Queue<MapData, u32>,
     established: Table<u64, u64>,
     described: PerCpuArray<MapData, u64>,
+    /// Until the probes are detached.
+    pub bursts: Option<Pending>,
     /// In both tables, which are of one size.
     room: Room,
     written: HashMap<SocketKey, (u64, u64)>,
@@ -50,6 +52,7 @@ impl Sockets {
             free_uses: ebpf.take_map("FREE_USES").context("the object has no FREE_USES")?.try_into()?,
             established: Table::take(ebpf, "ESTABLISHED")?,
             described: take_counter(ebpf, "NEW_SOCKETS")?,
+            bursts: Some(Pending::new(ebpf)?),
             room: Room::of(SOCKET_USE_SLOTS),
             written: HashMap::new(),
             swept_uses: 0,
@@ -66,12 +69,15 @@ impl Sockets {
         meanwhile: &mut Meanwhile<W>,
     ) -> Result<()> {
         let described = self.described()?;
-        // Ends first: once a socket is closed, its bytes are final.
+        // Ends first: once a socket is closed, its bytes are final, but for those of a thread that goes on without a pause after a
+        // burst while another one has closed it.
         let mut ends = HashMap::<u64, Socket>::new();
         for (cookie, socket) in self.ends.read_with(|| meanwhile(out))? {
             ends.insert(cookie, socket);
             meanwhile(out)?;
         }
+        let pending = self.bursts.as_ref().map_or_else(|| Ok(HashSet::new()), Pending::sockets)?;
+        let is_final = |cookie: &u64, socket: &Socket| socket.closed_ns != 0 && !pending.contains(cookie);
         // Received bytes of each socket that was used, over all processes.
         let mut used = HashMap::<u64, u64>::new();
         let mut users = HashMap::<u64, u32>::new();
@@ -88,14 +94,16 @@ impl Sockets {
             }
             // A connection may outlive its process, and is kept until the kernel closes it. UDP has no such moment.
             let is_udp = socket.is_none_or(|socket| socket.protocol == IPPROTO_UDP);
-            if closed_ns != 0 || is_udp && ended.iter().any(|(_, process)| process.serial == key.process) {
+            if socket.is_some_and(|socket| is_final(&key.cookie, socket))
+                || is_udp && ended.iter().any(|(_, process)| process.serial == key.process)
+            {
                 gone.push((slot, key));
             } else {
                 self.written.insert(key, now);
             }
         }
         let mut left_ends = ends.len();
-        for (cookie, socket) in ends.iter().filter(|(_, socket)| socket.closed_ns != 0) {
+        for (cookie, socket) in ends.iter().filter(|(cookie, socket)| is_final(cookie, socket)) {
             meanwhile(out)?;
             bypass::write_closed(*cookie, socket, used.get(cookie).copied().unwrap_or(0), out)?;
             if used.contains_key(cookie) {
