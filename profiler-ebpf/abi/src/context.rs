@@ -76,27 +76,7 @@ pub struct Context {
     pub readable: u32,
     /// The kernel thread that runs here and has completed a disk request since it came to the CPU; 0 without.
     pub completer_tid: u32,
-    /// For how many softirqs the time of this one stands, see [`softirqs_timed`]; 0: it is not asked.
-    pub weight: u32,
-    /// The kernel's tick in which the last softirq began, and how many of that tick have begun.
-    pub jiffies: u64,
-    pub softirqs: u64,
-}
-
-/// For how many softirqs the time of one stands that is the `nth` of a CPU within a tick of the kernel, counted from 0: each is
-/// timed where they are few, and one in eight, from the midst of them, where they are many.
-#[inline(always)]
-pub const fn softirqs_timed(nth: u64) -> u32 {
-    /// All of those that come first.
-    const ALL: u64 = 8;
-    const ONE_IN: u64 = 8;
-    if nth < ALL {
-        1
-    } else if nth % ONE_IN == ONE_IN / 2 {
-        ONE_IN as u32
-    } else {
-        0
-    }
+    pub _pad: u32,
 }
 
 // SAFETY: plain integers, padding is explicit.
@@ -109,7 +89,7 @@ impl Context {
     pub fn pass(&mut self, now_ns: u64) {
         let ns = now_ns.saturating_sub(self.since_ns);
         if self.stack.is_softirq() {
-            self.softirq_ns += ns * self.weight as u64;
+            self.softirq_ns += ns;
         } else {
             self.hardirq_ns += ns;
         }
@@ -232,22 +212,6 @@ mod tests {
         assert_eq!(context.hardirq_ns, 0);
         context.pass(130);
         assert_eq!(context.hardirq_ns, 30);
-    }
-
-    #[test]
-    fn the_softirqs_of_a_tick_that_are_timed_stand_for_all_of_them() {
-        for all in [1, 8, 100, 1000, 1003] {
-            let timed: u64 = (0..all).map(|nth| u64::from(softirqs_timed(nth))).sum();
-            assert!(timed.abs_diff(all) <= 4, "{timed} of {all}");
-        }
-        let mut context = Context {
-            stack: ContextStack(SOFTIRQ_NET_RX.into()),
-            since_ns: 100,
-            weight: 8,
-            ..Context::default()
-        };
-        context.pass(110);
-        assert_eq!((context.softirq_ns, context.hardirq_ns), (80, 0));
     }
 
     #[test]

@@ -38,10 +38,11 @@ pub fn sock_arrive(ctx: BtfTracePointContext) -> i32 {
         // target has used.
         context::works_on(given_cookie(sk), true);
         let Some(traffic) = traffic::followed(sk) else { return 0 };
+        let now = now_ns();
         if load::<u16>(sk, Field::SockProtocol) == IPPROTO_TCP {
-            tcp(sk, traffic);
+            tcp(sk, traffic, now);
         } else if (&raw const (*traffic).arrival_ns).read_volatile() == 0 {
-            (&raw mut (*traffic).arrival_ns).write_volatile(now_ns());
+            (&raw mut (*traffic).arrival_ns).write_volatile(now);
         }
     }
     0
@@ -54,10 +55,9 @@ pub unsafe fn take(traffic: *mut Traffic) -> u64 {
     unsafe { atomic::exchange(&raw mut (*traffic).arrival_ns, 0) }
 }
 
-/// Records what has arrived, where the reader had taken all that was there before, or now and then: the clock that TCP read as
-/// it began with the segment (`tcp_mstamp_refresh`, 6.1 to 6.18) tells whether that is due, without another reading.
+/// Records what has arrived, where the reader had taken all that was there before, or now and then.
 #[inline(always)]
-unsafe fn tcp(sk: *const u8, traffic: *mut Traffic) {
+unsafe fn tcp(sk: *const u8, traffic: *mut Traffic, now: u64) {
     // SAFETY: the caller's sk is a struct sock, its traffic a live map value that the socket's lock guards.
     unsafe {
         let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();
@@ -67,9 +67,7 @@ unsafe fn tcp(sk: *const u8, traffic: *mut Traffic) {
         let (arrived, read): (u32, u32) = (load(tcp, Field::TcpRcvNxt), load(tcp, Field::TcpCopiedSeq));
         let drained = read == (*traffic).arrived;
         (*traffic).arrived = arrived;
-        let began_ns: u64 = load(tcp, Field::TcpClockCache);
-        if drained || began_ns.saturating_sub((*traffic).arrival_ns) >= ARRIVAL_INTERVAL_NS {
-            let now = now_ns();
+        if drained || now.saturating_sub((*traffic).arrival_ns) >= ARRIVAL_INTERVAL_NS {
             (*traffic).arrival_ns = now;
             emit(Arrival {
                 kind: Arrival::KIND as u32,

@@ -2,21 +2,18 @@
 //! the time that they took from the task.
 //!
 //! A wake-up in such a context has nothing to do with the current task, which is a bystander even when it is
-//! itself a target. Of many softirqs some are timed, see [`softirqs_timed`]. Completing a disk request marks the context that does it: NVMe completes in the hard
+//! itself a target. Completing a disk request marks the context that does it: NVMe completes in the hard
 //! interrupt, virtio and most others in the BLOCK softirq. Interrupts without a handler of a driver (the local
 //! timer, calls from other CPUs) are seen by the hrtimers and softirqs that they run, and not beyond.
 
 use abi::{
-    context::{Context, ContextStack, DISK, HARDIRQ, HRTIMER, TASK, softirqs_timed},
+    context::{Context, ContextStack, DISK, HARDIRQ, HRTIMER, TASK},
     disk::Submission,
     fields::Field,
     span::Waker,
 };
 use aya_ebpf::{
-    helpers::{
-        bpf_get_current_pid_tgid,
-        generated::{bpf_get_current_task_btf, bpf_jiffies64},
-    },
+    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task_btf},
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
@@ -33,36 +30,12 @@ use crate::{
 #[btf_tracepoint(function = "softirq_entry")]
 pub fn softirq_enter(ctx: BtfTracePointContext) -> i32 {
     let vector: u32 = ctx.arg(0);
-    let Some(context) = CONTEXTS.get_ptr_mut(0) else { return 0 };
-    // SAFETY: this CPU's own element.
-    unsafe {
-        let jiffies = bpf_jiffies64();
-        if (*context).jiffies != jiffies {
-            (*context).jiffies = jiffies;
-            (*context).softirqs = zero();
-        }
-        (*context).weight = softirqs_timed((*context).softirqs);
-        (*context).softirqs += 1;
-        if (*context).weight == 0 && (*context).stack.innermost() == TASK {
-            change_untimed(context, (*context).stack.entered(vector as u8 + 1));
-            return 0;
-        }
-    }
     enter(vector as u8 + 1)
 }
 
 /// `softirq_exit(unsigned int vec_nr)`
 #[btf_tracepoint(function = "softirq_exit")]
 pub fn softirq_leave(_ctx: BtfTracePointContext) -> i32 {
-    let Some(context) = CONTEXTS.get_ptr_mut(0) else { return 0 };
-    // SAFETY: this CPU's own element.
-    unsafe {
-        let left = (*context).stack.left();
-        if (*context).weight == 0 && left.innermost() == TASK {
-            change_untimed(context, left);
-            return 0;
-        }
-    }
     leave()
 }
 
@@ -203,18 +176,6 @@ fn leave() -> i32 {
         // What the one below worked on is not kept: an interrupt just there is rare.
         context.event = zero();
     })
-}
-
-/// Changes this CPU's context from or to its task, where nobody asks for the time: at a third of the cost.
-#[inline(always)]
-unsafe fn change_untimed(context: *mut Context, stack: ContextStack) {
-    // SAFETY: the caller's context is this CPU's own.
-    unsafe {
-        (*context).stack = stack;
-        (*context).event = zero();
-        (*context).submitter_tid = zero() as u32;
-        (*context).readable = zero() as u32;
-    }
 }
 
 /// Changes this CPU's context at a boundary between two. An interrupt in between leaves it as it found it, but for

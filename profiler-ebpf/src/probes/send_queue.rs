@@ -34,9 +34,6 @@ const CWND_FULL: u32 = 16;
 const PACED: u32 = 32;
 
 /// `tcp_probe(struct sock *sk, struct sk_buff *skb)`
-///
-/// Where nothing is to be sent, and all was acknowledged before this segment, there is nothing new: the segment before has told
-/// that all was sent. So it is at each segment of a connection that only receives.
 #[btf_tracepoint(function = "tcp_probe")]
 pub fn tcp_segment(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
@@ -44,12 +41,11 @@ pub fn tcp_segment(ctx: BtfTracePointContext) -> i32 {
     unsafe {
         // `sk_write_space`, which has no tracepoint, comes while the segment is processed.
         context::works_on(given_cookie(sk), false);
-        let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();
-        if !tcp.is_null()
-            && load::<u32>(tcp, Field::TcpWriteSeq) != load::<u32>(tcp, Field::TcpSndUna)
-            && let Some(traffic) = traffic::followed(sk)
-        {
-            note(sk, tcp, traffic, None);
+        if let Some(traffic) = traffic::followed(sk) {
+            let tcp: *const u8 = bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast_const().cast();
+            if !tcp.is_null() {
+                note(sk, tcp, traffic, None);
+            }
         }
     }
     0
@@ -65,39 +61,30 @@ pub unsafe fn sent(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, now: u6
 /// Records the socket's state if it says something new: since `at_ns`, or since TCP last looked.
 #[inline(always)]
 unsafe fn note(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, at_ns: Option<u64>) {
-    // SAFETY: the caller's tcp is a struct tcp_sock, its traffic a live storage.
+    // SAFETY: the caller's sk is a struct sock, its tcp the same as tcp_sock, its traffic a live storage.
     unsafe {
         let (write_seq, snd_nxt): (u32, u32) = (load(tcp, Field::TcpWriteSeq), load(tcp, Field::TcpSndNxt));
         let known = (*traffic).send_queue;
-        let at_ns = at_ns.unwrap_or_else(|| load(tcp, Field::TcpClockCache));
-        // Another sender may have noted a later one since.
-        let passed_ns = at_ns.saturating_sub((*traffic).send_queue_ns);
         if write_seq == snd_nxt && known == KNOWN {
-            if passed_ns < IN_FLIGHT_INTERVAL_NS || load::<u32>(tcp, Field::TcpSndUna) == snd_nxt {
+            if load::<u32>(tcp, Field::TcpSndUna) == snd_nxt {
                 return;
             }
-        } else if passed_ns < SEND_QUEUE_INTERVAL_NS && summary(tcp, write_seq, snd_nxt) == known {
-            return;
+            let looked_ns = at_ns.unwrap_or_else(|| load(tcp, Field::TcpClockCache));
+            if looked_ns.saturating_sub((*traffic).send_queue_ns) < IN_FLIGHT_INTERVAL_NS {
+                return;
+            }
         }
-        record(sk, tcp, traffic, at_ns);
-    }
-}
-
-/// A function of its own, because few segments come to it: the others pay nothing for its frame.
-#[inline(never)]
-unsafe fn record(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, at_ns: u64) -> u32 {
-    // SAFETY: the caller's sk is a struct sock, its tcp the same as tcp_sock, its traffic a live storage.
-    unsafe {
+        let tcp_clock_cache: u64 = load(tcp, Field::TcpClockCache);
         let nonagle_bit = (&raw const NONAGLE_BIT).read_volatile();
         let send_queue = SendQueue {
             kind: SendQueue::KIND as u32,
-            write_seq: load(tcp, Field::TcpWriteSeq),
-            cookie: with_turn(cookie(sk), (*traffic).turn),
+            write_seq,
+            cookie: 0,
             // Two records of one time would be in no order.
-            at_ns: at_ns.max((*traffic).send_queue_ns + 1),
-            tcp_clock_cache: load(tcp, Field::TcpClockCache),
+            at_ns: at_ns.unwrap_or(tcp_clock_cache).max((*traffic).send_queue_ns + 1),
+            tcp_clock_cache,
             tcp_wstamp_ns: load(tcp, Field::TcpWstampNs),
-            snd_nxt: load(tcp, Field::TcpSndNxt),
+            snd_nxt,
             snd_una: load(tcp, Field::TcpSndUna),
             snd_sml: load(tcp, Field::TcpSndSml),
             snd_wnd: load(tcp, Field::TcpSndWnd),
@@ -112,44 +99,28 @@ unsafe fn record(sk: *const u8, tcp: *const u8, traffic: *mut Traffic, at_ns: u6
             srtt_us: load(tcp, Field::TcpSrttUs),
             _pad: 0,
         };
-        (*traffic).send_queue = summary(tcp, send_queue.write_seq, send_queue.snd_nxt);
-        (*traffic).send_queue_ns = send_queue.at_ns;
-        emit(send_queue);
+        let summary = summary(&send_queue);
+        // Another sender may have noted a later one since.
+        let passed_ns = send_queue.at_ns.saturating_sub((*traffic).send_queue_ns);
+        if summary != known || passed_ns >= SEND_QUEUE_INTERVAL_NS {
+            (*traffic).send_queue = summary;
+            (*traffic).send_queue_ns = send_queue.at_ns;
+            emit(SendQueue { cookie: with_turn(cookie(sk), (*traffic).turn), ..send_queue });
+        }
     }
-    0
 }
 
-/// What a record would say, in short.
 #[inline(always)]
-unsafe fn summary(tcp: *const u8, write_seq: u32, snd_nxt: u32) -> u32 {
-    // SAFETY: the caller's tcp is a struct tcp_sock.
-    unsafe {
-        // Only what the methods below ask.
-        let send_queue = SendQueue {
-            write_seq,
-            snd_nxt,
-            snd_una: load(tcp, Field::TcpSndUna),
-            snd_wnd: load(tcp, Field::TcpSndWnd),
-            mss_cache: load(tcp, Field::TcpMssCache),
-            snd_cwnd: load(tcp, Field::TcpSndCwnd),
-            packets_out: load(tcp, Field::TcpPacketsOut),
-            sacked_out: load(tcp, Field::TcpSackedOut),
-            lost_out: load(tcp, Field::TcpLostOut),
-            retrans_out: load(tcp, Field::TcpRetransOut),
-            tcp_wstamp_ns: load(tcp, Field::TcpWstampNs),
-            tcp_clock_cache: load(tcp, Field::TcpClockCache),
-            ..SendQueue::default()
-        };
-        let unsent_bytes = send_queue.unsent_bytes();
-        if unsent_bytes == 0 {
-            return KNOWN;
-        }
-        let bit = |is_so: bool, bit: u32| if is_so { bit } else { 0 };
-        KNOWN
-            | UNSENT
-            | bit(unsent_bytes < send_queue.mss_cache, SMALL)
-            | bit(send_queue.window_bytes() < unsent_bytes.min(send_queue.mss_cache), WINDOW_FULL)
-            | bit(send_queue.packets_in_flight() >= send_queue.snd_cwnd, CWND_FULL)
-            | bit(send_queue.tcp_wstamp_ns > send_queue.tcp_clock_cache, PACED)
+fn summary(send_queue: &SendQueue) -> u32 {
+    let unsent_bytes = send_queue.unsent_bytes();
+    if unsent_bytes == 0 {
+        return KNOWN;
     }
+    let bit = |is_so: bool, bit: u32| if is_so { bit } else { 0 };
+    KNOWN
+        | UNSENT
+        | bit(unsent_bytes < send_queue.mss_cache, SMALL)
+        | bit(send_queue.window_bytes() < unsent_bytes.min(send_queue.mss_cache), WINDOW_FULL)
+        | bit(send_queue.packets_in_flight() >= send_queue.snd_cwnd, CWND_FULL)
+        | bit(send_queue.tcp_wstamp_ns > send_queue.tcp_clock_cache, PACED)
 }
