@@ -22,6 +22,9 @@ pub struct Pairs {
     /// How often each is run [default: 3]
     #[arg(long, value_name = "N", requires = "names")]
     repetitions: Option<u32>,
+    /// Under another kernel, move only so small a part of the blocks: 4 for a quarter
+    #[arg(long, value_name = "N", requires_all = ["names", "kernels"])]
+    part: Option<u32>,
     /// Throw no run away because other processes ran
     #[arg(long, requires = "names", conflicts_with = "kernels")]
     busy_host: bool,
@@ -71,9 +74,11 @@ pub fn under(kernels: &[&str], args: &Pairs) -> Result<()> {
         let repetitions = args.repetitions.unwrap_or(1).to_string();
         // What the programs did there, their own logs say; and those whether a run counts.
         there.extend(
-            ["--only-record", "--repetitions", &repetitions, "--keep", guest::KEPT].map(str::to_owned),
+            ["--only-record", "--emulated", "--repetitions", &repetitions, "--keep", guest::KEPT]
+                .map(str::to_owned),
         );
         let kept = absolute(folder.join(kernel)).context("find the folder")?;
+        there.extend(args.part.iter().flat_map(|part| ["--part".to_owned(), part.to_string()]));
         guest::record_pairs(kernel, &there, &kept)?;
         let replayed = kept.join(Path::new(guest::KEPT).file_name().context("a folder")?);
         let here = Pairs { names: args.names.clone(), replay: Some(replayed), ..Pairs::default() };

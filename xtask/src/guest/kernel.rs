@@ -10,8 +10,10 @@ use anyhow::{Context as _, Result};
 
 use crate::{command, setup::packages};
 
-/// What tests need that is no part of these kernels: device mapper, and what that needs, and a link that delays and loses.
-const MODULES: [&str; 3] = ["dax.ko", "dm-mod.ko", "sch_netem.ko"];
+/// What tests need that is no part of these kernels, or not of each: device mapper, a link that delays and loses, and one of limited
+/// rate between network namespaces, with what those need.
+const MODULES: [&str; 8] =
+    ["bridge.ko", "dax.ko", "dm-mod.ko", "llc.ko", "sch_netem.ko", "sch_tbf.ko", "stp.ko", "veth.ko"];
 /// The file beside an image that names those that were looked for in its package.
 const LOOKED_FOR: &str = "modules";
 

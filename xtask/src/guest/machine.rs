@@ -14,10 +14,50 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{command, setup::Qemu};
 
-/// The slowest test takes a quarter of it on a busy host.
-const LONGEST_SILENCE: Duration = Duration::from_secs(120);
-/// Several times what all tests take.
-const LONGEST_RUN: Duration = Duration::from_secs(1800);
+/// What a machine's clock goes by.
+#[derive(Clone, Copy)]
+pub enum Clock {
+    /// The host's: what the machine does seems slow, and how slow depends on what else the host does.
+    Host,
+    /// The machine's instructions, a nanosecond each; where it has none to run, it goes on at once to whatever is next. So
+    /// programs keep to their times, on whatever host.
+    Instructions,
+}
+
+impl Clock {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Host => &["-smp", "2"],
+            // Two CPUs that take turns would be late for each other.
+            Self::Instructions => &["-smp", "1", "-icount", "shift=0,sleep=off"],
+        }
+    }
+
+    fn cpu(self) -> String {
+        // Copies byte by byte, as kernels make them on a CPU that is said to be fast at it, are an instruction each.
+        let copies = match self {
+            Self::Host => "",
+            Self::Instructions => ",erms=off,fsrm=off",
+        };
+        format!("{CPU}{copies}")
+    }
+
+    /// The slowest test takes a quarter of it on a busy host, and a pair less of its own.
+    fn longest_silence(self) -> Duration {
+        match self {
+            Self::Host => Duration::from_secs(120),
+            Self::Instructions => Duration::from_secs(600),
+        }
+    }
+
+    /// Several times what all tests take, or all pairs.
+    fn longest_run(self) -> Duration {
+        match self {
+            Self::Host => Duration::from_secs(1800),
+            Self::Instructions => Duration::from_secs(3 * 3600),
+        }
+    }
+}
 
 const DISK_BYTES: u64 = 2 << 30;
 /// Of a disk without anything on it, for partitions.
@@ -36,6 +76,7 @@ const KERNEL_ARGUMENTS: &str =
 /// looked through.
 pub fn run(
     qemu: &Qemu,
+    clock: Clock,
     version: &str,
     kernel: &Path,
     initramfs: &Path,
@@ -48,9 +89,9 @@ pub fn run(
     File::create(&spare)
         .and_then(|file| file.set_len(SPARE_BYTES))
         .with_context(|| format!("make {}", spare.display()))?;
-    let console = boot(qemu, version, kernel, initramfs, [&disk, &spare]).and_then(|mut machine| {
+    let console = boot(qemu, clock, version, kernel, initramfs, [&disk, &spare]).and_then(|mut machine| {
         let mut log = File::create(folder.join(format!("{version}.log")))?;
-        let console = machine.follow(version, &mut log)?;
+        let console = machine.follow(clock, version, &mut log)?;
         look(&disk)?;
         Ok(console)
     });
@@ -72,10 +113,17 @@ fn make_disk(disk: &Path) -> Result<()> {
 /// A running machine; dropping it ends it.
 struct Machine(Child);
 
-fn boot(qemu: &Qemu, version: &str, kernel: &Path, initramfs: &Path, disks: [&Path; 2]) -> Result<Machine> {
+fn boot(
+    qemu: &Qemu,
+    clock: Clock,
+    version: &str,
+    kernel: &Path,
+    initramfs: &Path,
+    disks: [&Path; 2],
+) -> Result<Machine> {
     let mut qemu = qemu.command();
     // Emulated CPUs take turns on one thread: in parallel 6.12 oopses.
-    qemu.args(["-accel", "tcg,thread=single", "-cpu", CPU, "-smp", "2", "-m", "2G"]);
+    qemu.args(["-accel", "tcg,thread=single", "-cpu", &clock.cpu(), "-m", "2G"]).args(clock.arguments());
     qemu.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot"]);
     qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
     qemu.args(["-append", KERNEL_ARGUMENTS]);
@@ -91,14 +139,14 @@ fn boot(qemu: &Qemu, version: &str, kernel: &Path, initramfs: &Path, disks: [&Pa
 
 impl Machine {
     /// Shows and logs every line until the machine ends; an error where it hangs.
-    fn follow(&mut self, version: &str, log: &mut File) -> Result<String> {
+    fn follow(&mut self, clock: Clock, version: &str, log: &mut File) -> Result<String> {
         let console = self.0.stdout.take().context("qemu has a console")?;
         let (send, chunks) = mpsc::channel();
         let reader = thread::spawn(move || read_chunks(console, |chunk| send.send(chunk).is_ok()));
         let began = Instant::now();
         let (mut all, mut begun) = (String::new(), Vec::new());
         loop {
-            match chunks.recv_timeout(LONGEST_SILENCE) {
+            match chunks.recv_timeout(clock.longest_silence()) {
                 Ok(chunk) => begun.extend(chunk),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
@@ -106,7 +154,7 @@ impl Machine {
                     all.push_str(&plain(&begun));
                     bail!(
                         "nothing for {} s; its last lines:\n{}",
-                        LONGEST_SILENCE.as_secs(),
+                        clock.longest_silence().as_secs(),
                         super::tail(&all)
                     );
                 }
@@ -118,8 +166,12 @@ impl Machine {
                 all.push_str(&line);
                 all.push('\n');
             }
-            if began.elapsed() > LONGEST_RUN {
-                bail!("no end in {} s; its last lines:\n{}", LONGEST_RUN.as_secs(), super::tail(&all));
+            if began.elapsed() > clock.longest_run() {
+                bail!(
+                    "no end in {} s; its last lines:\n{}",
+                    clock.longest_run().as_secs(),
+                    super::tail(&all)
+                );
             }
         }
         reader.join().expect("no panic");

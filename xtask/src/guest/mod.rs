@@ -21,6 +21,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
+use self::machine::Clock;
 use crate::{
     again, command,
     setup::{self, Qemu, Tell},
@@ -68,8 +69,9 @@ pub fn test(versions: &[&'static str]) -> Result<()> {
 }
 
 fn test_one(ready: &Ready, version: &str, kernel: &Path, initramfs: &Path) -> Result<()> {
-    let run =
-        |initramfs: &Path| machine::run(&ready.qemu, version, kernel, initramfs, &ready.folder, |_| Ok(()));
+    let run = |initramfs: &Path| {
+        machine::run(&ready.qemu, Clock::Host, version, kernel, initramfs, &ready.folder, |_| Ok(()))
+    };
     let log = run(initramfs)?;
     let Err(first) = judged(version, &log, selection::judge) else { return Ok(()) };
     let passed = again::again(again::failed(&log), first, |names| {
@@ -93,7 +95,8 @@ pub fn record_pairs(version: &str, arguments: &[String], to: &Path) -> Result<()
     let kernel = kernel_of(version)?;
     let folder = folder()?;
     let initramfs = folder.join("pairs.cpio");
-    image::write(&initramfs, &build::test("setups")?, arguments, &[])?;
+    let modules = (version, kernel::modules(&kernel));
+    image::write(&initramfs, &build::test("setups")?, arguments, &[modules])?;
     fs::create_dir_all(to).with_context(|| format!("make {}", to.display()))?;
     let debugfs = command::find_for_root("debugfs").context("find debugfs, of e2fsprogs")?;
     // The disk is mounted on the folder's parent there.
@@ -107,7 +110,7 @@ pub fn record_pairs(version: &str, arguments: &[String], to: &Path) -> Result<()
     if brought.exists() {
         fs::remove_dir_all(&brought).with_context(|| format!("remove {}", brought.display()))?;
     }
-    let log = machine::run(&qemu, version, &kernel, &initramfs, &folder, bring)?;
+    let log = machine::run(&qemu, Clock::Instructions, version, &kernel, &initramfs, &folder, bring)?;
     let is_whole = log.contains("the tests ended with status 0");
     // debugfs says what it could not bring, but does not fail.
     ensure!(is_whole && brought.is_dir(), "Linux {version} did not record all pairs: see its console above");

@@ -21,6 +21,8 @@ pub struct Base {
     /// What the downloader does after each block; of an upload, the uploader before it.
     pub own: Work,
     pub in_worker: bool,
+    /// Of synchronous writes, where it has some.
+    pub disk_bytes_per_s: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +49,6 @@ pub struct Pair {
 }
 
 pub const LINK_BITS_PER_S: u32 = 100_000_000;
-/// Of synchronous writes, where a base has some.
-pub const DISK_BYTES_PER_S: u64 = 16_000_000;
 /// Of the second seeder of [`Nodes::Uneven`].
 pub const SECOND_SLEEPS: Duration = ms(40);
 
@@ -65,6 +65,7 @@ pub const PLAIN: Base = Base {
     ask: Ask::Never,
     own: Work::Nothing,
     in_worker: false,
+    disk_bytes_per_s: 16_000_000,
 };
 const ONE: Ask = Ask::Outstanding(1);
 
@@ -202,6 +203,10 @@ impl Pair {
 }
 
 impl Base {
+    pub fn syncs(&self) -> bool {
+        [self.peer, self.own].contains(&Work::Sync)
+    }
+
     pub fn payload_bytes(&self) -> usize {
         let bytes = self.blocks as usize * self.block_bytes;
         if self.nodes == Nodes::Uneven { bytes + bytes / 9 } else { bytes }
@@ -212,7 +217,7 @@ impl Base {
         match work {
             Work::Nothing => Duration::ZERO,
             Work::Sleep(time) | Work::Compute(time) => time,
-            Work::Sync => Duration::from_secs_f64(self.block_bytes as f64 / DISK_BYTES_PER_S as f64),
+            Work::Sync => Duration::from_secs_f64(self.block_bytes as f64 / self.disk_bytes_per_s as f64),
         }
     }
 }

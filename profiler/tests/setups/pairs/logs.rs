@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::host::Disturbance;
+use super::{host::Disturbance, list::Base};
 use crate::{log::Interval, truth::Truth};
 
 pub struct Logs {
@@ -23,6 +23,16 @@ pub struct About {
     pub pair: String,
     /// Of the host, while the programs ran.
     pub disturbance: Disturbance,
+    /// Where they are not said, those of the list.
+    #[serde(default)]
+    pub of: Option<Amounts>,
+}
+
+/// What may differ from the list's.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug)]
+pub struct Amounts {
+    pub blocks: u32,
+    pub disk_bytes_per_s: u64,
 }
 
 /// Every other line.
@@ -33,6 +43,15 @@ struct Line {
     #[serde(flatten)]
     interval: Interval,
 }
+
+impl Amounts {
+    pub fn of(base: &Base) -> Self {
+        Self { blocks: base.blocks, disk_bytes_per_s: base.disk_bytes_per_s }
+    }
+}
+
+/// A log has less than 1 MiB.
+const LARGEST: usize = 16 << 20;
 
 impl Logs {
     pub fn write(&self, path: &Path) {
@@ -46,10 +65,24 @@ impl Logs {
         out.flush().expect("write the log");
     }
 
-    pub fn read(path: &Path) -> Self {
-        let text =
-            fs::read_to_string(path).unwrap_or_else(|error| panic!("read {}: {error}", path.display()));
-        Self::parse(&text)
+    /// As it was written, or packed (`zstd`) under the same name with `.zst`; none where neither is there.
+    pub fn find(path: &Path) -> Option<Self> {
+        let packed = path.with_added_extension("zst");
+        let text = if path.exists() {
+            fs::read(path)
+        } else if packed.exists() {
+            fs::read(&packed).and_then(|packed| zstd::bulk::decompress(&packed, LARGEST))
+        } else {
+            return None;
+        };
+        let text = text.unwrap_or_else(|error| panic!("read {}: {error}", path.display()));
+        Some(Self::parse(str::from_utf8(&text).expect("a log is text")))
+    }
+
+    /// The one that ran.
+    pub fn base(&self, of_list: &Base) -> Base {
+        let Amounts { blocks, disk_bytes_per_s } = self.about.of.unwrap_or(Amounts::of(of_list));
+        Base { blocks, disk_bytes_per_s, ..*of_list }
     }
 
     pub fn parse(text: &str) -> Self {

@@ -3,12 +3,14 @@
 //!
 //! `cargo xtask test --pairs` runs them: this binary with `pairs` as its first argument.
 
+mod awake;
 mod host;
 mod judge;
 mod known;
 mod list;
 mod logs;
 mod made_up;
+mod modules;
 mod noise;
 pub mod programs;
 mod run;
@@ -25,8 +27,9 @@ use clap::Parser;
 
 pub use self::made_up::trials;
 use self::{
+    awake::Awake,
     judge::{MOST_THROWN_AWAY, Runs, TOLERANCE},
-    list::Pair,
+    list::{Base, Pair},
     logs::Logs,
     run::Run,
 };
@@ -48,6 +51,12 @@ struct Options {
     /// Record only, whatever times come out: they are compared elsewhere
     #[arg(long, requires = "keep")]
     only_record: bool,
+    /// Move only so small a part of the blocks: 4 for a quarter
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    part: u32,
+    /// In a machine whose clock counts instructions: a disk is throttled to half, and the machine kept awake meanwhile
+    #[arg(long)]
+    emulated: bool,
     /// Keep captures and logs in this folder
     #[arg(long, value_name = "FOLDER", conflicts_with = "replay")]
     keep: Option<PathBuf>,
@@ -62,13 +71,23 @@ struct Options {
     commit: String,
 }
 
+impl Options {
+    /// What is run of a base.
+    fn run_of(&self, base: &Base) -> Base {
+        let is_slow = self.emulated && base.syncs();
+        let (fewer, slower) = if is_slow { (2 * self.part, 2) } else { (self.part, 1) };
+        Base { blocks: base.blocks / fewer, disk_bytes_per_s: base.disk_bytes_per_s / slower, ..*base }
+    }
+}
+
 const REPETITIONS: u32 = 3;
 /// For a run that is not thrown away.
 const ATTEMPTS: usize = 3;
 
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     let options = Options::parse_from(["pairs".to_owned()].into_iter().chain(arguments));
-    let mut all: Vec<Runs> = chosen(&options.names).into_iter().map(Runs::of).collect();
+    let part = |pair: Pair| Pair { base: options.run_of(&pair.base), ..pair };
+    let mut all: Vec<Runs> = chosen(&options.names).into_iter().map(part).map(Runs::of).collect();
     match &options.replay {
         Some(folder) => all.iter_mut().for_each(|runs| replay(runs, folder, options.busy_host)),
         None => run_all(&mut all, &options),
@@ -79,7 +98,10 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     }
     // Of a folder that has some only.
     all.retain(|runs| options.replay.is_none() || !runs.is_empty());
-    let about = table::About::here(&options.commit);
+    let about = match options.replay {
+        Some(_) => table::About::of_recorded(&options.commit, &all),
+        None => table::About::here(&options.commit),
+    };
     println!("{}", table::markdown(&about, &all));
     if all.is_empty() {
         eprintln!("error: there is no run to compare");
@@ -130,6 +152,7 @@ fn run_once(runs: &mut Runs, repetition: u32, options: &Options) {
     for _ in 0..ATTEMPTS {
         // A capture must be new.
         let _ = fs::remove_file(&capture);
+        let _awake = (options.emulated && runs.pair.base.syncs()).then(Awake::keep);
         let recorded = catch_unwind(AssertUnwindSafe(|| run::record(&runs.pair, &capture)));
         let Ok(logs) = recorded else {
             runs.broken.push("the programs failed: see above".to_owned());
@@ -154,7 +177,7 @@ fn run_once(runs: &mut Runs, repetition: u32, options: &Options) {
 
 /// Whether a run proves nothing.
 fn throw_away(runs: &mut Runs, logs: &Logs, busy_host: bool) -> bool {
-    let reason = run::thrown_away(&runs.pair.base, logs, busy_host);
+    let reason = run::thrown_away(&logs.base(&runs.pair.base), logs, busy_host);
     if let Some(reason) = &reason {
         eprintln!("{:32} thrown away: {reason}", runs.pair.name());
     }
@@ -167,10 +190,7 @@ fn throw_away(runs: &mut Runs, logs: &Logs, busy_host: bool) -> bool {
 fn replay(runs: &mut Runs, folder: &Path, busy_host: bool) {
     for repetition in 1.. {
         let (capture, log) = files(folder, &runs.pair, repetition);
-        if !log.exists() {
-            return;
-        }
-        let logs = Logs::read(&log);
+        let Some(logs) = Logs::find(&log) else { return };
         if !throw_away(runs, &logs, busy_host) {
             compare(runs, &capture, &logs);
         }
@@ -178,7 +198,7 @@ fn replay(runs: &mut Runs, folder: &Path, busy_host: bool) {
 }
 
 fn compare(runs: &mut Runs, capture: &Path, logs: &Logs) {
-    let base = runs.pair.base;
+    let base = logs.base(&runs.pair.base);
     match catch_unwind(AssertUnwindSafe(|| run::compare(&base, capture, logs))) {
         Ok(run) => {
             eprintln!("{:32} {}", runs.pair.name(), told(&run));

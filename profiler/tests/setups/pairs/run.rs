@@ -13,8 +13,9 @@ use serde_json::Value;
 use super::{
     host::Look,
     known::{self, Shares},
-    list::{Base, DISK_BYTES_PER_S, LINK_BITS_PER_S, Nodes, Pair, SECOND_SLEEPS},
-    logs::{About, Logs},
+    list::{Base, LINK_BITS_PER_S, Nodes, Pair, SECOND_SLEEPS},
+    logs::{About, Amounts, Logs},
+    modules,
     noise::Noise,
     programs::{Ask, Companion, Leecher, Node, Relay, Seeder, Storer, Style, Uploader, Work},
 };
@@ -37,6 +38,8 @@ const COMPANION: &str = "companion";
 
 /// What a run came to.
 pub struct Run {
+    /// Of the host that it was recorded on.
+    pub kernel: String,
     /// By the programs' logs, and by the report.
     pub known: Shares,
     pub reported: Shares,
@@ -48,10 +51,11 @@ pub struct Run {
 pub fn record(pair: &Pair, capture: &Path) -> Logs {
     let base = &pair.base;
     let mut stage = Stage::new();
-    let works = [base.peer, base.own];
-    let limit =
-        works.contains(&Work::Sync).then(|| Cgroup::with_disk_limit(stage.folder(), DISK_BYTES_PER_S));
-    let link = (base.nodes == Nodes::Linked).then(|| Link::new(LINK_BITS_PER_S, stage.folder()));
+    let limit = base.syncs().then(|| Cgroup::with_disk_limit(stage.folder(), base.disk_bytes_per_s));
+    let link = (base.nodes == Nodes::Linked).then(|| {
+        modules::load();
+        Link::new(LINK_BITS_PER_S, stage.folder())
+    });
     let limited = |work| limit.as_ref().filter(|_| work == Work::Sync);
     let near = Place { host: link.as_ref().map(|link| &link.receiver), ..ANYWHERE };
     let far = Place { host: link.as_ref().map(|link| &link.sender), ..ANYWHERE };
@@ -83,7 +87,7 @@ pub fn record(pair: &Pair, capture: &Path) -> Logs {
     };
     let look = Look::now();
     let programs = stage.record(capture, &settings).truths;
-    let about = About { pair: pair.name(), disturbance: look.disturbance() };
+    let about = About { pair: pair.name(), disturbance: look.disturbance(), of: Some(Amounts::of(base)) };
     let programs = programs.into_iter().map(|(name, truth)| (name.to_owned(), truth)).collect();
     Logs { about, programs }
 }
@@ -91,17 +95,19 @@ pub fn record(pair: &Pair, capture: &Path) -> Logs {
 /// From a capture and its log.
 pub fn compare(base: &Base, capture: &Path, logs: &Logs) -> Run {
     let label = if base.nodes == Nodes::Upload { UPLOADER } else { LEECHER };
-    let shares = |mut timeline: Timeline| {
+    let report = |mut timeline: Timeline| -> Value {
         let json = profiler::export::json::render(&report::of_timeline(&mut timeline).expect("a report"));
-        reported(&serde_json::from_str(&json).expect("the report is JSON"), label)
+        serde_json::from_str(&json).expect("the report is JSON")
     };
+    let exact = report(timeline(capture));
     let mut with_merged = timeline(capture);
     let events = &mut with_merged.events;
     events.payloads = merged(std::mem::take(&mut events.payloads), &events.spans);
     Run {
+        kernel: exact["capture"]["host"]["kernel"].as_str().expect("the host's kernel").to_owned(),
         known: known::shares(base, &logs.programs),
-        reported: shares(timeline(capture)),
-        merged: shares(with_merged),
+        reported: reported(&exact, label),
+        merged: reported(&report(with_merged), label),
     }
 }
 

@@ -16,10 +16,16 @@ const MAIN: f64 = 0.02;
 /// Where and when it was measured.
 pub struct About {
     pub date: String,
+    /// On which the programs ran.
     pub kernel: String,
-    pub cpu: String,
-    pub cpus: usize,
+    /// None of what was only compared here.
+    pub cpus: Option<Cpus>,
     pub commit: String,
+}
+
+pub struct Cpus {
+    pub model: String,
+    pub count: usize,
 }
 
 impl About {
@@ -27,22 +33,36 @@ impl About {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let cpus = read("/proc/cpuinfo");
         let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        Self {
-            date: filename_time().split('T').next().unwrap_or_default().to_owned(),
-            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            cpu: model.map_or("an unknown CPU", |(_, model)| model).to_owned(),
-            cpus: std::thread::available_parallelism().map_or(0, Into::into),
-            commit: commit.to_owned(),
-        }
+        let cpus = Cpus {
+            model: model.map_or("an unknown CPU", |(_, model)| model).to_owned(),
+            count: std::thread::available_parallelism().map_or(0, Into::into),
+        };
+        let kernel = read("/proc/sys/kernel/osrelease").trim().to_owned();
+        Self { date: today(), kernel, cpus: Some(cpus), commit: commit.to_owned() }
+    }
+
+    /// Of runs that were recorded before, maybe elsewhere.
+    pub fn of_recorded(commit: &str, all: &[Runs]) -> Self {
+        let kernels: BTreeSet<&str> =
+            all.iter().flat_map(|runs| &runs.runs).map(|run| run.kernel.as_str()).collect();
+        let kernel = kernels.into_iter().collect::<Vec<_>>().join(" and ");
+        Self { date: today(), kernel, cpus: None, commit: commit.to_owned() }
     }
 }
 
+fn today() -> String {
+    filename_time().split('T').next().unwrap_or_default().to_owned()
+}
+
 pub fn markdown(about: &About, all: &[Runs]) -> String {
-    let About { date, kernel, cpu, cpus, commit } = about;
+    let About { date, kernel, cpus, commit } = about;
+    let on = match cpus {
+        Some(Cpus { model, count }) => format!("Linux {kernel}, {count} × {model}, profiler {commit}"),
+        None => format!("recorded under Linux {kernel}, compared by profiler {commit}"),
+    };
     let within = all.iter().filter(|runs| runs.is_within()).count();
     let mut text = format!(
-        "# Programs with a known answer, with noise and without\n\n{date}, Linux {kernel}, {cpus} × {cpu}, profiler \
-         {commit}. {within} of {} are within {:.0} points in every share.\n\nIn %, means over the runs; shares under {:.0} \
+        "# Programs with a known answer, with noise and without\n\n{date}, {on}. {within} of {} are within {:.0} points in every share.\n\nIn %, means over the runs; shares under {:.0} \
          are left out. `movements merged` is the same with what a thread moved on its CPU within a millisecond in one record, as cheaper probes might \
          know it. `spread` is how far apart the runs are in what a share differs by, of the share for which that is most.\n\n\
          | pair | by the programs' logs | by the report | largest difference | movements merged | spread | runs | thrown away |\n\
@@ -148,9 +168,10 @@ fn json(about: &About, all: &[Runs]) -> Value {
             "broken": runs.broken,
         })
     });
-    let About { date, kernel, cpu, cpus, commit } = about;
+    let About { date, kernel, cpus, commit } = about;
+    let (cpu, count) = cpus.as_ref().map(|cpus| (&cpus.model, cpus.count)).unzip();
     json!({
-        "date": date, "kernel": kernel, "cpu": cpu, "cpus": cpus, "profiler": commit, "tolerance": TOLERANCE,
+        "date": date, "kernel": kernel, "cpu": cpu, "cpus": count, "profiler": commit, "tolerance": TOLERANCE,
         "pairs": pairs.collect::<Vec<_>>(),
     })
 }
