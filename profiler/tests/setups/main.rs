@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         locks::trials(),
         loss::trials(),
         pairs::trials(),
+        pairs::recorded::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

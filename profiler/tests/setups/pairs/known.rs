@@ -120,7 +120,8 @@ fn downloaded(base: &Base, first: u32, own: &Node, peer: &Node, between: Option<
         } else {
             let asked_ns = match base.ask {
                 Ask::Never => from_ns,
-                _ => own.end(State::Ask, block).clamp(from_ns, handed_over_ns),
+                // Who shares its CPU with the asked may not go on before that has done its work.
+                _ => own.find(State::Ask, block).from_ns.clamp(from_ns, handed_over_ns),
             };
             let idle = if let Ask::EveryTick(_) = base.ask { own.names.timer } else { LEFT_OPEN };
             own.tell(from_ns, asked_ns, idle, &mut parts);

@@ -13,6 +13,7 @@ mod made_up;
 mod modules;
 mod noise;
 pub mod programs;
+pub mod recorded;
 mod run;
 mod table;
 
@@ -236,5 +237,6 @@ fn verdict(all: &[Runs]) -> bool {
     if too_many {
         println!("more than {:.0} % of the runs: the host is too busy", MOST_THROWN_AWAY * 100.0);
     }
-    !too_many && all.iter().all(Runs::is_within)
+    // Of what was recorded before, nothing is left to compare of some.
+    !too_many && all.iter().all(|runs| runs.is_within() || runs.broken.is_empty() && runs.runs.is_empty())
 }
