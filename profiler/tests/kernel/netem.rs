@@ -135,6 +135,7 @@ impl Told {
                 sender.act();
             });
         });
+        assert_eq!(recorded.timeline.dispatch, None, "what loopback delays is no measure of a probe");
         let report = analysis::report::build(&recorded.timeline);
         let [sent, received] = pids.map(|pid| process(&report, pid));
         let path = |process: &ProcessReport| process.path.clone().expect("a path");
@@ -166,7 +167,9 @@ impl Told {
         let receiver = Actor::new(|| {
             let mut got = 0;
             while got < bytes {
-                got += (&far).read(&mut [0; 16 << 10]).unwrap();
+                let took = (&far).read(&mut [0; 16 << 10]).unwrap();
+                assert!(took > 0, "{got} of {bytes} bytes arrived");
+                got += took;
             }
         });
         Self::of(sender, receiver)
