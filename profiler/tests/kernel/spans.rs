@@ -84,7 +84,10 @@ fn a_futex_has_its_address() {
                 futex(&WORD, libc::FUTEX_WAIT, 0);
             }
         });
-        thread::sleep(Duration::from_millis(20));
+        // Until it has waited at least once.
+        while futex(&WORD, libc::FUTEX_WAKE, 1) == 0 {
+            thread::sleep(Duration::from_millis(20));
+        }
         WORD.store(1, Ordering::Release);
         futex(&WORD, libc::FUTEX_WAKE, 1);
         waiter.join().unwrap();
@@ -171,9 +174,9 @@ fn spans(recorded: &Recorded, name: &str) -> Vec<Span> {
     spans.collect()
 }
 
-fn futex(word: &AtomicU32, operation: i32, value: u32) {
+fn futex(word: &AtomicU32, operation: i32, value: u32) -> i64 {
     // SAFETY: the word lives for ever; without a time-out the other arguments are not used.
     unsafe {
         libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, std::ptr::null::<libc::timespec>())
-    };
+    }
 }

@@ -5,6 +5,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicI32, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -37,20 +38,34 @@ impl Mutual {
         Prepared::new(None, move |log| {
             let until = Instant::now() + self.time;
             let (theirs, held) = (Arc::clone(&mutex), self.held);
+            let (done, holders_log) = mpsc::channel();
             let holder = thread::Builder::new().name("mutex-holder".to_owned()).spawn(move || {
                 let mut log = Log::begin();
-                take_turns(&theirs, held, until, &mut log);
-                log
+                take_turns(&theirs, held, until, || Instant::now() < until, &mut log);
+                done.send(log).expect("the main thread waits for it");
             });
-            take_turns(&mutex, self.held_by_main, until, log);
-            log.append(holder.expect("start a thread").join().expect("the holder does not panic"));
+            holder.expect("start a thread");
+            // Whoever is joined last is whose time the program's was: the main thread ends later, and joins nobody.
+            let mut of_holder = None;
+            let goes_on = || {
+                of_holder = holders_log.try_recv().ok();
+                of_holder.is_none()
+            };
+            take_turns(&mutex, self.held_by_main, until, goes_on, log);
+            log.append(of_holder.expect("it was received"));
         })
     }
 }
 
-fn take_turns(mutex: &Mutex<()>, hold: Duration, until: Instant, log: &mut Log) {
+fn take_turns(
+    mutex: &Mutex<()>,
+    hold: Duration,
+    until: Instant,
+    mut goes_on: impl FnMut() -> bool,
+    log: &mut Log,
+) {
     let own = rustix::thread::gettid().as_raw_nonzero().get();
-    while Instant::now() < until {
+    while goes_on() {
         let held = mutex.lock().expect("no holder panicked");
         LAST.store(own, Ordering::Relaxed);
         log.did(State::Lock, 0);
