@@ -4,6 +4,7 @@
 //! Memory grows with processes, threads, sockets, files and strides of payload; [`Events`], one for each off-CPU interval
 //! and call, are in a file beyond a limit.
 
+mod children;
 mod cross_checks;
 mod devices;
 mod drops;
@@ -461,6 +462,7 @@ impl Folded {
         };
         let late = self.losses.entry(LATE.to_owned()).or_default();
         *late += self.reorder.late;
+        children::take_over(&mut self.processes, &mut self.transfers);
         let mut transfers: Vec<_> = self
             .transfers
             .into_iter()
