@@ -24,6 +24,8 @@ mod cross_checks;
 mod daemon;
 #[path = "kernel/deluge.rs"]
 mod deluge;
+#[path = "kernel/described.rs"]
+mod described;
 #[path = "kernel/devices.rs"]
 mod devices;
 #[path = "kernel/disk.rs"]

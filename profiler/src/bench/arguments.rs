@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::{
-    bench::{drivers::System, plan::Preset, swarm::Options},
+    bench::{
+        drivers::{self, System},
+        plan::Preset,
+        swarm::Options,
+    },
     collect::{
         limit::{self, Limit},
         probes::families::ProbeSet,
@@ -24,7 +28,7 @@ use crate::{
   profiler bench --matrix night.toml -o results/night --resume
 
 A matrix file:
-  systems = [\"transmission\", \"deluge\"]
+  systems = [\"transmission\", \"deluge\"] # or a file that describes one, \"rsync.toml\"
   swarms = [{ nodes = 2, seeders = [1] }, { nodes = 8, seeders = [1, 2, 4] }]
   file_sizes = [\"100MiB\", \"1GiB\"]
   repetitions = 3                # of each configuration [default: 1]
@@ -45,8 +49,8 @@ pub struct Arguments {
     /// A matrix file instead of a preset
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     pub matrix: Option<PathBuf>,
-    /// Only this system of the matrix, or another one than it names; may be repeated
-    #[arg(long, value_name = "NAME")]
+    /// Only this system of the matrix, or another one than it names, or one that a file describes; may be repeated
+    #[arg(long, value_name = "NAME|FILE.toml", value_parser = drivers::Parser)]
     pub system: Vec<System>,
     /// The node program of Codex [default: codex or storage in PATH]
     #[arg(long, value_name = "PATH")]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
@@ -11,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::bench::dataset::Dataset;
 use crate::bench::dataset::stream;
-use crate::bench::dataset::{Dataset, places};
 use crate::bench::drivers::{Control, Driver, Place};
 use crate::bench::hosts::Host;
 use crate::bench::hosts::child::ChildProcess;
@@ -32,28 +31,31 @@ pub struct Node {
     pub daemon: ChildProcess,
     pub host: Host,
     pub driver: Arc<dyn Driver>,
+    pub place: Place,
     /// Removed after the daemon, which is in it.
     _throttle: Option<Throttle>,
 }
 
-/// Starts a client on a host, with its disk limited or not, and waits until it answers. `contact` is that of the first node, if nodes meet
-/// there and this is another.
+/// Starts a client on a host, with its disk limited or not, and waits until it answers.
 pub fn start(
     driver: &Arc<dyn Driver>,
     plan: NodePlan,
     (host, throttle): (Host, Option<Throttle>),
-    run_folder: &Path,
-    contact: Option<&str>,
+    place: Place,
     stop: &AtomicBool,
 ) -> Result<Node> {
     let NodePlan { role, label } = plan;
-    let home = places::home(run_folder, &label);
-    let data = places::data(run_folder, &label);
-    fs::create_dir_all(&data).with_context(|| format!("make the folder {}", data.display()))?;
-    let place = Place { home: &home, data: &data, address: host.address, contact };
+    fs::create_dir_all(&place.data).with_context(|| format!("make the folder {}", place.data.display()))?;
     let arguments = driver.configure(&place)?;
-    let daemon =
-        ChildProcess::start(&driver.program(), arguments, &label, &host.namespace, throttle.as_ref(), &home)?;
+    let mut daemon = ChildProcess::start(
+        &driver.program(role),
+        arguments,
+        &label,
+        &host.namespace,
+        throttle.as_ref(),
+        &place.home,
+    )?;
+    daemon.may_end = driver.ends_by_itself(role);
     let process = NodeProcess {
         pid: daemon.pid(),
         label,
@@ -64,7 +66,7 @@ pub fn start(
         peer_port: driver.peer_port(),
         version: String::new(),
     };
-    let mut node = Node { process, daemon, host, driver: Arc::clone(driver), _throttle: throttle };
+    let mut node = Node { process, daemon, host, driver: Arc::clone(driver), place, _throttle: throttle };
     node.process.version = node.ask("answers", UP_LIMIT, stop, |control| Ok(control.version().ok()))?;
     Ok(node)
 }
@@ -125,7 +127,7 @@ impl Node {
         mut question: impl FnMut(&mut dyn Control) -> Result<Option<T>> + Send + 'static,
     ) -> Result<T> {
         let namespace = self.host.namespace.try_clone()?;
-        let mut control = self.driver.control();
+        let mut control = self.driver.control(&self.place);
         // Without a buffer: the next question waits until the last answer was looked at.
         let (tell, answers) = mpsc::sync_channel(0);
         thread::spawn(move || {

@@ -29,12 +29,13 @@ const MODULES: [&str; 18] = [
 ];
 
 /// The target's other modules that have tests.
-const LEFT_OUT_MODULES: [(&str, &str); 25] = [
+const LEFT_OUT_MODULES: [(&str, &str); 26] = [
     ("bench", "needs the benchmark's programs and networks"),
     ("capabilities", "starts the profiler half a dozen times for what the command says"),
     ("cost", "asks for times of datagrams, which emulation stretches"),
     ("daemon", "needs bash and a name for a program; what it counts by is that of `bytes`"),
     ("deluge", "needs the benchmark's programs and networks"),
+    ("described", "needs the benchmark's programs and networks"),
     ("devices", "needs loop devices and zram, which these kernels have as modules"),
     ("drops", "not tried here: 6.1 has neither sizes nor senders of dropped datagrams"),
     ("faults", "starts the profiler a dozen times for what the command says"),

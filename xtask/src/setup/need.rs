@@ -12,7 +12,7 @@ pub struct Need {
     pub by_hand: &'static str,
 }
 
-/// The programs that the benchmark starts, for BitTorrent, and what the kernel tests make a file system with.
+/// The programs that the benchmark starts, for BitTorrent and for the systems that files describe, and what the kernel tests make a file system with.
 pub fn programs() -> Vec<Need> {
     vec![
         program("deluged", &["deluged"], "put deluged 2 on the PATH"),
@@ -22,6 +22,9 @@ pub fn programs() -> Vec<Need> {
             &["transmission-daemon"],
             "put transmission-daemon 3 or 4 on the PATH",
         ),
+        program("curl", &["curl"], "put curl on the PATH"),
+        program("python3", &["python3"], "put python3 on the PATH"),
+        program("rsync", &["rsync"], "put rsync on the PATH"),
         program("tcpdump", &["tcpdump"], "put tcpdump on the PATH"),
         program("nft", &["nftables"], "put nft, of nftables, on the PATH"),
         program("mkfs.xfs", &["xfsprogs"], "put mkfs.xfs on the PATH"),

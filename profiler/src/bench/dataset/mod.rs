@@ -18,7 +18,7 @@ use torrent::Torrent;
 
 pub use sample::Sample;
 
-const FILE_NAME: &str = "payload.bin";
+pub const FILE_NAME: &str = "payload.bin";
 const TORRENT_NAME: &str = "payload.torrent";
 
 #[derive(Clone, Debug)]
@@ -43,12 +43,11 @@ pub fn make(content: Content, run_folder: &Path, stop: &AtomicBool) -> Result<Da
     write(&[run_folder.join(FILE_NAME)], content, stop)
 }
 
-/// Makes the file in the folder of every seeder, by their labels, and its torrent.
-pub fn make_with_torrent(
+/// Makes the file in the folder of every seeder, by their labels.
+pub fn make_copies(
     content: Content,
     seeders: &[String],
     run_folder: &Path,
-    announce_url: String,
     stop: &AtomicBool,
 ) -> Result<Dataset> {
     let mut copies = Vec::new();
@@ -57,7 +56,18 @@ pub fn make_with_torrent(
         fs::create_dir_all(&data).with_context(|| format!("make the folder {}", data.display()))?;
         copies.push(data.join(FILE_NAME));
     }
-    let dataset = write(&copies, content, stop)?;
+    write(&copies, content, stop)
+}
+
+/// The same, and the file's torrent.
+pub fn make_with_torrent(
+    content: Content,
+    seeders: &[String],
+    run_folder: &Path,
+    announce_url: String,
+    stop: &AtomicBool,
+) -> Result<Dataset> {
+    let dataset = make_copies(content, seeders, run_folder, stop)?;
     let torrent = torrent::make(&dataset.file, announce_url, &run_folder.join(TORRENT_NAME), stop)?;
     Ok(Dataset { torrent: Some(torrent), ..dataset })
 }

@@ -6,29 +6,47 @@
 mod bittorrent;
 pub mod codex;
 pub mod deluge;
+pub mod described;
 mod system;
 pub mod transmission;
 
 use std::ffi::OsString;
 use std::io::Read;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
 use super::dataset::Dataset;
 use crate::bench::dataset::Sample;
 use crate::bench::hosts::program::Program;
+use capture::Role;
+use rustix::process::Signal;
 
-pub use system::{Entry, Pace, System};
+pub use system::{Entry, Pace, Parser, System};
 
-/// Every system, in the order of a plan. A new one is its folder, and a line here.
+/// Every system that the program knows by itself, in the order of a plan. A new one is its folder, and a line here.
 pub static SYSTEMS: [System; 4] = [transmission::SYSTEM, deluge::SYSTEM, deluge::WITHOUT_UTP, codex::SYSTEM];
 
 /// What is particular to a system. The answers that stand here are those of BitTorrent's clients.
 pub trait Driver: Send + Sync {
-    /// The program that each node runs.
-    fn program(&self) -> Program;
+    /// The program that a node runs.
+    fn program(&self, role: Role) -> Program;
+
+    /// Programs that are called beside it.
+    fn helpers(&self) -> Vec<Program> {
+        Vec::new()
+    }
+
+    /// Whether a node's program ends when it has the file.
+    fn ends_by_itself(&self, _role: Role) -> bool {
+        false
+    }
+
+    /// What asks a node to end in order.
+    fn stop_signal(&self) -> Signal {
+        Signal::TERM
+    }
 
     /// How its nodes find each other.
     fn meeting(&self) -> Meeting {
@@ -54,8 +72,8 @@ pub trait Driver: Send + Sync {
     /// Writes a node's settings, and returns the arguments to start its program with.
     fn configure(&self, place: &Place) -> Result<Vec<OsString>>;
 
-    /// Control over one node, for a thread inside the node's namespace.
-    fn control(&self) -> Box<dyn Control>;
+    /// Control over the node that was started there, for a thread inside the node's namespace.
+    fn control(&self, place: &Place) -> Box<dyn Control>;
 }
 
 /// How the nodes of a system find each other.
@@ -65,17 +83,24 @@ pub enum Meeting {
     Tracker,
     /// Through the first node, whose contact the others are started with.
     FirstNode,
+    /// They do not: a leecher asks a seeder.
+    Nowhere,
 }
 
 /// What a node is started with.
-pub struct Place<'a> {
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub role: Role,
     /// For settings.
-    pub home: &'a Path,
+    pub home: PathBuf,
     /// For the payload.
-    pub data: &'a Path,
+    pub data: PathBuf,
     pub address: Ipv4Addr,
+    /// The seeder that a leecher asks, where leechers ask one. They take turns.
+    pub seeder: Ipv4Addr,
+    pub file_size_bytes: u64,
     /// The first node's, for all others of a system that meets there.
-    pub contact: Option<&'a str>,
+    pub contact: Option<String>,
 }
 
 /// The control connection to one node. It is made at the first request, and again when it was lost, by the

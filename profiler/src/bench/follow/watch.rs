@@ -53,7 +53,7 @@ impl Watch {
         tell: impl Fn(Event) -> Result<()> + Send + 'static,
     ) -> Result<Self> {
         let task = Task {
-            control: node.driver.control(),
+            control: node.driver.control(&node.place),
             namespace: node.host.namespace.try_clone()?,
             job: job.clone(),
             file_size_bytes,

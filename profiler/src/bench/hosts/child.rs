@@ -38,6 +38,8 @@ pub struct ChildProcess {
     /// What errors call it: `transmission-daemon of leecher-1`.
     name: String,
     child: Child,
+    /// Whether it may end by itself, with success.
+    pub may_end: bool,
     log: PathBuf,
 }
 
@@ -76,7 +78,7 @@ impl ChildProcess {
         // SAFETY: the closure makes system calls only. It neither allocates nor takes locks.
         unsafe { command.pre_exec(move || become_daemon(&namespace, group.as_ref(), user, parent)) };
         let child = command.spawn().with_context(|| format!("start {name}"))?;
-        Ok(Self { name, child, log })
+        Ok(Self { name, child, may_end: false, log })
     }
 
     pub fn pid(&self) -> u32 {
@@ -148,6 +150,7 @@ impl ChildProcess {
     fn check_status(&mut self) -> Result<()> {
         match self.child.try_wait().with_context(|| format!("look at {}", self.name))? {
             None => Ok(()),
+            Some(status) if self.may_end && status.success() => Ok(()),
             Some(status) => bail!("{} ended early ({status})", self.name),
         }
     }

@@ -40,10 +40,15 @@ pub fn make_hub(prefix: &str) -> Result<Host> {
     Ok(Host { namespace, address: HUB_ADDRESS })
 }
 
+/// The address of the node with this number, which counts from 1.
+pub fn address(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(HUB_ADDRESS.to_bits() + number)
+}
+
 /// Makes the host of a node and plugs it into the hub. `number` counts from 1 and gives the address; `label`
 /// names the interface in the hub, and must fit its 15 characters.
 pub fn make_host(prefix: &str, label: &str, number: u32, hub: &Host) -> Result<Host> {
-    let address = Ipv4Addr::from_bits(HUB_ADDRESS.to_bits() + number);
+    let address = address(number);
     let namespace = Namespace::create(&format!("{prefix}{label}"))?;
     links::plug_in(&hub.namespace, label, &namespace, address, PREFIX_LENGTH)
         .with_context(|| format!("set up the network of {label}"))?;

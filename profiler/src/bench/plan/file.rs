@@ -1,6 +1,13 @@
 //! A matrix as it is written: TOML, every key with its meaning below.
 
-use std::{collections::BTreeSet, fmt::Debug, fs, num::NonZeroU32, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Debug},
+    fs,
+    num::NonZeroU32,
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde::{
@@ -22,8 +29,8 @@ use super::size::FileSize;
 #[derive(Deserialize, Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Matrix {
-    /// As in `["transmission"]`.
-    #[serde(deserialize_with = "distinct")]
+    /// As in `["transmission", "systems/http.toml"]`.
+    #[serde(deserialize_with = "distinct_systems")]
     pub systems: Vec<System>,
     /// As in `[{ nodes = 8, seeders = [1, 2, 4] }]`.
     #[serde(deserialize_with = "distinct")]
@@ -121,6 +128,27 @@ fn half_an_hour() -> Duration {
 
 fn stall_timeout() -> Duration {
     super::STALL_TIMEOUT
+}
+
+/// Systems as they are typed.
+fn distinct_systems<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<System>, D::Error> {
+    struct Typed(System);
+
+    impl<'de> Deserialize<'de> for Typed {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            System::typed(&String::deserialize(from)?)
+                .map(Self)
+                .map_err(|error| D::Error::custom(format!("{error:#}")))
+        }
+    }
+
+    impl Debug for Typed {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+
+    Ok(distinct::<D, Typed>(from)?.into_iter().map(|typed| typed.0).collect())
 }
 
 /// A list that is not empty and repeats nothing.

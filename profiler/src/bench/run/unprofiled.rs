@@ -20,7 +20,7 @@ use clap::Args;
 use crate::{
     bench::{
         self,
-        drivers::System,
+        drivers::{self, System},
         observer::{AppMilestone, Observer, TransferRequest},
         plan::Configuration,
         swarm::Options,
@@ -35,7 +35,7 @@ use crate::{
 /// For `cargo xtask bench-overhead`, which watches it with several tools.
 #[derive(Args)]
 pub struct Arguments {
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME|FILE.toml", value_parser = drivers::Parser)]
     pub system: System,
     #[arg(long, value_name = "BYTES", value_parser = values::payload)]
     pub size: u64,

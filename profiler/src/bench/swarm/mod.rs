@@ -14,10 +14,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Signal, geteuid};
+use rustix::process::geteuid;
 
 use super::dataset::{self, Content, Dataset, received_file};
-use super::drivers::Meeting;
+use super::drivers::{Meeting, Place};
 use super::hosts::{self, Host};
 use super::observer::{NodeProcess, Observer};
 use super::wait;
@@ -131,7 +131,7 @@ pub fn prepare(
     require_root()?;
     leftovers::remove(observer)?;
     let driver = configuration.system.driver(options.codex_bin.as_deref())?;
-    driver.program().find()?;
+    [Role::Seeder, Role::Leecher].into_iter().try_for_each(|role| driver.program(role).find().map(drop))?;
     if driver.meeting() == Meeting::Tracker {
         tracker::PROGRAM.find()?;
     }
@@ -154,7 +154,8 @@ pub fn prepare(
             let announce_url = tracker::announce_url(hosts::HUB_ADDRESS);
             dataset::make_with_torrent(content, &configuration.seeders(), run.folder(), announce_url, stop)?
         }
-        Meeting::FirstNode => dataset::make(content, run.folder(), stop)?,
+        _ if driver.upload_port().is_some() => dataset::make(content, run.folder(), stop)?,
+        _ => dataset::make_copies(content, &configuration.seeders(), run.folder(), stop)?,
     };
 
     observer.step("making the network");
@@ -181,7 +182,18 @@ pub fn prepare(
         let name = format!("{}{}", run.namespace_prefix(), plan.label);
         let limit = configuration.disk.as_ref();
         let throttle = limit.map(|limit| Throttle::new(&name, run.folder(), limit)).transpose()?;
-        let mut node = node::start(&driver, plan, (host, throttle), run.folder(), contact.as_deref(), stop)?;
+        let place = Place {
+            role: plan.role,
+            home: places::home(run.folder(), &plan.label),
+            data: places::data(run.folder(), &plan.label),
+            address: host.address,
+            seeder: hosts::address(
+                1 + number.saturating_sub(1 + configuration.seeders) % configuration.seeders,
+            ),
+            file_size_bytes: configuration.file_size_bytes,
+            contact: contact.clone(),
+        };
+        let mut node = node::start(&driver, plan, (host, throttle), place, stop)?;
         if driver.meeting() == Meeting::FirstNode {
             match nodes.first_mut() {
                 None => contact = Some(node.contact(stop)?),
@@ -299,7 +311,7 @@ impl Swarm {
         let Some(tap) = self.tap.take() else { return Ok(None) };
         let is_held = self.outcomes.values().any(|outcome| matches!(outcome, Outcome::Held));
         for node in self.nodes.iter_mut().rev().filter(|_| !is_held) {
-            node.daemon.end(Signal::TERM, GOODBYE_LIMIT, stop)?;
+            node.daemon.end(node.driver.stop_signal(), GOODBYE_LIMIT, stop)?;
         }
         tap.finish(stop).map(Some)
     }

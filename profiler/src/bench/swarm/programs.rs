@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use capture::Role;
 
 use super::tracker;
 use crate::bench::drivers::Meeting;
@@ -13,6 +14,7 @@ use crate::bench::drivers::System;
 pub fn programs(system: System, codex_bin: Option<&Path>) -> Result<Vec<(&'static str, PathBuf)>> {
     let driver = system.driver(codex_bin)?;
     let tracker = (driver.meeting() == Meeting::Tracker).then_some(tracker::PROGRAM);
-    let programs = [driver.program()].into_iter().chain(tracker);
+    let programs = [Role::Seeder, Role::Leecher].map(|role| driver.program(role)).into_iter();
+    let programs = programs.chain(driver.helpers()).chain(tracker);
     programs.map(|program| Ok((program.name, program.find()?))).collect()
 }

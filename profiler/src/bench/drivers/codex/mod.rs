@@ -28,6 +28,7 @@ use super::{Control, Download, Driver, Entry, Meeting, Pace, Place, System};
 use crate::bench::dataset::Dataset;
 use crate::bench::dataset::Sample;
 use crate::bench::hosts::program::{Program, Source, User, in_path};
+use capture::Role;
 use era::Listen;
 use progress::Fetch;
 use rest::{From, Limits, Rest};
@@ -50,7 +51,7 @@ pub const SYSTEM: System = System::new(&Entry {
         node_memory_bytes: 112 << 20,
         node_start_s: 1.0,
     },
-    driver: |program| Ok(Arc::new(Codex::find(program)?)),
+    driver: &|program| Ok(Arc::new(Codex::find(program)?)),
 });
 
 pub struct Codex {
@@ -77,7 +78,7 @@ impl Codex {
 }
 
 impl Driver for Codex {
-    fn program(&self) -> Program {
+    fn program(&self, _role: Role) -> Program {
         self.program.clone()
     }
 
@@ -99,7 +100,7 @@ impl Driver for Codex {
 
     fn configure(&self, place: &Place) -> Result<Vec<OsString>> {
         // The node refuses a data directory that others may read.
-        fs::set_permissions(place.data, Permissions::from_mode(0o700))
+        fs::set_permissions(&place.data, Permissions::from_mode(0o700))
             .with_context(|| format!("close {} to others", place.data.display()))?;
         let data = place.data.to_str().with_context(|| format!("{} is not UTF-8", place.data.display()))?;
         let mut arguments = vec![
@@ -111,11 +112,11 @@ impl Driver for Codex {
             format!("--disc-port={DISCOVERY_PORT}"),
         ];
         arguments.extend(self.listen.arguments(place.address, PEER_PORT));
-        arguments.extend(place.contact.map(|contact| format!("--bootstrap-node={contact}")));
+        arguments.extend(place.contact.as_ref().map(|contact| format!("--bootstrap-node={contact}")));
         Ok(arguments.into_iter().map(OsString::from).collect())
     }
 
-    fn control(&self) -> Box<dyn Control> {
+    fn control(&self, _place: &Place) -> Box<dyn Control> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, REST_PORT));
         Box::new(Node { rest: Rest::new(address, Limits::default()), listen: self.listen, fetch: None })
     }

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use super::bittorrent::{self, CONTROL_PORT, Node};
 use super::{Control, Driver, Entry, Pace, Place, System};
 use crate::bench::hosts::program::{Program, Source, User};
+use capture::Role;
 use rpc::Rpc;
 
 const USER: &str = "localclient";
@@ -43,7 +44,7 @@ pub const SYSTEM: System = System::new(&Entry {
         node_memory_bytes: 48 << 20,
         node_start_s: 0.8,
     },
-    driver: |_| Ok(Arc::new(Deluge { has_utp: true })),
+    driver: &|_| Ok(Arc::new(Deluge { has_utp: true })),
 });
 
 pub const WITHOUT_UTP: System = System::new(&Entry {
@@ -58,7 +59,7 @@ pub const WITHOUT_UTP: System = System::new(&Entry {
         node_memory_bytes: 48 << 20,
         node_start_s: 0.8,
     },
-    driver: |_| Ok(Arc::new(Deluge { has_utp: false })),
+    driver: &|_| Ok(Arc::new(Deluge { has_utp: false })),
 });
 
 pub struct Deluge {
@@ -67,7 +68,7 @@ pub struct Deluge {
 }
 
 impl Driver for Deluge {
-    fn program(&self) -> Program {
+    fn program(&self, _role: Role) -> Program {
         let package = "deluged";
         Program { name: package, source: Source::Package(package), user: User::Root }
     }
@@ -79,11 +80,11 @@ impl Driver for Deluge {
             ["--do-not-daemonize", "--loglevel", "none", "--ui-interface", &address, "--config"]
                 .map(OsString::from)
                 .into();
-        arguments.push(place.home.into());
+        arguments.push(place.home.clone().into());
         Ok(arguments)
     }
 
-    fn control(&self) -> Box<dyn Control> {
+    fn control(&self, _place: &Place) -> Box<dyn Control> {
         Box::new(Node::new(Client { rpc: None, torrent_id: Value::Null }))
     }
 }

@@ -35,11 +35,11 @@ pub fn write(place: &Place, has_utp: bool) -> Result<()> {
         "utpex": false,
     });
     // Two objects, one after the other.
-    write_file(place.home, "core.conf", &format!("{head}{settings}"))?;
-    write_file(place.home, "auth", &format!("{USER}:{PASSWORD}:{ADMIN}\n"))?;
+    write_file(&place.home, "core.conf", &format!("{head}{settings}"))?;
+    write_file(&place.home, "auth", &format!("{USER}:{PASSWORD}:{ADMIN}\n"))?;
     match has_utp {
         true => Ok(()),
-        false => write_file(place.home, "session.state", WITHOUT_UTP),
+        false => write_file(&place.home, "session.state", WITHOUT_UTP),
     }
 }
 

@@ -21,6 +21,7 @@ use serde_json::json;
 use super::bittorrent::{self, CONTROL_PORT, Node, PEER_PORT};
 use super::{Control, Driver, Entry, Pace, Place, System};
 use crate::bench::hosts::program::{Program, Source, User};
+use capture::Role;
 use rpc::Rpc;
 
 const SETTINGS: &str = "settings.json";
@@ -41,13 +42,13 @@ pub const SYSTEM: System = System::new(&Entry {
         node_memory_bytes: 24 << 20,
         node_start_s: 0.5,
     },
-    driver: |_| Ok(Arc::new(Transmission)),
+    driver: &|_| Ok(Arc::new(Transmission)),
 });
 
 pub struct Transmission;
 
 impl Driver for Transmission {
-    fn program(&self) -> Program {
+    fn program(&self, _role: Role) -> Program {
         let package = "transmission-daemon";
         Program { name: package, source: Source::Package(package), user: User::Root }
     }
@@ -66,10 +67,10 @@ impl Driver for Transmission {
         });
         let path = place.home.join(SETTINGS);
         fs::write(&path, settings.to_string()).with_context(|| format!("write {}", path.display()))?;
-        Ok(vec!["--foreground".into(), "--config-dir".into(), place.home.into()])
+        Ok(vec!["--foreground".into(), "--config-dir".into(), place.home.clone().into()])
     }
 
-    fn control(&self) -> Box<dyn Control> {
+    fn control(&self, _place: &Place) -> Box<dyn Control> {
         Box::new(Node::new(Client { rpc: Rpc::new(CONTROL_PORT) }))
     }
 }
