@@ -45,10 +45,10 @@ impl ContextStack {
         Self(self.0 | DISK as u64)
     }
 
-    /// Whether the innermost context is a softirq that completes no disk request.
+    /// The same stack, whose innermost context completes no disk request any more.
     #[inline(always)]
-    pub const fn is_softirq_without_disk(self) -> bool {
-        self.innermost() != TASK && self.innermost() < HRTIMER
+    pub const fn without_disk(self) -> Self {
+        Self(self.0 & !(DISK as u64))
     }
 
     /// Whether the innermost context is a softirq, rather than an interrupt or an hrtimer.
@@ -83,6 +83,21 @@ pub struct Context {
 unsafe impl Plain for Context {}
 
 impl Context {
+    /// The innermost context has come to a socket, 0 if that has no cookie. What a softirq completed before, it completed for an
+    /// earlier segment: that of a network disk (iSCSI). So did a thread of the kernel that polls an interface; which socket it has
+    /// come to is not kept, for in task context (a socket's backlog) it could not be seen when that ends.
+    #[inline(always)]
+    pub fn works_on(&mut self, cookie: u64, readable: bool) {
+        if self.stack.innermost() == TASK {
+            self.completer_tid = 0;
+        } else if self.stack.is_softirq() {
+            self.stack = self.stack.without_disk();
+            self.submitter_tid = 0;
+            self.event = cookie;
+            self.readable = readable as u32;
+        }
+    }
+
     /// Adds the time of the innermost context up to now. An interrupt between the reading of the clock and this may have moved
     /// `since_ns` beyond it.
     #[inline(always)]
@@ -201,6 +216,29 @@ mod tests {
         // RCU's.
         check(10, Wait::Other, Wait::Disk);
         check(TASK, Wait::Thread, Wait::Disk);
+    }
+
+    /// A request of a network disk is completed in the softirq that brings its segment.
+    #[test]
+    fn a_softirq_that_comes_to_another_socket_completes_no_disk_request_any_more() {
+        let completing = |code: u8| Context {
+            stack: ContextStack::default().entered(HARDIRQ).entered(code).with_disk(),
+            event: 1000,
+            submitter_tid: 7,
+            completer_tid: 8,
+            ..Context::default()
+        };
+        let mut softirq = completing(SOFTIRQ_NET_RX);
+        softirq.works_on(5, true);
+        assert_eq!(softirq.stack, ContextStack::default().entered(HARDIRQ).entered(SOFTIRQ_NET_RX));
+        assert_eq!((softirq.event, softirq.readable, softirq.submitter_tid), (5, 1, 0));
+        // An interrupt comes to no socket; its program may, in what it has interrupted.
+        let mut interrupt = completing(HARDIRQ);
+        interrupt.works_on(5, true);
+        assert_eq!((interrupt.stack, interrupt.event), (completing(HARDIRQ).stack, 1000));
+        let mut polling = Context { completer_tid: 8, ..Context::default() };
+        polling.works_on(5, true);
+        assert_eq!((polling.completer_tid, polling.event), (0, 0));
     }
 
     /// It was read before an interrupt that has been added by now.

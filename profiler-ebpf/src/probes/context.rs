@@ -120,17 +120,12 @@ pub fn completes_disk(submission: Submission) {
 
 /// Says that the innermost context, if it is a softirq, has come to another socket, 0 if that has no cookie: one of which a
 /// segment is processed, or that becomes readable. Whoever is woken from then on is woken for it, until something else is
-/// seen. In task context (a socket's backlog) it could not be seen when that ends.
+/// seen.
 #[inline(always)]
 pub fn works_on(cookie: u64, readable: bool) {
     if let Some(context) = CONTEXTS.get_ptr_mut(0) {
-        // SAFETY: this CPU's own element.
-        unsafe {
-            if (*context).stack.is_softirq_without_disk() {
-                (*context).event = cookie;
-                (*context).readable = readable.into();
-            }
-        }
+        // SAFETY: this CPU's own element, and no other reference to it lives.
+        unsafe { (*context).works_on(cookie, readable) }
     }
 }
 

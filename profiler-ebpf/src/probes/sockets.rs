@@ -106,7 +106,14 @@ pub fn returned(sk: *const u8, result: i32, flags: i32, direction: Direction, bu
     let task: *const u8 = unsafe { bpf_get_current_task_btf() }.cast_const().cast();
     // SAFETY: a task_struct.
     let tgid = unsafe { load(task, Field::TaskTgid) };
-    let Some(process) = target::of(tgid) else { return };
+    let Some(process) = target::of(tgid) else {
+        // One that has the socket, too, and is no target.
+        if direction == Direction::Rx && (result >= 0 || result == COPY_FAILED) && !counters::alone() {
+            // SAFETY: the caller's sk is a struct sock.
+            unsafe { took_a_datagram(sk) };
+        }
+        return;
+    };
     if result <= 0 && (result != NOTHING_THERE || direction == Direction::Tx) {
         if !counters::alone() {
             // SAFETY: in task context. The end of a stream: what follows may be another thing.
@@ -305,7 +312,7 @@ unsafe fn use_of(stream: *mut Stream) -> Option<*mut SocketUse> {
     }
 }
 
-/// Forgets when a datagram arrived that a receive has taken without a byte of it: the next one has its own time.
+/// Forgets when a datagram arrived that a receive has taken without a record of it: the next one has its own time.
 #[inline(always)]
 unsafe fn took_a_datagram(sk: *const u8) {
     // SAFETY: the caller's sk is a struct sock; its storage is live.

@@ -112,42 +112,52 @@ fn an_accepted_connection_that_was_there_before_counts_from_the_recordings_start
 /// computes from then on does neither. Another thread closes the socket meanwhile, and of some the recording ends just then.
 #[test]
 fn a_burst_counts_whose_thread_then_only_computes() {
-    const CALLS: usize = 2000;
+    /// Each way, in turns; the socket's buffers hold them.
+    const CALLS: usize = 60;
     const CALL_BYTES: usize = 701;
-    /// One that is closed 50 ms before, and one that stays open.
+    /// One that is closed before, and one that stays open.
     const SOCKETS: usize = 2;
     /// By other threads, which would make it leave its CPU. Some of the kernel's may have to wait as long for it.
     const UNDISTURBED: Duration = Duration::from_secs(1);
+    /// The daemon looks at all sockets a second after the beginning: at the one that is closed between the two.
+    const CALLED: Duration = Duration::from_millis(750);
+    const LOOKED_AT: Duration = Duration::from_millis(1300);
     let over: [AtomicBool; SOCKETS] = Default::default();
     let mut ports = [0; SOCKETS];
+    let mut peers = Vec::new();
     thread::scope(|scope| {
         let recorded = record(|| {
+            let began = Instant::now();
+            let until = |time: Duration| thread::sleep(time.saturating_sub(began.elapsed()));
             for (index, port) in ports.iter_mut().enumerate() {
-                let (near, far) = connect((Ipv4Addr::LOCALHOST, 0).into());
+                let (near, mut far) = connect((Ipv4Addr::LOCALHOST, 0).into());
                 *port = near.local_addr().unwrap().port();
+                // A receive that leaves nothing unread is counted at once.
+                far.write_all(&[7; (CALLS + 1) * CALL_BYTES]).unwrap();
+                peers.push(far);
                 let (near, over) = (Arc::new(near), &over[index]);
-                let sender = Arc::clone(&near);
+                let caller = Arc::clone(&near);
+                until(CALLED);
                 scope.spawn(move || {
                     set_real_time(true);
                     for _ in 0..CALLS {
-                        (&*sender).write_all(&[7; CALL_BYTES]).unwrap();
+                        (&*caller).read_exact(&mut [0; CALL_BYTES]).unwrap();
+                        (&*caller).write_all(&[7; CALL_BYTES]).unwrap();
                     }
-                    drop(sender);
-                    let sent = Instant::now();
+                    drop(caller);
+                    let called = Instant::now();
                     let is_over = || over.load(Ordering::Relaxed);
-                    while !is_over() && sent.elapsed() < UNDISTURBED {}
+                    while !is_over() && called.elapsed() < UNDISTURBED {}
                     set_real_time(false);
                     while !is_over() {}
                 });
-                let mut received = Vec::new();
-                far.take((CALLS * CALL_BYTES) as u64).read_to_end(&mut received).unwrap();
                 // The last call may have to return yet.
                 while Arc::strong_count(&near) > 1 {
                     thread::yield_now();
                 }
                 if index == 0 {
                     drop(near);
-                    thread::sleep(Duration::from_millis(50));
+                    until(LOOKED_AT);
                     over.store(true, Ordering::Relaxed);
                 } else {
                     // Open until after the recording.
@@ -156,18 +166,18 @@ fn a_burst_counts_whose_thread_then_only_computes() {
             }
         });
         over.iter().for_each(|over| over.store(true, Ordering::Relaxed));
+        let each_way = ((CALLS * CALL_BYTES) as u64, CALLS as u64);
         for port in ports {
             let socket = find(&recorded, Protocol::Tcp, port);
-            assert_eq!(
-                (socket.tx_bytes, socket.tx_calls),
-                ((CALLS * CALL_BYTES) as u64, CALLS as u64),
-                "{socket:?}"
-            );
+            assert_eq!((socket.tx_bytes, socket.tx_calls), each_way, "{socket:?}");
+            assert_eq!((socket.rx_bytes, socket.rx_calls), each_way, "{socket:?}");
             let payloads = recorded.timeline.events.payloads.iter();
-            let sent =
+            let moved =
                 payloads.filter(|payload| payload.cookie == socket.cookie).map(|payload| payload.bytes);
-            assert_eq!(sent.sum::<u64>(), socket.tx_bytes, "the records of its payload");
+            assert_eq!(moved.sum::<u64>(), 2 * each_way.0, "the records of its payload");
         }
+        // What was received is none that was read past the calls.
+        assert!(recorded.own().bypassed.is_empty(), "{:?}", recorded.own().bypassed);
     });
 }
 

@@ -1,7 +1,7 @@
 //! Bytes arrive after they were sent and before they are received, however late the reader comes.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{Read as _, Write as _, pipe},
     net::{Ipv4Addr, UdpSocket},
     thread,
     time::Duration,
@@ -13,7 +13,11 @@ use profiler::clock::now_ns;
 use abi::arrival::ARRIVAL_INTERVAL_NS;
 
 use super::Socket;
-use crate::{bytes::connect, recorded::record};
+use crate::{
+    actor::Actor,
+    bytes::connect,
+    recorded::{record, record_others},
+};
 
 const MESSAGES: usize = 50;
 const LATE: Duration = Duration::from_millis(10);
@@ -97,6 +101,43 @@ fn traffic_without_a_byte_takes_its_time_of_arrival_along() {
         panic!("the first one came before the socket was known: {arrived_ns:?}")
     };
     assert!(arrived_ns >= emptied_ns, "{} ns before it was sent", emptied_ns - arrived_ns);
+}
+
+/// The socket is another process's, too, which is no target.
+#[test]
+fn traffic_that_a_stranger_takes_takes_its_time_of_arrival_along() {
+    let [near, far] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    let to = far.local_addr().unwrap();
+    let ((mut received, mut tell), (mut wait, mut go)) = (pipe().unwrap(), pipe().unwrap());
+    let stranger = Actor::new(|| assert_eq!(far.recv(&mut [0]).unwrap(), 1));
+    let target = Actor::new(|| {
+        far.recv(&mut [0]).unwrap();
+        tell.write_all(&[0]).unwrap();
+        wait.read_exact(&mut [0]).unwrap();
+        assert_eq!(far.recv(&mut [0; 100]).unwrap(), 100);
+    });
+    let pid = target.pid;
+    let mut taken_ns = 0;
+    let recorded = record_others(|recording| {
+        recording.register(pid).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| target.act());
+            near.send_to(&[7], to).unwrap();
+            received.read_exact(&mut [0]).unwrap();
+            near.send_to(&[7], to).unwrap();
+            stranger.act();
+            thread::sleep(LATE);
+            taken_ns = now_ns();
+            near.send_to(&[7; 100], to).unwrap();
+            go.write_all(&[0]).unwrap();
+        });
+    });
+    // It used no other socket.
+    let arrived_ns: Vec<_> = recorded.timeline.events.arrivals.iter().map(|a| a.at_ns).collect();
+    let [arrived_ns] = arrived_ns[..] else {
+        panic!("the first one came before the socket was known: {arrived_ns:?}")
+    };
+    assert!(arrived_ns >= taken_ns, "{} ns before it was sent", taken_ns - arrived_ns);
 }
 
 #[test]
