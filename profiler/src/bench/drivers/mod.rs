@@ -133,6 +133,11 @@ pub trait Control: Send {
     /// polled.
     fn bytes_there(&mut self) -> Result<u64>;
 
+    /// Payload bytes by which the answers of a download that is polled grow: how much more than it says may be there.
+    fn batch_bytes(&self) -> u64 {
+        1
+    }
+
     /// The file out of the node's store, in a system whose nodes have one.
     fn read_back(&mut self, _reference: &str) -> Result<Box<dyn Read>> {
         bail!("the file is in the node's folder")

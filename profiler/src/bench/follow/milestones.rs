@@ -12,7 +12,7 @@ pub struct Passed {
     pub name: MilestoneName,
     /// When the answer that showed it had arrived: it was passed by then.
     pub at_ns: u64,
-    /// Back to the sending of the last question whose answer did not show it yet.
+    /// Back to the sending of the last question whose answer left no doubt that it was not passed yet.
     pub resolution_ns: u64,
     pub bytes: u64,
 }
@@ -23,17 +23,45 @@ const ORDER: [MilestoneName; 4] =
 /// The milestones that `sample` shows and `previous` did not, in their order.
 ///
 /// The sample before the first is the request for the transfer: no bytes, both times those of the request.
-pub fn passed(previous: &Sample, sample: &Sample, file_size_bytes: u64) -> impl Iterator<Item = Passed> {
+pub fn passed(
+    previous: &Sample,
+    sample: &Sample,
+    file_size_bytes: u64,
+    not_passed: &NotPassed,
+) -> impl Iterator<Item = Passed> {
     let (before, now) = (previous.bytes, sample.bytes);
     let at_ns = sample.answered_ns;
-    let resolution_ns = sample.answered_ns - previous.requested_ns;
     ORDER
         .into_iter()
-        .filter(move |name| {
+        .zip(not_passed.asked_ns)
+        .filter(move |(name, _)| {
             let needed = bytes_needed(*name, file_size_bytes);
             before < needed && needed <= now
         })
-        .map(move |name| Passed { name, at_ns, resolution_ns, bytes: now })
+        .map(move |(name, asked_ns)| Passed { name, at_ns, resolution_ns: at_ns - asked_ns, bytes: now })
+}
+
+/// The last question to which each milestone was certainly not passed. Where answers grow by whole batches, up to a batch
+/// more than they say may have been there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotPassed {
+    /// In the milestones' order; before the first question, the request.
+    asked_ns: [u64; ORDER.len()],
+}
+
+impl NotPassed {
+    pub fn since(requested_ns: u64) -> Self {
+        Self { asked_ns: [requested_ns; ORDER.len()] }
+    }
+
+    pub fn learn(&mut self, sample: &Sample, batch_bytes: u64, file_size_bytes: u64) {
+        for (name, asked_ns) in ORDER.into_iter().zip(&mut self.asked_ns) {
+            let most = sample.bytes.saturating_add(batch_bytes.saturating_sub(1));
+            if most < bytes_needed(name, file_size_bytes) {
+                *asked_ns = sample.requested_ns;
+            }
+        }
+    }
 }
 
 /// Payload bytes that the next milestone lacks; 0 after the last one.
@@ -62,14 +90,22 @@ mod tests {
     /// is passed.
     #[track_caller]
     fn check(bytes: &[u64], expected: &str) {
+        check_batches(1, bytes, expected);
+    }
+
+    #[track_caller]
+    fn check_batches(batch_bytes: u64, bytes: &[u64], expected: &str) {
         let mut previous = Sample::default();
+        let mut not_passed = NotPassed::default();
         let mut found = Vec::new();
         for (number, &bytes) in (1u64..).zip(bytes) {
             let sample = Sample { requested_ns: number * 20, answered_ns: number * 20 + 3, bytes };
-            found.extend(passed(&previous, &sample, FILE_SIZE_BYTES).map(|milestone| {
+            let passed = passed(&previous, &sample, FILE_SIZE_BYTES, &not_passed);
+            found.extend(passed.map(|milestone| {
                 let Passed { name, at_ns, resolution_ns, bytes } = milestone;
                 format!("{name}@{at_ns}±{resolution_ns}:{bytes}")
             }));
+            not_passed.learn(&sample, batch_bytes, FILE_SIZE_BYTES);
             previous = sample;
         }
         assert_eq!(found.join(" "), expected);
@@ -81,6 +117,17 @@ mod tests {
         check(&[0, 16, 400], "first_byte@43±23:16");
         check(&[1, 501, 901, 1001], "first_byte@23±23:1 p50@43±23:501 p90@63±23:901 p100@83±23:1001");
         check(&[1, 501, 501, 600], "first_byte@23±23:1 p50@43±23:501");
+    }
+
+    /// The request is at 0. Of 1001 bytes in batches of 400, 400 may be 799, which has the half.
+    #[test]
+    fn what_grows_by_batches_may_have_passed_before_it_said_so() {
+        check_batches(
+            400,
+            &[0, 400, 800, 1001],
+            "first_byte@43±43:400 p50@63±43:800 p90@83±43:1001 p100@83±43:1001",
+        );
+        check_batches(1, &[0, 400, 800], "first_byte@43±23:400 p50@63±23:800");
     }
 
     #[test]
@@ -107,7 +154,8 @@ mod tests {
     fn a_late_answer_widens_the_resolution() {
         let previous = Sample { requested_ns: 100, answered_ns: 101, bytes: 0 };
         let sample = Sample { requested_ns: 120, answered_ns: 190, bytes: 5 };
-        let found: Vec<_> = passed(&previous, &sample, FILE_SIZE_BYTES).collect();
+        let not_passed = NotPassed::since(100);
+        let found: Vec<_> = passed(&previous, &sample, FILE_SIZE_BYTES, &not_passed).collect();
         assert_eq!((found[0].at_ns, found[0].resolution_ns), (190, 90));
     }
 }

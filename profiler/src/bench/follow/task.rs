@@ -17,10 +17,9 @@ pub enum Event {
     /// It is connected, and waits for the start.
     Ready,
     /// It asked for the transfer, right after this time.
-    Requested {
-        at_ns: u64,
-    },
-    Sampled(Sample),
+    Requested { at_ns: u64 },
+    /// What is there, and the bytes by which answers grow.
+    Sampled(Sample, u64),
     /// The transfer is complete, or the node failed. Nothing comes after this.
     Ended(Result<Finished>),
 }
@@ -86,8 +85,12 @@ fn run(task: &mut Task, start: &Receiver<()>, tell: impl Fn(Event) -> Result<()>
     tell(Event::Ready)?;
     start.recv()?;
 
-    let sampled = |sample| tell(Event::Sampled(sample));
-    let poll = |control| poll::poll(control, task.file_size_bytes, task.rhythm, sampled);
+    let sampled = |sample| tell(Event::Sampled(sample, 1));
+    let poll = |control: &mut dyn Control| {
+        let batch_bytes = control.batch_bytes();
+        let sampled = |sample| tell(Event::Sampled(sample, batch_bytes));
+        poll::poll(control, task.file_size_bytes, task.rhythm, sampled)
+    };
     let at_ns = now_ns();
     // Told of before: a stream's head may come late.
     tell(Event::Requested { at_ns })?;

@@ -66,7 +66,9 @@ pub fn run(
                 }
             }
             Ok((number, Event::Requested { at_ns })) => watches[number].requested(at_ns, observer)?,
-            Ok((number, Event::Sampled(sample))) => watches[number].sampled(sample, observer)?,
+            Ok((number, Event::Sampled(sample, batch_bytes))) => {
+                watches[number].sampled(sample, batch_bytes, observer)?;
+            }
             Ok((number, Event::Ended(Ok(finished)))) => watches[number].finished = Some(finished),
             Ok((number, Event::Ended(Err(error)))) => {
                 return Err(explain(&watches[number], actors.nodes, error));

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::milestones::{self};
+use super::milestones::{self, NotPassed};
 use super::poll::Rhythm;
 use super::task::{self, Event, Finished, Job, Outcome, Polling, Task};
 use crate::bench::dataset::Sample;
@@ -24,6 +24,7 @@ pub struct Watch {
     start: Sender<()>,
     requested_ns: u64,
     pub last: Sample,
+    not_passed: NotPassed,
     /// Whether the node answered the request: a stream's head may never come.
     pub is_answered: bool,
     pub last_advance: Instant,
@@ -78,6 +79,7 @@ impl Watch {
             start,
             requested_ns: 0,
             last: Sample::default(),
+            not_passed: NotPassed::default(),
             is_answered: false,
             last_advance: Instant::now(),
             finished: None,
@@ -93,6 +95,7 @@ impl Watch {
     pub fn requested(&mut self, at_ns: u64, observer: &mut dyn Observer) -> Result<()> {
         self.requested_ns = at_ns;
         self.last = Sample { requested_ns: at_ns, answered_ns: at_ns, bytes: 0 };
+        self.not_passed = NotPassed::since(at_ns);
         self.last_advance = Instant::now();
         observer.transfer_requested(&TransferRequest {
             label: self.label.clone(),
@@ -104,8 +107,9 @@ impl Watch {
     }
 
     /// The thread has news: tells the observer of the milestones that it shows.
-    pub fn sampled(&mut self, sample: Sample, observer: &mut dyn Observer) -> Result<()> {
-        for passed in milestones::passed(&self.last, &sample, self.file_size_bytes) {
+    pub fn sampled(&mut self, sample: Sample, batch_bytes: u64, observer: &mut dyn Observer) -> Result<()> {
+        let passed = milestones::passed(&self.last, &sample, self.file_size_bytes, &self.not_passed);
+        for passed in passed {
             observer.milestone(&AppMilestone {
                 label: self.label.clone(),
                 name: passed.name,
@@ -117,6 +121,7 @@ impl Watch {
         if sample.bytes > self.last.bytes {
             self.last_advance = Instant::now();
         }
+        self.not_passed.learn(&sample, batch_bytes, self.file_size_bytes);
         self.last = sample;
         self.is_answered = true;
         Ok(())

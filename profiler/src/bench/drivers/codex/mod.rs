@@ -4,7 +4,7 @@
 //! Nodes keep their defaults, but for what keeps the swarm closed. The file goes in through a client's upload,
 //! and comes out of the leecher's in-order stream, whose network the node fetches through.
 
-mod era;
+mod abilities;
 mod intake;
 mod progress;
 mod rest;
@@ -28,8 +28,8 @@ use super::{Control, Download, Driver, Entry, Meeting, Pace, Place, System};
 use crate::bench::dataset::Dataset;
 use crate::bench::dataset::Sample;
 use crate::bench::hosts::program::{Program, Source, User, in_path};
+use abilities::Abilities;
 use capture::Role;
-use era::Listen;
 use progress::Fetch;
 use rest::{From, Limits, Rest};
 
@@ -56,7 +56,7 @@ pub const SYSTEM: System = System::new(&Entry {
 
 pub struct Codex {
     program: Program,
-    listen: Listen,
+    abilities: Abilities,
 }
 
 impl Codex {
@@ -72,8 +72,8 @@ impl Codex {
             )?,
         };
         let program = Program { name, source: Source::File(path), user: User::Root };
-        let listen = Listen::of(&program.find()?)?;
-        Ok(Self { program, listen })
+        let abilities = Abilities::of(&program.find()?)?;
+        Ok(Self { program, abilities })
     }
 }
 
@@ -87,7 +87,7 @@ impl Driver for Codex {
     }
 
     fn control_ports(&self) -> Vec<u16> {
-        vec![REST_PORT, DISCOVERY_PORT]
+        [REST_PORT].into_iter().chain(self.abilities.discovery_port()).collect()
     }
 
     fn upload_port(&self) -> Option<u16> {
@@ -109,30 +109,46 @@ impl Driver for Codex {
             format!("--api-port={REST_PORT}"),
             // Without an address, the node asks the router for one.
             format!("--nat=extip:{}", place.address),
-            format!("--disc-port={DISCOVERY_PORT}"),
         ];
-        arguments.extend(self.listen.arguments(place.address, PEER_PORT));
-        arguments.extend(place.contact.as_ref().map(|contact| format!("--bootstrap-node={contact}")));
+        arguments.extend(self.abilities.arguments(place.address, place.contact.as_deref()));
         Ok(arguments.into_iter().map(OsString::from).collect())
     }
 
     fn control(&self, _place: &Place) -> Box<dyn Control> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, REST_PORT));
-        Box::new(Node { rest: Rest::new(address, Limits::default()), listen: self.listen, fetch: None })
+        Box::new(Node::new(Rest::new(address, Limits::default()), self.abilities))
     }
 }
 
 struct Node {
     rest: Rest,
-    listen: Listen,
+    abilities: Abilities,
+    /// Whether it tells of its downloads, once it was asked.
+    tells_progress: Option<bool>,
     /// The download that is polled.
     fetch: Option<Fetch>,
 }
 
+impl Node {
+    fn new(rest: Rest, abilities: Abilities) -> Self {
+        Self { rest, abilities, tells_progress: None, fetch: None }
+    }
+
+    fn tells_progress(&mut self) -> Result<bool> {
+        let tells = match self.tells_progress {
+            Some(tells) => tells,
+            None => progress::tells(&mut self.rest)?,
+        };
+        self.tells_progress = Some(tells);
+        Ok(tells)
+    }
+}
+
 impl Control for Node {
     fn version(&mut self) -> Result<String> {
-        let (base, info) = self.rest.debug_info()?;
-        era::version(base, self.listen, &info)
+        let (_, info) = self.rest.debug_info()?;
+        let tells_progress = self.tells_progress()?;
+        self.abilities.version(&info, tells_progress)
     }
 
     /// The node's signed peer record.
@@ -160,15 +176,17 @@ impl Control for Node {
         intake::upload(&mut self.rest, &dataset.file, tell).map(Some)
     }
 
-    /// A stream in era A, whose nodes do not tell of their progress.
+    /// A stream of a node that does not tell of its progress.
     fn download(&mut self, reference: &str) -> Result<Download> {
-        if era::has_progress(self.rest.debug_info()?.0) {
-            self.fetch = progress::fetch(&mut self.rest, reference)?;
+        if self.tells_progress()? {
+            self.fetch = Some(progress::fetch(&mut self.rest, reference)?);
+            return Ok(Download::Held);
         }
-        match self.fetch {
-            Some(_) => Ok(Download::Held),
-            None => Ok(Download::Streamed(Box::new(self.rest.stream(reference, From::Network)?))),
-        }
+        Ok(Download::Streamed(Box::new(self.rest.stream(reference, From::Network)?)))
+    }
+
+    fn batch_bytes(&self) -> u64 {
+        progress::BATCH_BYTES
     }
 
     fn bytes_there(&mut self) -> Result<u64> {

@@ -1,7 +1,7 @@
 //! The REST API of a node: one request at a time, each with a time-out of its own.
 //!
-//! A call that needs the network may get no answer at all, and a stream may stall: a node of era A tells of
-//! neither.
+//! A call that needs the network may get no answer at all, or one after half a minute, and a stream may stall: nodes tell
+//! of neither.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body, SendBody};
 
-use super::era::BASES;
+use super::abilities::BASES;
 
 /// How much of a refusal is shown.
 const SHOWN_CHARS: usize = 200;
@@ -104,6 +104,16 @@ impl Rest {
     pub fn json(&mut self, path: &str) -> Result<Value> {
         let url = self.url(path)?;
         parsed(self.get(&url, self.limits.answer)?, &url)
+    }
+
+    /// The JSON at `path`, in versions that have something there.
+    pub fn find(&mut self, path: &str) -> Result<Option<Value>> {
+        let url = self.url(path)?;
+        let answer = self.get(&url, self.limits.answer)?;
+        match answer.status() {
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
+            _ => parsed(answer, &url).map(Some),
+        }
     }
 
     /// The JSON that answers a request without a body, which may have to go through the network first.

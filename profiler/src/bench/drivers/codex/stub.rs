@@ -13,6 +13,8 @@ const DEAF_FOR: Duration = Duration::from_secs(10);
 pub struct Answer {
     pub bytes: Vec<u8>,
     pub then: Then,
+    /// How long it is thought about.
+    pub after: Duration,
 }
 
 pub enum Then {
@@ -32,13 +34,13 @@ pub struct Request {
 /// An answer with this JSON.
 pub fn json(body: &str) -> Answer {
     let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
-    Answer { bytes: format!("{head}{body}").into_bytes(), then: Then::Close }
+    Answer { bytes: format!("{head}{body}").into_bytes(), then: Then::Close, after: Duration::ZERO }
 }
 
 /// A recorded answer: what `curl -i` showed, behind the command if that was noted.
 pub fn recorded(exchange: &[u8]) -> Answer {
     let start = exchange.windows(5).position(|bytes| bytes == b"HTTP/").expect("no HTTP in the recording");
-    Answer { bytes: exchange[start..].to_vec(), then: Then::Close }
+    Answer { bytes: exchange[start..].to_vec(), then: Then::Close, after: Duration::ZERO }
 }
 
 /// Serves one connection for each answer, in order.
@@ -52,6 +54,7 @@ pub fn serve(answers: Vec<Answer>) -> (SocketAddr, Receiver<Request>) {
             let request = read_request(&mut stream, !matches!(answer.then, Then::Deaf));
             // The test may have seen enough.
             let _ = tell.send(request);
+            thread::sleep(answer.after);
             let _ = stream.write_all(&answer.bytes);
             match answer.then {
                 Then::Close => (),

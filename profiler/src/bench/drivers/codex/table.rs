@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-/// Whether the table lists the node of this peer id. Without a table, as perhaps in era C, nothing speaks against
+/// Whether the table lists the node of this peer id. Without a table nothing speaks against
 /// it.
 pub fn has_heard_from(info: &Value, peer_id: &str) -> bool {
     let nodes = info["table"]["nodes"].as_array();

@@ -3,9 +3,9 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
+use super::super::intake;
 use super::super::rest::{From, Limits, Rest};
 use super::super::stub::{Answer, Then, json, recorded, serve};
-use super::super::{era, intake};
 use super::{
     DEBUG_INFO, NOT_FOUND, PEER_ID_TEXT, STREAM_BYTES, STREAM_CHECKSUM, check_error, client, part_of_stream,
 };
@@ -19,15 +19,6 @@ const UPLOADED: &[u8] = include_bytes!("../../../../../tests/fixtures/codex-v0.2
 const UPLOADED_NAMED: &[u8] = include_bytes!("../../../../../tests/fixtures/codex-v0.2.5/upload-named.http");
 const BAD_TYPE: &[u8] = include_bytes!("../../../../../tests/fixtures/codex-v0.2.5/upload-bad-type.http");
 const EMPTY: &[u8] = include_bytes!("../../../../../tests/fixtures/codex-v0.2.5/upload-empty.http");
-
-#[test]
-fn the_version_is_the_last_tag() {
-    let (mut rest, requests) = client(Vec::new());
-    let (base, info) = rest.debug_info().unwrap();
-    let version = era::version(base, era::Listen::Multiaddress, &info).unwrap();
-    assert_eq!(version, "v0.2.5 (36f64ad3, era A)");
-    assert!(requests.recv().unwrap().head.starts_with("get /api/codex/v1/debug/info "));
-}
 
 #[test]
 fn a_base_that_is_not_found_is_followed_by_the_next() {
@@ -95,7 +86,7 @@ fn refusals_keep_their_words_whatever_their_type() {
 
 #[test]
 fn no_answer_at_all_is_an_error_in_time() {
-    let silent = || Answer { bytes: Vec::new(), then: Then::Stall };
+    let silent = || Answer { bytes: Vec::new(), then: Then::Stall, after: Duration::ZERO };
     let (mut rest, _requests) = client(vec![silent()]);
     check_error(
         rest.stream("zDvUnknown", From::Network).map(drop),
@@ -113,7 +104,7 @@ fn an_answer_that_stalls_or_is_cut_short_is_an_error() {
     let begun = |then| {
         let mut answer = recorded(SPR_TEXT);
         answer.bytes.truncate(answer.bytes.len() - 20);
-        let (mut rest, _requests) = client(vec![Answer { bytes: answer.bytes, then }]);
+        let (mut rest, _requests) = client(vec![Answer { then, ..answer }]);
         rest.text_or_field("spr", "spr")
     };
     check_error(begun(Then::Stall), &["read the answer of", "/spr", "timeout"]);
@@ -126,7 +117,8 @@ fn an_answer_that_stalls_or_is_cut_short_is_an_error() {
 
 #[test]
 fn an_upload_that_is_not_taken_is_an_error_in_time() {
-    let (mut rest, _requests) = client(vec![Answer { bytes: Vec::new(), then: Then::Deaf }]);
+    let (mut rest, _requests) =
+        client(vec![Answer { bytes: Vec::new(), then: Then::Deaf, after: Duration::ZERO }]);
     let started = Instant::now();
     let size_bytes = 64 << 20;
     let content = &mut std::io::repeat(b'x').take(size_bytes);

@@ -1,4 +1,4 @@
-//! The driver against a stub, which answers as a node of era A, v0.2.5, did.
+//! The driver against a stub, which answers as nodes of v0.2.5 and of mid-2026 did.
 
 mod control;
 mod http;
@@ -34,7 +34,7 @@ fn client(answers: Vec<Answer>) -> (Rest, Receiver<Request>) {
 fn part_of_stream(bytes: u64, then: Then) -> Answer {
     let mut answer = recorded(STREAM_HEAD);
     answer.bytes.resize(answer.bytes.len() + bytes as usize, b'x');
-    Answer { bytes: answer.bytes, then }
+    Answer { then, ..answer }
 }
 
 #[track_caller]
