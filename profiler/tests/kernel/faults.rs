@@ -16,7 +16,7 @@ use analysis::report;
 use capture::Ending;
 use profiler::collect::probes::Settings;
 
-use crate::recorded::{read, record_with};
+use crate::recorded::{read, record_with, wait_for_capture};
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 
@@ -54,7 +54,7 @@ fn a_killed_profiler_leaves_no_object_in_the_kernel_and_a_readable_capture() {
         .spawn()
         .unwrap();
     wait_for(|| is_attached(profiler.id()), "the probes are attached");
-    thread::sleep(Duration::from_millis(1500));
+    wait_for_capture(&path, |timeline| !timeline.processes.is_empty());
     let held = held(profiler.id());
     for kind in ["prog_id", "map_id", "link_id"] {
         assert!(held.iter().any(|(held, _)| held == kind), "{kind}: {held:?}");
