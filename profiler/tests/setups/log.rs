@@ -5,6 +5,7 @@
 use std::{
     fs::{self, File},
     io::{BufWriter, Write as _},
+    os::unix::fs::FileExt as _,
     path::Path,
 };
 
@@ -50,6 +51,9 @@ pub struct Interval {
     pub to_ns: u64,
     /// Of the thread, by its own clock.
     pub cpu_ns: u64,
+    /// It could run and did not, by the kernel's own account; none where that was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_wait_ns: Option<u64>,
     /// Moved in it.
     pub bytes: u64,
     /// The block that it was for, or that it completed.
@@ -63,7 +67,12 @@ pub struct Log {
     tid: i32,
     at_ns: u64,
     cpu_ns: u64,
+    account: Account,
+    cpu_wait_ns: u64,
 }
+
+/// What the scheduler knows of a thread: `/proc/thread-self/schedstat`.
+struct Account(File);
 
 /// Enough for every program here: growing would take time that is not its own.
 const INTERVALS: usize = 1 << 16;
@@ -71,7 +80,10 @@ const INTERVALS: usize = 1 << 16;
 impl Log {
     pub fn begin() -> Self {
         let tid = rustix::thread::gettid().as_raw_nonzero().get();
-        Self { intervals: Vec::with_capacity(INTERVALS), tid, at_ns: now_ns(), cpu_ns: thread_cpu_ns() }
+        let account = Account::open();
+        let cpu_wait_ns = account.cpu_wait_ns();
+        let intervals = Vec::with_capacity(INTERVALS);
+        Self { intervals, tid, at_ns: now_ns(), cpu_ns: thread_cpu_ns(), account, cpu_wait_ns }
     }
 
     /// What the thread did since the last call.
@@ -92,23 +104,25 @@ impl Log {
             from_ns: armed_ns,
             to_ns: now_ns(),
             cpu_ns: 0,
+            cpu_wait_ns: None,
             bytes: 0,
             block: Some(block),
         });
     }
 
     fn end(&mut self, state: State, block: Option<u32>, bytes: usize) {
-        let (to_ns, cpu_ns) = (now_ns(), thread_cpu_ns());
+        let (to_ns, cpu_ns, cpu_wait_ns) = (now_ns(), thread_cpu_ns(), self.account.cpu_wait_ns());
         self.intervals.push(Interval {
             tid: self.tid,
             state,
             from_ns: self.at_ns,
             to_ns,
             cpu_ns: cpu_ns - self.cpu_ns,
+            cpu_wait_ns: Some(cpu_wait_ns - self.cpu_wait_ns),
             bytes: bytes as u64,
             block,
         });
-        (self.at_ns, self.cpu_ns) = (to_ns, cpu_ns);
+        (self.at_ns, self.cpu_ns, self.cpu_wait_ns) = (to_ns, cpu_ns, cpu_wait_ns);
     }
 
     /// Adds another thread's log.
@@ -124,6 +138,22 @@ impl Log {
             out.write_all(b"\n").expect("write the log");
         }
         out.flush().expect("write the log");
+    }
+}
+
+impl Account {
+    /// Of the calling thread.
+    fn open() -> Self {
+        Self(File::open("/proc/thread-self/schedstat").expect("open the thread's account"))
+    }
+
+    /// So long it could run and did not, in its whole life; what it waits just now is not in it.
+    fn cpu_wait_ns(&self) -> u64 {
+        let mut text = [0; 64];
+        let length = self.0.read_at(&mut text, 0).expect("read the thread's account");
+        let text = str::from_utf8(&text[..length]).expect("the account is text");
+        let waited = text.split_whitespace().nth(1).expect("running, waiting, and how often");
+        waited.parse().expect("a number of ns")
     }
 }
 

@@ -1,13 +1,13 @@
-//! What the shares of a run are, by its programs' own logs.
+//! What the shares of a run are, by its programs' own logs, from when the first block had come.
 //!
-//! Each block but the first has the time since the block before it had come, and that time is told backwards: the block
+//! Each block has the time since the block before it had come, and that time is told backwards: the block
 //! was handed over when its sender had done its work for it; that began when the sender had been asked, or was free;
 //! the request was sent when the receiver had done its work, or ticked. Where the receiver was still at work on the
 //! block before when this one was handed over, the time is the receiver's: whoever was later held the block back. What
-//! is between these moments (waking up, copying) is the CPU's as far as the threads' own clocks say so, and else
-//! left open: too little to decide.
+//! is between these moments (waking up, copying) is the CPU's as far as the threads' own clocks say so, a wait for
+//! it as far as the kernel's account of them does, and else left open: too little to decide.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ptr};
 
 use super::{
     judge::TOLERANCE,
@@ -40,7 +40,8 @@ pub fn shares(base: &Base, programs: &BTreeMap<String, Truth>) -> Shares {
             of_second.flatten().chain(of_peer).collect()
         }
     };
-    weighted(&windows)
+    let first_ns = windows.iter().map(|window| window.to_ns).min().expect("there are blocks");
+    weighted(&windows, first_ns)
 }
 
 /// Where the programs were not what they were meant to be: a work took longer than it should have, or what lies between
@@ -110,10 +111,14 @@ const PEERS: Names =
 fn downloaded(base: &Base, first: u32, own: &Node, peer: &Node, between: Option<&Node>) -> Vec<Window> {
     let bytes = if first == 0 { base.block_bytes } else { base.block_bytes / 9 };
     let between_them = if base.nodes == Nodes::Linked { "link" } else { LEFT_OPEN };
-    let windows = (first + 1..first + base.blocks).map(|block| {
-        let (from_ns, to_ns) = (own.end(State::Receive, block - 1), own.end(State::Receive, block));
-        let handed_over_ns = peer.find(State::Send, block).from_ns.clamp(from_ns, to_ns);
-        let was_busy = own.work(block - 1).is_some_and(|work| work.to_ns > handed_over_ns);
+    let windows = (first..first + base.blocks).map(|block| {
+        let before = block.checked_sub(1).filter(|_| block > first);
+        let from_ns = before.map_or(own.began_ns(), |before| own.end(State::Receive, before));
+        let to_ns = own.end(State::Receive, block);
+        let sent = peer.find(State::Send, block);
+        let handed_over_ns = sent.from_ns.clamp(from_ns, to_ns);
+        let work = before.and_then(|before| own.work(before));
+        let was_busy = work.is_some_and(|work| work.to_ns > handed_over_ns);
         let mut parts = Parts::new();
         if was_busy {
             own.tell(from_ns, to_ns, LEFT_OPEN, &mut parts);
@@ -129,10 +134,18 @@ fn downloaded(base: &Base, first: u32, own: &Node, peer: &Node, between: Option<
             let mut left_ns = (to_ns - handed_over_ns) as f64;
             // On a link that is never idle the next bytes are under way while the ends work.
             let ends = [Some(peer), between, Some(own)].into_iter().flatten();
-            for node in ends.filter(|_| base.nodes != Nodes::Linked) {
-                let cpu_ns = node.cpu_ns(handed_over_ns, to_ns).min(left_ns);
-                parts.push((node.names.cpu, cpu_ns));
-                left_ns -= cpu_ns;
+            // What the peer does once it has sent the block is for others.
+            let until_ns = |node: &Node| if ptr::eq(node, peer) { sent.to_ns.min(to_ns) } else { to_ns };
+            let ends = ends.filter(|_| base.nodes != Nodes::Linked).map(|node| (node, until_ns(node)));
+            let runs =
+                ends.clone().map(|(node, until_ns)| (node.names.cpu, node.cpu_ns(handed_over_ns, until_ns)));
+            // Of two on one CPU, one runs while the other waits.
+            let waits = ends
+                .map(|(node, until_ns)| (node.names.cpu_wait, node.cpu_wait_ns(handed_over_ns, until_ns)));
+            for (share, ns) in runs.chain(waits) {
+                let ns = ns.min(left_ns);
+                parts.push((share, ns));
+                left_ns -= ns;
             }
             parts.push((between_them, left_ns));
         }
@@ -143,9 +156,11 @@ fn downloaded(base: &Base, first: u32, own: &Node, peer: &Node, between: Option<
 
 /// The same from the sender's side: a block is sent when the one before was done with, and after the own work.
 fn uploaded(base: &Base, own: &Node, peer: &Node) -> Vec<Window> {
-    let windows = (1..base.blocks).map(|block| {
-        let (from_ns, to_ns) = (own.end(State::Send, block - 1), own.end(State::Send, block));
-        let done_ns = own.end(State::Receive, block - 1);
+    let windows = (0..base.blocks).map(|block| {
+        let before = block.checked_sub(1);
+        let from_ns = before.map_or(own.began_ns(), |before| own.end(State::Send, before));
+        let done_ns = before.map_or(from_ns, |before| own.end(State::Receive, before));
+        let to_ns = own.end(State::Send, block);
         let mut parts = Parts::new();
         peer.tell(from_ns, done_ns, LEFT_OPEN, &mut parts);
         own.tell(done_ns, to_ns, LEFT_OPEN, &mut parts);
@@ -158,6 +173,10 @@ impl Node<'_> {
     fn find(&self, state: State, block: u32) -> &Interval {
         let found = self.log.iter().find(|did| did.state == state && did.block == Some(block));
         found.unwrap_or_else(|| panic!("the log has no {state:?} of block {block}"))
+    }
+
+    fn began_ns(&self) -> u64 {
+        self.log.iter().map(|did| did.from_ns).min().expect("it did something")
     }
 
     fn end(&self, state: State, block: u32) -> u64 {
@@ -178,13 +197,15 @@ impl Node<'_> {
             parts.push((share, ns));
         };
         push(self.names.cpu, self.cpu_ns(from_ns, to_ns));
+        push(self.names.cpu_wait, self.cpu_wait_ns(from_ns, to_ns));
         for work in self.log.iter().filter(|did| is_work(did)) {
             let share = match work.state {
                 State::Compute => self.names.cpu_wait,
                 State::Write => self.names.disk,
                 _ => self.names.timer,
             };
-            let off_cpu_ns = (work.to_ns - work.from_ns).saturating_sub(work.cpu_ns);
+            let ready_ns = work.cpu_ns + work.cpu_wait_ns.unwrap_or(0);
+            let off_cpu_ns = (work.to_ns - work.from_ns).saturating_sub(ready_ns);
             push(share, off_cpu_ns as f64 * inside(work, from_ns, to_ns));
         }
         push(idle, f64::INFINITY);
@@ -193,6 +214,21 @@ impl Node<'_> {
     /// By the clocks of its threads.
     fn cpu_ns(&self, from_ns: u64, to_ns: u64) -> f64 {
         self.log.iter().map(|did| did.cpu_ns as f64 * inside(did, from_ns, to_ns)).sum()
+    }
+
+    /// In which its threads could run and did not, by the kernel's account. Who computes may lose the CPU at any time; who
+    /// waited for something waits for the CPU at last.
+    fn cpu_wait_ns(&self, from_ns: u64, to_ns: u64) -> f64 {
+        let waited = self.log.iter().filter_map(|did| {
+            let waited_ns = did.cpu_wait_ns.filter(|ns| *ns > 0)?;
+            if did.state == State::Compute {
+                return Some(waited_ns as f64 * inside(did, from_ns, to_ns));
+            }
+            let ran_ns = did.to_ns.saturating_sub(did.cpu_ns).max(did.from_ns);
+            let began_ns = ran_ns.saturating_sub(waited_ns);
+            Some(ran_ns.min(to_ns).saturating_sub(began_ns.max(from_ns)) as f64)
+        });
+        waited.sum()
     }
 }
 
@@ -206,12 +242,13 @@ fn inside(did: &Interval, from_ns: u64, to_ns: u64) -> f64 {
     if overlap_ns == 0 { 0.0 } else { overlap_ns as f64 / (did.to_ns - did.from_ns) as f64 }
 }
 
-/// At each moment the connections count by their rates.
-fn weighted(windows: &[Window]) -> Shares {
+/// At each moment the connections count by their rates. Before `since_ns` the first of them waited for its first block.
+fn weighted(windows: &[Window], since_ns: u64) -> Shares {
     let rate = |window: &Window| window.bytes as f64 / (window.to_ns - window.from_ns) as f64;
     let mut edges: Vec<u64> = windows.iter().flat_map(|window| [window.from_ns, window.to_ns]).collect();
     edges.sort_unstable();
     edges.dedup();
+    edges.retain(|edge_ns| *edge_ns >= since_ns);
     let mut shares = Shares::new();
     let mut whole_ns = 0.0;
     for edge in edges.windows(2) {

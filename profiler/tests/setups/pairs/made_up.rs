@@ -25,8 +25,16 @@ pub fn trials() -> Vec<Trial> {
         trial("pairs::a_request_is_waited_for_too", a_request_is_waited_for_too),
         trial("pairs::connections_count_by_their_bytes", connections_count_by_their_bytes),
         trial("pairs::an_upload_is_told_by_its_sends", an_upload_is_told_by_its_sends),
+        trial("pairs::who_sleeps_may_wait_for_a_cpu_then", who_sleeps_may_wait_for_a_cpu_then),
+        trial(
+            "pairs::a_block_that_was_sent_waits_for_nobodys_work",
+            a_block_that_was_sent_waits_for_nobodys_work,
+        ),
+        trial("pairs::a_first_block_is_waited_for_beside_others", a_first_block_is_waited_for_beside_others),
     ]
 }
+
+const MS: u64 = 1_000_000;
 
 /// State, block, and ms: from, to, on the CPU.
 type Row = (State, u32, u64, u64, u64);
@@ -88,24 +96,77 @@ fn an_upload_is_told_by_its_sends() {
     check(base, &programs, "cpu 0.4 left_open 0.1 network 0.5 peer_timer 0.5");
 }
 
+fn who_sleeps_may_wait_for_a_cpu_then() {
+    let base = Base { blocks: 2, ..PLAIN };
+    let leecher = [(Receive, 0, 0, 0, 0), (Receive, 1, 10, 10, 0)];
+    let seeder = [(Send, 0, 0, 0, 0), (Sleep, 1, 0, 10, 0), (Send, 1, 10, 10, 0)];
+    let mut programs = truths(&[(LEECHER, &leecher[..]), (SEEDER, &seeder)]);
+    check_truths(base, &programs, "network 1.0 peer_timer 1.0");
+    waits(&mut programs, SEEDER, 1, 4);
+    check_truths(base, &programs, "network 1.0 peer_cpu_wait 0.4 peer_timer 0.6");
+}
+
+fn a_block_that_was_sent_waits_for_nobodys_work() {
+    let base = Base { blocks: 2, ..PLAIN };
+    // On one CPU, on which the seeder goes on with the next block.
+    let leecher = [(Receive, 0, 0, 0, 0), (State::Wait, 0, 0, 10, 0), (Receive, 1, 10, 10, 0)];
+    let seeder = [(Send, 0, 0, 0, 0), (Compute, 1, 0, 4, 4), (Send, 1, 4, 4, 0), (Compute, 2, 4, 10, 6)];
+    let mut programs = truths(&[(LEECHER, &leecher[..]), (SEEDER, &seeder)]);
+    waits(&mut programs, LEECHER, 1, 6);
+    check_truths(base, &programs, "cpu_wait 0.6 network 0.4 peer_cpu 0.4");
+}
+
+fn a_first_block_is_waited_for_beside_others() {
+    let base = Base { blocks: 2, nodes: Nodes::Uneven, ..PLAIN };
+    let leecher = [
+        (Receive, 0, 0, 1, 0),
+        (Receive, SECOND_FIRST, 0, 10, 0),
+        (Receive, 1, 1, 19, 0),
+        (Receive, SECOND_FIRST + 1, 10, 19, 0),
+    ];
+    let seeder = [(Send, 0, 1, 1, 0), (Compute, 1, 1, 19, 18), (Send, 1, 19, 19, 0)];
+    let second = [
+        (Sleep, SECOND_FIRST, 0, 10, 0),
+        (Send, SECOND_FIRST, 10, 10, 0),
+        (Sleep, SECOND_FIRST + 1, 10, 19, 0),
+        (Send, SECOND_FIRST + 1, 19, 19, 0),
+    ];
+    // Of 1 to 10 a sixth is the second one's, whose first block took 10 ms, and of the rest two elevenths.
+    let programs = [(LEECHER, &leecher[..]), (SEEDER, &seeder), (SECOND, &second)];
+    check(base, &programs, "network 1.0 peer_cpu 0.8 peer_timer 0.2");
+}
+
+/// So long could it run in an interval, and did not.
+fn waits(programs: &mut BTreeMap<String, Truth>, program: &str, interval: usize, ms: u64) {
+    let program = programs.get_mut(program).expect("a program of that name");
+    program.intervals[interval].cpu_wait_ns = Some(ms * MS);
+}
+
 #[track_caller]
 fn check(base: Base, programs: &[(&str, &[Row])], expected: &str) {
-    let programs: BTreeMap<_, _> =
-        programs.iter().map(|(name, rows)| ((*name).to_owned(), truth(rows))).collect();
-    let shares = known::shares(&base, &programs);
+    check_truths(base, &truths(programs), expected);
+}
+
+fn truths(programs: &[(&str, &[Row])]) -> BTreeMap<String, Truth> {
+    programs.iter().map(|(name, rows)| ((*name).to_owned(), truth(rows))).collect()
+}
+
+#[track_caller]
+fn check_truths(base: Base, programs: &BTreeMap<String, Truth>, expected: &str) {
+    let shares = known::shares(&base, programs);
     let words = shares.iter().filter(|(_, share)| **share > 0.001);
     let words: Vec<_> = words.map(|(name, share)| format!("{name} {share:.1}")).collect();
     assert_eq!(words.join(" "), expected);
 }
 
 fn truth(rows: &[Row]) -> Truth {
-    const MS: u64 = 1_000_000;
     let interval = |&(state, block, from_ms, to_ms, cpu_ms): &Row| Interval {
         tid: 1,
         state,
         from_ns: from_ms * MS,
         to_ns: to_ms * MS,
         cpu_ns: cpu_ms * MS,
+        cpu_wait_ns: None,
         bytes: 0,
         block: Some(block),
     };
