@@ -1,4 +1,4 @@
-//! Real transfers between real daemons of Deluge, over uTP and over TCP.
+//! Real transfers between real daemons of Deluge, over uTP and over TCP, and of qBittorrent over TCP.
 
 use std::{fs, path::Path, process::Command};
 
@@ -9,14 +9,14 @@ use crate::runs::Runs;
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 const FILE_SIZE_BYTES: u64 = 16 << 20;
 const MATRIX: &str = r#"
-systems = ["deluge", "deluge-tcp"]
+systems = ["deluge", "deluge-tcp", "qbittorrent-tcp"]
 swarms = [{ nodes = 2, seeders = [1] }]
 file_sizes = ["16MiB"]
 timeout = "2m"
 "#;
 
 #[test]
-fn deluge_transfers_over_utp_and_over_tcp_and_leaves_nothing() {
+fn clients_on_libtorrent_transfer_over_what_was_asked_for_and_leave_nothing() {
     let folder = tempfile::tempdir_in("/var/tmp").unwrap();
     let (matrix, results) = (folder.path().join("deluge.toml"), folder.path().join("results"));
     fs::write(&matrix, MATRIX).unwrap();
@@ -27,14 +27,15 @@ fn deluge_transfers_over_utp_and_over_tcp_and_leaves_nothing() {
     let output = bench.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
-    check_run(&results.join("deluge-2n-1s-16MiB/1"), "udp");
-    check_run(&results.join("deluge-tcp-2n-1s-16MiB/1"), "tcp");
+    check_run(&results.join("deluge-2n-1s-16MiB/1"), "deluge", "udp");
+    check_run(&results.join("deluge-tcp-2n-1s-16MiB/1"), "deluge", "tcp");
+    check_run(&results.join("qbittorrent-tcp-2n-1s-16MiB/1"), "qbittorrent", "tcp");
     runs.check_nothing_is_left();
 }
 
 /// A run is complete, and its payload went over the one protocol and not the other.
 #[track_caller]
-fn check_run(folder: &Path, protocol: &str) {
+fn check_run(folder: &Path, client: &str, protocol: &str) {
     assert_eq!(json(&folder.join("run.json"))["status"], "complete");
     let report = json(&folder.join("report.json"));
     let transfer = &report["transfers"][0];
@@ -52,7 +53,7 @@ fn check_run(folder: &Path, protocol: &str) {
         let processes = report["processes"].as_array().unwrap();
         let node = processes.iter().find(|process| process["role"] == role).unwrap();
         let program = node["program"].as_str().unwrap();
-        assert!(program.contains("deluge") && program.contains("(libtorrent 2."), "{program}");
+        assert!(program.contains(client) && program.contains("(libtorrent 2."), "{program}");
         let peer_bytes = |of: &str| -> u64 {
             let peers = node["peers"].as_array().unwrap();
             let of_it = peers.iter().filter(|peer| peer["protocol"] == of && peer["control"] == false);

@@ -24,6 +24,7 @@ pub fn programs() -> Vec<Need> {
         ),
         program("curl", &["curl"], "put curl on the PATH"),
         program("python3", &["python3"], "put python3 on the PATH"),
+        program("qbittorrent-nox", &["qbittorrent-nox"], "put qbittorrent-nox 4 on the PATH"),
         program("rsync", &["rsync"], "put rsync on the PATH"),
         program("tcpdump", &["tcpdump"], "put tcpdump on the PATH"),
         program("nft", &["nftables"], "put nft, of nftables, on the PATH"),

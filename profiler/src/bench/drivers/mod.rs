@@ -7,6 +7,7 @@ mod bittorrent;
 pub mod codex;
 pub mod deluge;
 pub mod described;
+pub mod qbittorrent;
 mod system;
 pub mod transmission;
 
@@ -26,7 +27,14 @@ use rustix::process::Signal;
 pub use system::{Entry, Pace, Parser, System};
 
 /// Every system that the program knows by itself, in the order of a plan. A new one is its folder, and a line here.
-pub static SYSTEMS: [System; 4] = [transmission::SYSTEM, deluge::SYSTEM, deluge::WITHOUT_UTP, codex::SYSTEM];
+pub static SYSTEMS: [System; 6] = [
+    transmission::SYSTEM,
+    deluge::SYSTEM,
+    deluge::WITHOUT_UTP,
+    qbittorrent::SYSTEM,
+    qbittorrent::WITHOUT_UTP,
+    codex::SYSTEM,
+];
 
 /// What is particular to a system. The answers that stand here are those of BitTorrent's clients.
 pub trait Driver: Send + Sync {
