@@ -11,17 +11,14 @@ use capture::{
     families::{DROPS, IO_URING, LIBAIO, SPLICE},
 };
 
-use crate::{
-    collect::{
-        cost,
-        drain::{
-            Sink,
-            sweep::{Sweep, fill::Fill},
-        },
-        probes::{self, Settings, Settling, families::ProbeSet, links::Links},
-        targets::Targets,
+use crate::collect::{
+    cost,
+    drain::{
+        Sink,
+        sweep::{Sweep, fill::Fill},
     },
-    memory,
+    probes::{self, Settings, Settling, Types, families::ProbeSet, links::Links},
+    targets::Targets,
 };
 
 /// Attached probes, and the tables that they count in. Dropping it detaches them.
@@ -40,7 +37,7 @@ pub struct Counters {
 ///
 /// # Errors
 /// Nothing can be counted.
-pub fn start(control_ports: Vec<u16>) -> Result<Counters> {
+pub fn start(types: &Types, control_ports: Vec<u16>) -> Result<Counters> {
     let settings = Settings {
         stride_bytes: NO_PROGRESS,
         control_ports,
@@ -52,12 +49,12 @@ pub fn start(control_ports: Vec<u16>) -> Result<Counters> {
         max_overhead: None,
         // They write records, and a table that is kept for a whole recording.
         left_out: &[DROPS, IO_URING, LIBAIO, SPLICE],
+        held: false,
     };
-    let mut probes = probes::attach(&settings)?;
-    memory::give_back();
+    let probes = probes::attach_by(types, &settings)?;
     let map_bytes = cost::map_bytes(&probes.ebpf)?;
-    let targets = Targets::new(&mut probes.ebpf)?;
-    let sweep = Sweep::of_counters(&mut probes.ebpf)?;
+    let targets = Targets::new(&probes.ebpf)?;
+    let sweep = Sweep::of_counters(&probes.ebpf)?;
     Ok(Counters {
         ebpf: probes.ebpf,
         _links: probes.links,

@@ -6,18 +6,31 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Seek as _},
 };
 
-/// Of each of these addresses the function that it lies in; what has none is left out. Nothing where the kernel shows
-/// no addresses.
-pub fn names(addresses: impl Iterator<Item = u64>) -> BTreeMap<u64, String> {
-    File::open("/proc/kallsyms").and_then(|file| read(BufReader::new(file), addresses)).unwrap_or_default()
+/// Opens them. Whether the kernel shows addresses is decided now: who gives up what that takes may go on reading them.
+pub fn open() -> io::Result<File> {
+    File::open("/proc/kallsyms")
+}
+
+/// Of each of these addresses the function that it lies in, by symbols that are open, or else by those that this process may
+/// read; what has none is left out. Nothing where the kernel shows no addresses.
+pub fn names(symbols: Option<&File>, addresses: impl Iterator<Item = u64>) -> BTreeMap<u64, String> {
+    let read = |mut file: &File| {
+        file.rewind()?;
+        read(BufReader::new(file), addresses)
+    };
+    match symbols {
+        Some(file) => read(file),
+        None => open().and_then(|file| read(&file)),
+    }
+    .unwrap_or_default()
 }
 
 /// Where the functions of these names begin: of one name there may be several. Nothing where the kernel shows no addresses.
 pub fn addresses<T: Copy>(wanted: &[(&str, T)]) -> Vec<(u64, T)> {
-    File::open("/proc/kallsyms").and_then(|file| find(BufReader::new(file), wanted)).unwrap_or_default()
+    open().and_then(|file| find(BufReader::new(file), wanted)).unwrap_or_default()
 }
 
 fn find<T: Copy>(mut lines: impl BufRead, wanted: &[(&str, T)]) -> io::Result<Vec<(u64, T)>> {

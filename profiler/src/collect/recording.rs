@@ -1,6 +1,8 @@
 //! A recording: attached probes, the daemon's thread, and the capture that it writes.
 
 use std::{
+    collections::BTreeMap,
+    fs::File,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -10,16 +12,18 @@ use std::{
     thread::JoinHandle,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use abi::target::Process;
+use anyhow::{Context as _, Error, Result, anyhow, bail};
+use aya::Ebpf;
 
 use crate::{
     clock::now_ns,
     collect::{
         cost::{self, dispatch},
         cross_check,
-        drain::{self, Begun, Detached, Shared, toggle::Ask},
-        environment,
-        probes::{self, Settings},
+        drain::{self, Begun, Detached, Shared, Stays, toggle::Ask},
+        environment, kallsyms,
+        probes::{self, Probes, Settings, Types, links::Links},
         targets::{Registered, Targets, groups::Group},
     },
     display::tell,
@@ -41,7 +45,18 @@ pub struct Recording {
     inbox: Sender<Record>,
     asks: Sender<Ask>,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<Result<Detached>>>,
+    thread: Option<JoinHandle<(Begun, Result<Detached>)>>,
+}
+
+/// Probes that were attached once, to see which can be, and that stay loaded. They are attached and detached by descriptors
+/// that are open: nothing that takes privileges.
+pub struct Held {
+    ebpf: Ebpf,
+    links: Links,
+    pub families: Vec<Family>,
+    symbols: Option<File>,
+    /// Memory of all maps, which is the kernel's and no part of this process's.
+    pub map_bytes: u64,
 }
 
 /// How a recording stands, for those who wait.
@@ -61,16 +76,79 @@ pub fn start(path: &Path, settings: &Settings, subject: &Subject) -> Result<Reco
             // The file was created above, and holds nothing yet.
             let _ = std::fs::remove_file(path);
         })
-        .and_then(|(begun, shared)| {
-            let (inbox, messages) = mpsc::channel();
-            let (asks, asked) = mpsc::channel();
-            let worker = Arc::clone(&shared);
-            let thread = std::thread::Builder::new()
-                .name("drain".to_owned())
-                .spawn(move || drain::run(begun, &worker, &messages, &asked, out))
-                .context("start the thread that writes the capture")?;
+        .and_then(|(begun, shared)| drained(begun, shared, out).map_err(|failed| failed.0))
+}
+
+/// Loads the probes for recordings that begin later.
+///
+/// # Errors
+/// Nothing can be recorded.
+pub fn hold(types: &Types, control_ports: Vec<u16>) -> Result<Held> {
+    let settings = Settings { control_ports, held: true, ..Settings::default() };
+    let Probes { ebpf, mut links, families } = probes::attach_by(types, &settings)?;
+    links.off();
+    let map_bytes = cost::map_bytes(&ebpf)?;
+    let symbols = kallsyms::open().ok();
+    Ok(Held { ebpf, links, families, symbols, map_bytes })
+}
+
+/// Attaches probes that were loaded before, and begins a capture. What they cost is not measured: that takes the privileges
+/// that are gone.
+///
+/// # Errors
+/// There are none, they cannot be attached, or the capture cannot be written. They stay where they are then.
+pub fn start_held(mut out: Writer, held: &mut Option<Held>, subject: &Subject) -> Result<Recording> {
+    let mut begun = held.take().context("no probes are held")?.begin();
+    let stride_bytes = Settings::default().stride_bytes;
+    match begin_held(&mut out, &mut begun, stride_bytes, subject) {
+        Ok(shared) => drained(begun, shared, out),
+        Err(error) => Err(Box::new((error, begun))),
+    }
+    .map_err(|failed| {
+        let (error, begun) = *failed;
+        *held = Held::of(begun);
+        error
+    })
+}
+
+fn drained(begun: Begun, shared: Arc<Shared>, out: Writer) -> Result<Recording, Box<(Error, Begun)>> {
+    let (inbox, messages) = mpsc::channel();
+    let (asks, asked) = mpsc::channel();
+    // What cannot be given to a thread stays here.
+    let (give, taken) = mpsc::channel::<(Begun, Writer)>();
+    let worker = Arc::clone(&shared);
+    let run = move || {
+        let (mut begun, out) = taken.recv().expect("it is given at once");
+        let ran = drain::run(&mut begun, &worker, &messages, &asked, out);
+        // Where it failed they may be attached.
+        begun.links.off();
+        (begun, ran)
+    };
+    match std::thread::Builder::new().name("drain".to_owned()).spawn(run) {
+        Ok(thread) => {
+            give.send((begun, out)).expect("the thread waits for it");
             Ok(Recording { inbox, asks, shared, thread: Some(thread) })
-        })
+        }
+        Err(error) => {
+            let error = Error::new(error).context("start the thread that writes the capture");
+            Err(Box::new((error, begun)))
+        }
+    }
+}
+
+impl Held {
+    fn begin(self) -> Begun {
+        let Self { ebpf, links, families, symbols, map_bytes } = self;
+        let stays = Some(Stays { families, symbols, reentries: BTreeMap::new() });
+        Begun { ebpf, links, map_bytes, are_runs_counted: false, limit: None, stays }
+    }
+
+    fn of(begun: Begun) -> Option<Self> {
+        let Begun { ebpf, mut links, map_bytes, stays, .. } = begun;
+        links.off();
+        let Stays { families, symbols, .. } = stays?;
+        Some(Self { ebpf, links, families, symbols, map_bytes })
+    }
 }
 
 impl Recording {
@@ -136,6 +214,22 @@ impl Recording {
         status
     }
 
+    /// The processes that are targets, behind the last of those that were.
+    pub fn processes(&self) -> Vec<Process> {
+        let targets = self.targets();
+        targets.ended().copied().chain(targets.processes().map(|(_, process)| process)).collect()
+    }
+
+    /// Bytes of the capture that are written.
+    pub fn capture_bytes(&self) -> u64 {
+        self.shared.capture_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Has it end, and does not wait for that: then it is no longer running.
+    pub fn ask_to_stop(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+    }
+
     /// How many processes have been targets so far.
     pub fn followed(&self) -> u64 {
         self.targets().followed()
@@ -148,13 +242,21 @@ impl Recording {
 
     /// Detaches the probes. The capture then waits for what is known only afterwards, and for its end.
     pub fn detach(mut self) -> Result<Detached> {
-        self.stop()
+        self.stop()?.1
     }
 
-    fn stop(&mut self) -> Result<Detached> {
+    /// The same with probes that were held, which are there for the next recording, unless their thread has panicked.
+    pub fn release(mut self) -> (Option<Held>, Result<Detached>) {
+        match self.stop() {
+            Ok((begun, ran)) => (Held::of(begun), ran),
+            Err(error) => (None, Err(error)),
+        }
+    }
+
+    fn stop(&mut self) -> Result<(Begun, Result<Detached>)> {
         let thread = self.thread.take().context("the recording was stopped before")?;
         self.shared.stop.store(true, Ordering::Release);
-        thread.join().map_err(|_| anyhow!("the thread that writes the capture panicked"))?
+        thread.join().map_err(|_| anyhow!("the thread that writes the capture panicked"))
     }
 
     fn push_baselines(&self, registered: Vec<Registered>) -> Result<()> {
@@ -186,32 +288,14 @@ fn begin(
     // Processes that come into a control group are in this network namespace as a rule, and nobody reads it then.
     cross_checks.extend(cross_check::interfaces(std::process::id(), Moment::BeforeStart));
     let bare = dispatch::bare();
-    let mut probes = probes::attach(settings)?;
+    let probes = probes::attach(settings)?;
     let statistics = cost::check_statistics();
     // Without the statistics it is not asked for: that they are missing is told once, below.
     let dispatch = statistics.is_ok().then(|| bare.and_then(|bare| bare.probed(&probes.ebpf)));
     cross_checks.extend(cross_check::host(Moment::AfterStart));
     // The kernel's types, which are needed for attaching only, leave 30 to 80 MiB of small pieces.
     memory::give_back();
-    let start = Start {
-        id: format!("{:016x}", rand::random::<u64>()),
-        at_ns: now_ns(),
-        profiler: env!("CARGO_PKG_VERSION").to_owned(),
-        boot_id: environment::boot_id()?,
-        targets: subject.targets.clone(),
-        size_bytes: subject.size_bytes,
-        stride_bytes: settings.stride_bytes,
-        run: subject.run.clone(),
-        machine_id: environment::machine_id(),
-        host_name: environment::host_name(),
-        layout: capture::layout(),
-    };
-    out.push(&Record::Start(start))?;
-    out.push(&Record::Clock(drain::clock()))?;
-    out.push(&Record::Environment(environment::read()?))?;
-    for family in probes.families.drain(..) {
-        out.push(&Record::Family(family))?;
-    }
+    write_head(out, settings.stride_bytes, subject, &probes.families)?;
     match &dispatch {
         Some(Ok(dispatch)) => out.push(&Record::ProbeDispatch(*dispatch))?,
         Some(Err(error)) => tell(&format!("warning: what it costs to reach a probe is not known: {error:#}")),
@@ -233,16 +317,62 @@ fn begin(
     cross_checks.iter().try_for_each(|cross_check| out.push(cross_check))?;
     out.finish_frame().with_context(|| format!("begin {}", path.display()))?;
     let map_bytes = cost::map_bytes(&probes.ebpf)?;
-    let targets = Targets::new(&mut probes.ebpf)?;
-    let shared = Shared {
-        targets: Mutex::new(targets),
+    let shared = shared(&probes.ebpf, out)?;
+    Ok((
+        Begun { ebpf: probes.ebpf, links: probes.links, map_bytes, are_runs_counted, limit, stays: None },
+        shared,
+    ))
+}
+
+/// The same with probes that are loaded already, and know nothing of the recording before.
+fn begin_held(
+    out: &mut Writer,
+    begun: &mut Begun,
+    stride_bytes: u64,
+    subject: &Subject,
+) -> Result<Arc<Shared>> {
+    let mut cross_checks = cross_check::host(Moment::BeforeStart);
+    cross_checks.extend(cross_check::interfaces(std::process::id(), Moment::BeforeStart));
+    probes::empty(&mut begun.ebpf)?;
+    let reentries = cost::reentries(&begun.ebpf)?;
+    begun.links.on(&mut begun.ebpf)?;
+    cross_checks.extend(cross_check::host(Moment::AfterStart));
+    let stays = begun.stays.as_mut().context("the probes do not stay")?;
+    stays.reentries = reentries;
+    write_head(out, stride_bytes, subject, &stays.families)?;
+    let why = "the service has given up what it takes to measure that (CAP_SYS_ADMIN): `profiler record` can";
+    out.push(&Record::Family(Family::attached(PROBE_COST, Vec::new(), Some(why.to_owned()))))?;
+    cross_checks.iter().try_for_each(|cross_check| out.push(cross_check))?;
+    out.finish_frame().with_context(|| format!("begin {}", out.path().display()))?;
+    shared(&begun.ebpf, out)
+}
+
+fn write_head(out: &mut Writer, stride_bytes: u64, subject: &Subject, families: &[Family]) -> Result<()> {
+    let start = Start {
+        id: format!("{:016x}", rand::random::<u64>()),
+        at_ns: now_ns(),
+        profiler: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: environment::boot_id()?,
+        targets: subject.targets.clone(),
+        size_bytes: subject.size_bytes,
+        stride_bytes,
+        run: subject.run.clone(),
+        machine_id: environment::machine_id(),
+        host_name: environment::host_name(),
+        layout: capture::layout(),
+    };
+    out.push(&Record::Start(start))?;
+    out.push(&Record::Clock(drain::clock()))?;
+    out.push(&Record::Environment(environment::read()?))?;
+    families.iter().try_for_each(|family| out.push(&Record::Family(family.clone())))
+}
+
+fn shared(ebpf: &Ebpf, out: &Writer) -> Result<Arc<Shared>> {
+    Ok(Arc::new(Shared {
+        targets: Mutex::new(Targets::new(ebpf)?),
         stop: AtomicBool::new(false),
         capture_bytes: AtomicU64::new(out.written_bytes()),
-    };
-    Ok((
-        Begun { ebpf: probes.ebpf, links: probes.links, map_bytes, are_runs_counted, limit },
-        Arc::new(shared),
-    ))
+    }))
 }
 
 /// A transfer has about a thousand progress records; the smallest stride is one large call.

@@ -27,6 +27,8 @@ pub struct Config {
     pub clients: Vec<User>,
     #[serde(default)]
     pub log: LogFormat,
+    #[serde(default)]
+    pub recordings: Recordings,
     #[serde(default, rename = "target")]
     pub targets: Vec<Target>,
 }
@@ -37,6 +39,37 @@ pub struct Config {
 pub enum User {
     Id(u32),
     Name(String),
+}
+
+/// What recordings on demand may take at most.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recordings {
+    /// Whether there can be any: their probes take memory of the kernel, loaded or not.
+    pub allowed: bool,
+    pub longest_seconds: u64,
+    /// Of one capture, before it is packed.
+    pub largest_bytes: u64,
+    /// Of all captures in the state folder.
+    pub kept_bytes: u64,
+}
+
+impl Default for Recordings {
+    fn default() -> Self {
+        Self { allowed: true, longest_seconds: 600, largest_bytes: 1 << 30, kept_bytes: 4 << 30 }
+    }
+}
+
+impl Recordings {
+    /// What is wanted, as far as it is allowed.
+    pub fn seconds(&self, wanted: Option<u64>) -> u64 {
+        wanted.unwrap_or(u64::MAX).min(self.longest_seconds)
+    }
+
+    /// Likewise.
+    pub fn bytes(&self, wanted: Option<u64>) -> u64 {
+        wanted.unwrap_or(u64::MAX).min(self.largest_bytes)
+    }
 }
 
 /// Processes that are watched as one, and the labels that they bear.
@@ -115,6 +148,7 @@ impl Config {
             ("socket", self.socket != other.socket),
             ("clients", self.clients != other.clients),
             ("log", self.log != other.log),
+            ("recordings", self.recordings != other.recordings),
             // The probes know them since they were loaded.
             ("control_ports", self.control_ports() != other.control_ports()),
         ];

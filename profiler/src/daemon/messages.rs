@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    recordings::{RecordingStatus, Wanted},
     status::{Attempt, Status},
     transfers::{Mark, Transfer},
 };
@@ -20,6 +21,16 @@ pub enum Request {
     },
     /// The transfers that run, and those that ended last.
     Transfers {},
+    /// Begins a recording.
+    StartRecording {
+        recording: Wanted,
+    },
+    /// Ends one: [`Recordings`](Self::Recordings) tells when that is done.
+    StopRecording {
+        name: String,
+    },
+    /// Those that run, and those that ended last.
+    Recordings {},
 }
 
 /// What it is answered with.
@@ -30,6 +41,7 @@ pub enum Answer {
     Attempts(Vec<Attempt>),
     Marked {},
     Transfers(Vec<Transfer>),
+    Recordings(Vec<RecordingStatus>),
     /// Why there is none.
     Error(String),
 }

@@ -1,6 +1,7 @@
 //! The collector: counters of the configured targets, always on, by a process that gives up nearly all it could do before it
 //! looks at anything foreign. Its one door is a Unix socket; it waits for nobody.
 
+mod captures;
 pub mod client;
 pub mod config;
 pub mod confine;
@@ -8,6 +9,7 @@ mod door;
 pub mod log;
 pub mod messages;
 mod publish;
+pub mod recordings;
 pub mod status;
 mod tally;
 pub mod transfers;
@@ -18,28 +20,35 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{
-        Arc, RwLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use capture::Writer;
 use sd_notify::NotifyState;
 
 use self::{
     config::Config,
     messages::{Answer, Request},
-    publish::Publisher,
-    status::{Attempt, Status},
+    publish::{Board, Publisher},
+    recordings::{RecordingStatus, Recordings, Wanted},
+    status::Attempt,
     tally::{Sum, Tally},
     transfers::{Direction, Mark, Now, Transfer, Transfers},
     watch::Watch,
 };
 use crate::{
     clock::{now_ns, wall_ns},
-    collect::counters::{self, Counters},
+    collect::{
+        counters::{self, Counters},
+        probes::Types,
+        recording,
+    },
+    memory,
 };
 
 /// How often it is looked whether tables need room, and whether to stop.
@@ -65,12 +74,27 @@ pub fn run(config: &Config, path: &PathBuf, stop: &AtomicBool, reload: &AtomicBo
     let users = users(config)?;
     make_state_folder(&config.state)?;
     let listener = door::bind(&config.socket)?;
-    let counters = counters::start(config.control_ports())?;
-    let mut publisher = Publisher::new(config, &counters)?;
+    let types = Types::read()?;
+    let counters = counters::start(&types, config.control_ports())?;
+    let held = match config.recordings.allowed {
+        true => recording::hold(&types, config.control_ports()),
+        false => Err(anyhow!("the configuration does not allow recordings")),
+    };
+    // Needed for loading only.
+    drop(types);
+    memory::give_back();
+    if config.recordings.allowed
+        && let Err(error) = &held
+    {
+        tracing::warn!("there will be no recordings: {error:#}");
+    }
+    let mut publisher = Publisher::new(config, &counters, held.as_ref().ok())?;
     let board = publisher.board();
     let (orders, inbox) = mpsc::channel();
-    let landlock =
-        door::open(listener, users, config.state.clone(), move |request| answer(request, &board, &orders))?;
+    let at_door =
+        AtDoor { board, orders, captures: captures::folder(&config.state), limits: config.recordings };
+    let (to_pack, packed) = captures::start_packing(&config.state)?;
+    let landlock = door::open(listener, users, config.state.clone(), move |request| at_door.answer(request))?;
     publisher.confined(confine::collector(landlock)?);
     // From here on nothing can be loaded, and everything foreign is looked at.
     let mut collector = Collector {
@@ -78,6 +102,7 @@ pub fn run(config: &Config, path: &PathBuf, stop: &AtomicBool, reload: &AtomicBo
         watch: Watch::new(config)?,
         tally: Tally::new(config.targets.len()),
         transfers: Transfers::default(),
+        recordings: Recordings::new(held, config.recordings, to_pack, packed),
         config: config.clone(),
     };
     complain(collector.watch.begin(&mut collector.counters.targets));
@@ -95,6 +120,7 @@ pub fn run(config: &Config, path: &PathBuf, stop: &AtomicBool, reload: &AtomicBo
         })?;
     }
     notify(&[NotifyState::Stopping]);
+    collector.recordings.end_all();
     tracing::info!("stopped");
     Ok(())
 }
@@ -105,6 +131,7 @@ struct Collector {
     watch: Watch,
     tally: Tally,
     transfers: Transfers,
+    recordings: Recordings,
     config: Config,
 }
 
@@ -123,6 +150,7 @@ impl Collector {
                 Err(RecvTimeoutError::Disconnected) => bail!("the thread at the door has ended"),
             }
             self.counters.make_room(&mut self.tally)?;
+            self.recordings.look();
             let interval = if self.transfers.are_running() { SAMPLE_INTERVAL } else { SWEEP_INTERVAL };
             if swept.elapsed() < interval {
                 continue;
@@ -135,6 +163,7 @@ impl Collector {
             self.sweep()?;
             let names: Vec<&str> = self.config.names().collect();
             self.transfers.sample(&names, payload(&self.tally.sums()), now());
+            self.note_transfers();
             if accounted.elapsed() >= ACCOUNT_INTERVAL {
                 accounted = Instant::now();
                 self.tally.forget(now_ns());
@@ -179,6 +208,16 @@ impl Collector {
         Ok(())
     }
 
+    /// Has recordings know of the transfers that they cover.
+    fn note_transfers(&mut self) {
+        for ended in self.transfers.just_ended() {
+            let pids = ended.place.map(|place| self.tally.pids_of(place)).unwrap_or_default();
+            if let Some(capture) = self.recordings.transfer(&ended, &pids) {
+                self.transfers.is_in(&ended, capture);
+            }
+        }
+    }
+
     /// Adds up what changed, and finds the targets of processes that are new.
     fn sweep(&mut self) -> Result<()> {
         self.counters.sweep(&mut self.tally)?;
@@ -199,11 +238,29 @@ impl Collector {
                 self.sweep()?;
                 let names: Vec<&str> = self.config.names().collect();
                 let taken = self.transfers.mark(&mark, &names, payload(&self.tally.sums()), now());
+                self.note_transfers();
                 let _ = reply.send(taken);
             }
+            Order::StartRecording(wanted, out, reply) => {
+                let started = self.recordings.start(&wanted, *out, &self.config);
+                if reply.send(started).is_err() {
+                    // Whoever asked has removed the file.
+                    let _ = self.recordings.stop(&wanted.name);
+                }
+            }
+            Order::StopRecording(name, reply) => _ = reply.send(self.recordings.stop(&name)),
+            Order::Recordings(reply) => _ = reply.send(self.recordings.list()),
         }
         Ok(())
     }
+}
+
+/// What is needed to answer.
+struct AtDoor {
+    board: Board,
+    orders: Sender<Order>,
+    captures: PathBuf,
+    limits: config::Recordings,
 }
 
 /// What the targets have moved without control traffic, by their places.
@@ -223,22 +280,49 @@ enum Order {
     Attempt(Sender<Vec<Attempt>>),
     Mark(Mark, Sender<Result<()>>),
     Transfers(Sender<Vec<Transfer>>),
+    StartRecording(Wanted, Box<Writer>, Sender<Result<(RecordingStatus, bool)>>),
+    StopRecording(String, Sender<Result<RecordingStatus>>),
+    Recordings(Sender<Vec<RecordingStatus>>),
 }
 
-/// On a thread at the door.
-fn answer(request: Request, board: &RwLock<Arc<Status>>, orders: &Sender<Order>) -> Answer {
-    let answer = match request {
-        Request::Status {} => {
-            let status = Arc::clone(&board.read().expect("no holder panicked"));
-            Ok(Answer::Status(Box::new((*status).clone())))
+impl AtDoor {
+    /// On a thread at the door.
+    fn answer(&self, request: Request) -> Answer {
+        let orders = &self.orders;
+        let answer = match request {
+            Request::Status {} => {
+                let status = Arc::clone(&self.board.read().expect("no holder panicked"));
+                Ok(Answer::Status(Box::new((*status).clone())))
+            }
+            Request::Attempts {} => ordered(orders, Order::Attempt)
+                .map(|by| Answer::Attempts(by.into_iter().chain(confine::attempts::at_the_door()).collect())),
+            Request::Mark { mark } => ordered(orders, |reply| Order::Mark(mark, reply))
+                .and_then(|taken| taken.map(|()| Answer::Marked {})),
+            Request::Transfers {} => ordered(orders, Order::Transfers).map(Answer::Transfers),
+            Request::StartRecording { recording } => self.start(recording),
+            Request::StopRecording { name } => ordered(orders, |reply| Order::StopRecording(name, reply))
+                .and_then(|stopped| Ok(Answer::Recordings(vec![stopped?]))),
+            Request::Recordings {} => ordered(orders, Order::Recordings).map(Answer::Recordings),
+        };
+        answer.unwrap_or_else(|why| Answer::Error(format!("{why:#}")))
+    }
+
+    /// The file is made here: the collecting thread opens none for writing.
+    fn start(&self, mut wanted: Wanted) -> Result<Answer> {
+        if wanted.name.is_empty() {
+            wanted.name = captures::name_by_time();
         }
-        Request::Attempts {} => ordered(orders, Order::Attempt)
-            .map(|by| Answer::Attempts(by.into_iter().chain(confine::attempts::at_the_door()).collect())),
-        Request::Mark { mark } => ordered(orders, |reply| Order::Mark(mark, reply))
-            .and_then(|taken| taken.map(|()| Answer::Marked {})),
-        Request::Transfers {} => ordered(orders, Order::Transfers).map(Answer::Transfers),
-    };
-    answer.unwrap_or_else(|why| Answer::Error(format!("{why:#}")))
+        let name = wanted.name.clone();
+        let largest_bytes = self.limits.bytes(wanted.bytes);
+        let out = captures::create(&self.captures, &name, largest_bytes, self.limits.kept_bytes)?;
+        let out = Box::new(out);
+        let started = ordered(&self.orders, |reply| Order::StartRecording(wanted, out, reply))
+            .and_then(|started| started);
+        if !matches!(started, Ok((_, true))) {
+            captures::remove(&self.captures, &name);
+        }
+        Ok(Answer::Recordings(vec![started?.0]))
+    }
 }
 
 fn ordered<T>(orders: &Sender<Order>, order: impl FnOnce(Sender<T>) -> Order) -> Result<T> {
@@ -256,7 +340,7 @@ fn users(config: &Config) -> Result<Vec<u32>> {
 
 /// For this user alone: captures tell of everybody's processes.
 fn make_state_folder(path: &Path) -> Result<()> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(captures::folder(path));
     made.with_context(|| format!("make the state folder {}", path.display()))
 }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock::{now_ns, process_cpu_ns, wall_ns},
-    collect::{counters::Counters, environment},
+    collect::{counters::Counters, environment, recording::Held},
 };
 
 /// Where the last status stands. Whoever reads it holds the lock for no longer than it takes to count the reader.
@@ -33,7 +33,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub fn new(config: &Config, counters: &Counters) -> Result<Self> {
+    pub fn new(config: &Config, counters: &Counters, held: Option<&Held>) -> Result<Self> {
         let families = counters.families.iter().filter(|family| !family.is_left_out());
         let families = families.map(|family| FamilyStatus {
             family: family.name.clone(),
@@ -50,7 +50,7 @@ impl Publisher {
             families: families.collect(),
             ..Status::default()
         };
-        status.cost.map_bytes = counters.map_bytes;
+        status.cost.map_bytes = counters.map_bytes + held.map_or(0, |held| held.map_bytes);
         Ok(Self { board: Arc::default(), status, names: HashMap::new(), started_ns: now_ns() })
     }
 

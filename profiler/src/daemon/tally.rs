@@ -123,6 +123,11 @@ impl Tally {
         }
     }
 
+    /// The ids of a target's processes, of those too that ended lately.
+    pub fn pids_of(&self, target: usize) -> Vec<u32> {
+        self.processes.values().filter(|one| one.target == Some(target)).map(|one| one.id.pid).collect()
+    }
+
     /// Whether records of a process still count. Those of one that ended long ago, as of a connection that others have
     /// inherited, do not.
     pub fn knows(&self, serial: u64) -> bool {

@@ -2,7 +2,10 @@
 //! their target's payload meanwhile. Of others the kernel's count alone tells, and they are named as detected. Pure; bounded
 //! in number and in memory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -124,6 +127,18 @@ pub struct Transfer {
     pub marks: Vec<AppMark>,
     /// Marks that found no place.
     pub marks_left_out: u64,
+    /// The recording that has all of it, if there was one: `profiler report` says where its time went.
+    #[serde(default)]
+    pub capture: Option<PathBuf>,
+}
+
+/// One that has just ended.
+pub struct Ended {
+    pub transfer: Transfer,
+    /// Place of the target among the configured ones; `None` if it is gone.
+    pub place: Option<usize>,
+    /// Monotonic.
+    pub began_ns: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,6 +180,8 @@ pub struct Transfers {
     last: BTreeMap<(usize, Direction), (Now, u64)>,
     /// How many were detected so far.
     detected: u64,
+    /// Since somebody asked last.
+    just_ended: Vec<Ended>,
 }
 
 struct Running {
@@ -238,7 +255,8 @@ impl Transfers {
                 let running = is_marked.then(|| self.running.remove(label)).flatten();
                 let mut running = running.with_context(|| unknown(label))?;
                 running.sample(&count, now);
-                self.keep(running.ended(if *failed { Outcome::Failed } else { Outcome::Complete }));
+                let outcome = if *failed { Outcome::Failed } else { Outcome::Complete };
+                self.keep(running, outcome, true);
             }
         }
         Ok(())
@@ -252,7 +270,7 @@ impl Transfers {
                 Some(place) => {
                     _ = self.running.insert(running.transfer.label.clone(), Running { place, ..running })
                 }
-                None => self.keep(running.ended(Outcome::Abandoned)),
+                None => self.keep(running, Outcome::Abandoned, false),
             }
         }
         let last = std::mem::take(&mut self.last).into_iter();
@@ -277,7 +295,7 @@ impl Transfers {
             .collect();
         for (_, running) in over {
             let outcome = if running.busy.is_some() { Outcome::Detected } else { Outcome::Abandoned };
-            self.keep(running.ended(outcome));
+            self.keep(running, outcome, true);
         }
         for (place, target) in places.iter().enumerate() {
             for direction in [Direction::Receive, Direction::Transmit] {
@@ -305,7 +323,7 @@ impl Transfers {
         let is_it =
             |one: &Running| one.busy.is_some() && one.place == place && one.transfer.direction == direction;
         let ended: Vec<_> = self.running.extract_if(.., |_, running| is_it(running)).collect();
-        ended.into_iter().for_each(|(_, running)| self.keep(running.ended(Outcome::Detected)));
+        ended.into_iter().for_each(|(_, running)| self.keep(running, Outcome::Detected, true));
     }
 
     /// Those that run, and then those that ended last.
@@ -327,7 +345,23 @@ impl Transfers {
         running
     }
 
-    fn keep(&mut self, transfer: Transfer) {
+    /// Those that have ended since the last call.
+    pub fn just_ended(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.just_ended)
+    }
+
+    /// Says which recording has all of one.
+    pub fn is_in(&mut self, ended: &Ended, capture: PathBuf) {
+        let is_it =
+            |one: &&mut Transfer| one.label == ended.transfer.label && one.began_s == ended.transfer.began_s;
+        if let Some(one) = self.ended.iter_mut().rev().find(is_it) {
+            one.capture = Some(capture);
+        }
+    }
+
+    fn keep(&mut self, running: Running, outcome: Outcome, is_known: bool) {
+        let (place, began_ns) = (is_known.then_some(running.place), running.began_ns);
+        let transfer = running.ended(outcome);
         if transfer.outcome == Outcome::Detected && transfer.kernel_bytes < SMALLEST {
             return;
         }
@@ -346,7 +380,8 @@ impl Transfers {
         if self.ended.len() == KEPT {
             self.ended.pop_front();
         }
-        self.ended.push_back(transfer);
+        self.ended.push_back(transfer.clone());
+        self.just_ended.push(Ended { transfer, place, began_ns });
     }
 }
 
@@ -373,6 +408,7 @@ impl Running {
                 kernel_milestones: Vec::new(),
                 marks: Vec::new(),
                 marks_left_out: 0,
+                capture: None,
             },
             place,
             began_ns: began.monotonic_ns,

@@ -15,15 +15,62 @@ use super::{
     config::{Choice, Config},
     tally::Id,
 };
-use crate::collect::targets::{
-    Targets,
-    groups::{self, Group, Hierarchy},
-    in_proc,
+use crate::collect::{
+    recording::Recording,
+    targets::{
+        Targets,
+        groups::{self, Group, Hierarchy},
+        in_proc,
+    },
 };
 
 /// How often `/proc` is looked through for executables, and control groups for units that do not run. What has a group that
 /// was made again is found at each look.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Where processes are registered: the counters' table, or a recording.
+pub trait Follow {
+    fn is_followed(&self, pid: u32) -> bool;
+    fn follow(&mut self, pid: u32) -> Result<()>;
+    fn follow_command(&mut self, name: &str) -> Result<()>;
+    fn follow_group(&mut self, group: &Group) -> Result<()>;
+}
+
+impl Follow for Targets {
+    fn is_followed(&self, pid: u32) -> bool {
+        self.serial(pid).is_some()
+    }
+
+    fn follow(&mut self, pid: u32) -> Result<()> {
+        self.register(pid).map(drop)
+    }
+
+    fn follow_command(&mut self, name: &str) -> Result<()> {
+        self.register_command(name).map(drop)
+    }
+
+    fn follow_group(&mut self, group: &Group) -> Result<()> {
+        self.register_group(group).map(drop)
+    }
+}
+
+impl Follow for Recording {
+    fn is_followed(&self, pid: u32) -> bool {
+        self.serial(pid).is_ok()
+    }
+
+    fn follow(&mut self, pid: u32) -> Result<()> {
+        self.register(pid).map(drop)
+    }
+
+    fn follow_command(&mut self, name: &str) -> Result<()> {
+        self.register_command(name).map(drop)
+    }
+
+    fn follow_group(&mut self, group: &Group) -> Result<()> {
+        self.register_group(group).map(drop)
+    }
+}
 
 pub struct Watch {
     choices: Vec<Choice>,
@@ -49,12 +96,12 @@ impl Watch {
     ///
     /// # Errors
     /// What could not be registered; the others are.
-    pub fn begin(&mut self, targets: &mut Targets) -> Vec<anyhow::Error> {
+    pub fn begin(&mut self, targets: &mut impl Follow) -> Vec<anyhow::Error> {
         let mut errors = Vec::new();
         for choice in &self.choices {
             let registered = match choice {
-                Choice::Command(name) => targets.register_command(name),
-                Choice::Pid(pid) => targets.register(*pid),
+                Choice::Command(name) => targets.follow_command(name),
+                Choice::Pid(pid) => targets.follow(*pid),
                 Choice::Executable(_) | Choice::Unit(_) | Choice::Group(_) => continue,
             };
             errors.extend(registered.err());
@@ -81,7 +128,7 @@ impl Watch {
     ///
     /// # Errors
     /// What could not be registered; the others are.
-    pub fn look(&mut self, targets: &mut Targets) -> Vec<anyhow::Error> {
+    pub fn look(&mut self, targets: &mut impl Follow) -> Vec<anyhow::Error> {
         let mut errors = Vec::new();
         let is_due = self.searched.is_none_or(|last| last.elapsed() >= SEARCH_INTERVAL);
         if is_due {
@@ -91,7 +138,7 @@ impl Watch {
         }
         for group in self.groups.values().flatten() {
             // A unit that is restarted gets a new group of the same name.
-            errors.extend(targets.register_group(group).err());
+            errors.extend(targets.follow_group(group).err());
         }
         errors
     }
@@ -115,7 +162,7 @@ impl Watch {
         Ok(())
     }
 
-    fn search_executables(&mut self, targets: &mut Targets) -> Vec<anyhow::Error> {
+    fn search_executables(&mut self, targets: &mut impl Follow) -> Vec<anyhow::Error> {
         let mut errors = Vec::new();
         let wanted: HashSet<&Path> = self.choices.iter().filter_map(executable).collect();
         if wanted.is_empty() {
@@ -126,12 +173,12 @@ impl Watch {
             Err(error) => return vec![error],
         };
         for pid in listed {
-            if targets.serial(pid).is_none()
+            if !targets.is_followed(pid)
                 && pid != std::process::id()
                 && in_proc::executable(pid).is_some_and(|path| wanted.contains(path.as_path()))
             {
                 // Gone in the meantime, as a rule.
-                let registered = targets.register(pid);
+                let registered = targets.follow(pid);
                 errors.extend(registered.err().filter(|_| Path::new(&format!("/proc/{pid}")).exists()));
             }
         }

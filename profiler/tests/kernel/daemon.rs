@@ -11,12 +11,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use analysis::timeline::Timeline;
+use capture::families::PROBE_COST;
 use profiler::daemon::{
     client,
     messages::{Answer, Request},
+    recordings::{RecordingStatus, State, Wanted},
     status::{Status, TargetStatus},
     transfers::{Direction, Mark, Outcome},
 };
+
+use super::recorded;
 
 const PROFILER: &str = env!("CARGO_BIN_EXE_profiler");
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -76,6 +81,37 @@ impl Service {
     fn mark(&self, mark: Mark) {
         let answer = client::ask(&self.socket(), &Request::Mark { mark }, PATIENCE).unwrap();
         assert_eq!(answer, Answer::Marked {});
+    }
+
+    #[track_caller]
+    fn recordings(&self, request: &Request) -> Vec<RecordingStatus> {
+        match client::ask(&self.socket(), request, PATIENCE) {
+            Ok(Answer::Recordings(recordings)) => recordings,
+            other => panic!("{request:?}: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn record(&self, name: &str, bytes: Option<u64>) -> RecordingStatus {
+        let recording = Wanted { name: name.to_owned(), targets: Vec::new(), seconds: None, bytes };
+        self.recordings(&Request::StartRecording { recording }).remove(0)
+    }
+
+    /// Waits until one is complete and packed; gives what its capture says.
+    #[track_caller]
+    fn recorded(&self, name: &str) -> (RecordingStatus, Timeline) {
+        let began = Instant::now();
+        loop {
+            let found = self.recordings(&Request::Recordings {}).into_iter().find(|one| one.name == name);
+            match found {
+                Some(one) if one.state == State::Complete && one.is_packed => {
+                    let timeline = recorded::read(&one.capture);
+                    return (one, timeline);
+                }
+                other if began.elapsed() > PATIENCE => panic!("{name}: {other:#?}"),
+                _ => thread::sleep(Duration::from_millis(50)),
+            }
+        }
     }
 
     /// The page, as the gateway serves it.
@@ -166,6 +202,83 @@ fn the_service_counts_what_many_calls_have_sent_while_their_connection_is_open()
     service.wait_for("all of them", |status| target(status, "calls").moved.tcp_tx_bytes == 7 * CALLS);
     drop(child.stdin.take());
     child.wait().unwrap();
+}
+
+#[test]
+fn recordings_on_demand_have_what_was_moved_meanwhile_and_nothing_of_those_before() {
+    let programs = tempfile::tempdir_in("/var/tmp").unwrap();
+    let name = format!("rec-{}", std::process::id());
+    let program = programs.path().join(&name);
+    symlink("/bin/bash", &program).unwrap();
+    let service = Service::start(&format!("[[target]]\nname = 'node'\ncommand = '{name}'\n"));
+    let sent = |timeline: &Timeline| {
+        let totals = timeline.processes.values().filter_map(|process| process.totals.as_ref());
+        totals.map(|totals| totals.tcp_tx_bytes).collect::<Vec<_>>()
+    };
+    // One process, which lives on from recording to recording.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let script = format!("exec 3>/dev/tcp/127.0.0.1/{port}; while read n; do printf %0${{n}}d 0 >&3; done");
+    let mut node = Command::new(&program).args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut orders = node.stdin.take().unwrap();
+    let mut received = listener.accept().unwrap().0;
+    let mut send = |bytes: usize| {
+        writeln!(orders, "{bytes}").unwrap();
+        received.read_exact(&mut vec![0; bytes]).unwrap();
+    };
+    send(1000);
+    assert!(!service.record("first", None).is_shared);
+    service.mark(Mark::Begin {
+        label: "marked".to_owned(),
+        target: "node".to_owned(),
+        size_bytes: 54_321,
+        direction: Direction::Transmit,
+    });
+    // It overlaps, and so it is in the same capture.
+    assert!(service.record("second", None).is_shared);
+    send(54_321);
+    // A process that is gone is known by what was seen of it.
+    send_by(&program, 60_000);
+    service.mark(Mark::End { label: "marked".to_owned(), failed: false });
+    service.recordings(&Request::StopRecording { name: "first".to_owned() });
+    send(77);
+    service.recordings(&Request::StopRecording { name: "second".to_owned() });
+    let (first, timeline) = service.recorded("first");
+    assert_eq!(service.recorded("second").0.capture, first.capture);
+    assert_eq!(sent(&timeline), [54_398, 60_000]);
+    assert!(timeline.processes.values().any(|process| !process.threads.is_empty()), "their threads' time");
+    // What it takes to measure that is gone.
+    assert!(timeline.families[PROBE_COST].missing().is_some(), "{:?}", timeline.families);
+    let [transfer] = &timeline.transfers[..] else { panic!("{:?}", timeline.transfers) };
+    assert_eq!(transfer.transfer.label, "marked");
+    let of = &timeline.processes[&transfer.transfer.process].totals;
+    assert_eq!(of.as_ref().map(|totals| totals.tcp_tx_bytes), Some(60_000), "the one that moved most");
+
+    // The same probes again: nothing of the first is left in them.
+    service.record("third", None);
+    send(4096);
+    service.recordings(&Request::StopRecording { name: "third".to_owned() });
+    let (third, timeline) = service.recorded("third");
+    assert_eq!(sent(&timeline), [4096]);
+    assert_ne!(third.capture, first.capture);
+    // One that ends by itself.
+    service.record("small", Some(1));
+    let why = service.recorded("small").0.why;
+    assert_eq!(why.as_deref(), Some("its capture was as large as it might be"));
+    let refused = |name: &str, targets: &[&str], part: &str| {
+        let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+        let recording = Wanted { name: name.to_owned(), targets, seconds: None, bytes: None };
+        let request = Request::StartRecording { recording };
+        let error = client::ask(&service.socket(), &request, PATIENCE).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    refused("first", &[], "is there already");
+    refused("../out", &[], "a recording's name");
+    refused("other", &["nobody"], "no target is called");
+    let files = fs::read_dir(first.capture.parent().unwrap()).unwrap().count();
+    assert_eq!(files, 3, "nothing is left of what was refused");
+    drop(orders);
+    assert!(node.wait().unwrap().success());
 }
 
 #[test]

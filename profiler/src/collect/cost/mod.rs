@@ -7,15 +7,17 @@ use std::{
     os::fd::{AsFd, AsRawFd as _, OwnedFd},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use aya::{
     Ebpf, TestRun as _, TestRunOptions,
-    maps::{Map, MapData},
     programs::Program,
     sys::{Stats, enable_stats},
 };
 
-use crate::clock::{now_ns, process_cpu_ns};
+use crate::{
+    clock::{now_ns, process_cpu_ns},
+    collect::maps,
+};
 use capture::{ARRIVAL_REENTRY, ARRIVALS, Daemon, EMPTY_PROGRAM, PROBE_REENTRY, ProbeWindow, ProgramRuns};
 
 /// How long the kernel's statistics are on, and how often. They add some 50 ns to every run of every program
@@ -100,10 +102,9 @@ pub fn daemon(cpu_before_ns: u64, map_bytes: u64, capture_bytes: u64) -> Result<
     })
 }
 
-/// Memory of all maps of the object, the ring buffers among them, as the kernel accounts for it. To be asked before any
-/// map is taken out: to find one by its id takes CAP_SYS_ADMIN.
+/// Memory of all maps of the object, the ring buffers among them, as the kernel accounts for it.
 pub fn map_bytes(ebpf: &Ebpf) -> Result<u64> {
-    ebpf.maps().map(|(name, map)| fdinfo(data(name, map)?.fd(), "memlock:")).sum()
+    ebpf.maps().map(|(name, map)| fdinfo(maps::data(name, map)?.fd(), "memlock:")).sum()
 }
 
 /// Runs of our programs that the kernel skipped because one was interrupted by the same program, by class.
@@ -133,20 +134,6 @@ fn run_empty(ebpf: &Ebpf) {
 /// Switches the kernel's statistics on, for as long as the descriptor is open.
 fn statistics() -> Result<OwnedFd> {
     enable_stats(Stats::RunTime).context("switch on the kernel's BPF statistics")
-}
-
-/// A map of one of the kinds that the probes have.
-fn data<'m>(name: &str, map: &'m Map) -> Result<&'m MapData> {
-    match map {
-        Map::Array(data)
-        | Map::PerCpuArray(data)
-        | Map::HashMap(data)
-        | Map::LruHashMap(data)
-        | Map::Queue(data)
-        | Map::SkStorage(data)
-        | Map::StackTraceMap(data) => Ok(data),
-        _ => bail!("{name} is a map of a kind whose memory is not counted yet"),
-    }
 }
 
 fn runs(ebpf: &Ebpf) -> Result<Vec<ProgramRuns>> {

@@ -14,16 +14,18 @@ use aya::{
 };
 
 use super::sweep::Sweep;
-use crate::collect::{maps::Plain, targets::Targets};
+use crate::collect::{
+    maps::{Plain, open},
+    targets::Targets,
+};
 use capture::{ProcessSerial, Writer, events};
 
 /// Those of each CPU.
 pub struct Pending(PerCpuArray<MapData, Plain<Bursts>>);
 
 impl Pending {
-    /// Takes the map out of the object; the probes keep theirs.
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
-        Ok(Self(ebpf.take_map("BURSTS").context("the object has no BURSTS")?.try_into()?))
+    pub fn new(ebpf: &Ebpf) -> Result<Self> {
+        Ok(Self(open(ebpf, "BURSTS")?.try_into()?))
     }
 
     /// The sockets that they are of: to be asked after it was read which are closed, and before what they have moved.

@@ -13,6 +13,7 @@ mod totals;
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     num::NonZeroU64,
     sync::{
         Arc, Mutex, MutexGuard, TryLockError,
@@ -37,7 +38,9 @@ use crate::{
     },
     display::tell,
 };
-use capture::{Clock, End, ProbeDispatch, Record, STACK_TRUNCATED, UNDECODABLE, Writer, cross_check::Moment};
+use capture::{
+    Clock, End, Family, ProbeDispatch, Record, STACK_TRUNCATED, UNDECODABLE, Writer, cross_check::Moment,
+};
 use rings::{DRAIN_INTERVAL, Rings};
 use shedding::Shedding;
 pub use sink::Sink;
@@ -81,6 +84,17 @@ pub struct Begun {
     pub are_runs_counted: bool,
     /// CPU time in each second that recording may take, and what is known of the way to a probe.
     pub limit: Option<(f64, Option<ProbeDispatch>)>,
+    /// Of probes that stay loaded for the next recording.
+    pub stays: Option<Stays>,
+}
+
+/// What a process that has given up its privileges keeps for its recordings.
+pub struct Stays {
+    pub families: Vec<Family>,
+    /// The kernel's, open since it might be read.
+    pub symbols: Option<File>,
+    /// Runs that were skipped before this recording, by class.
+    pub reentries: BTreeMap<String, u64>,
 }
 
 /// A capture in which everything the kernel counted stands, and that may still take records of other kinds.
@@ -93,33 +107,34 @@ pub struct Detached {
 /// Runs until `shared.stop`, then detaches the probes and writes their last counts. `inbox` carries what others
 /// have to record, `asked` what a measurement wants of the probes.
 pub fn run(
-    begun: Begun,
+    begun: &mut Begun,
     shared: &Arc<Shared>,
     inbox: &Receiver<Record>,
     asked: &Receiver<Ask>,
     mut out: Writer,
 ) -> Result<Detached> {
-    let Begun { mut ebpf, mut links, map_bytes, are_runs_counted, limit } = begun;
-    let mut rings = Rings::new(&mut ebpf)?;
-    let mut stacks = Stacks::new(&mut ebpf)?;
-    let mut sweep = Sweep::new(&mut ebpf)?;
-    let streams = Streams::new(&mut ebpf)?;
+    let Begun { ebpf, links, map_bytes, are_runs_counted, limit, stays } = begun;
+    let (map_bytes, stays) = (*map_bytes, stays.as_ref());
+    let mut rings = Rings::new(ebpf)?;
+    let mut stacks = Stacks::new(ebpf, stays.is_none())?;
+    let mut sweep = Sweep::new(ebpf)?;
+    let streams = Streams::new(ebpf)?;
     let mut shedding =
-        limit.map(|(ns_per_s, dispatch)| Shedding::new(&mut ebpf, ns_per_s, dispatch)).transpose()?;
+        limit.map(|(ns_per_s, dispatch)| Shedding::new(ebpf, ns_per_s, dispatch)).transpose()?;
     let cpu_before_ns = process_cpu_ns();
-    let mut windows = Windows::new(are_runs_counted);
+    let mut windows = Windows::new(*are_runs_counted);
     let mut due = Due::default();
 
     while !shared.stop.load(Ordering::Acquire) {
         let ask = toggle::asked(asked, DRAIN_INTERVAL);
-        streams.settle(&ebpf)?;
+        streams.settle(ebpf)?;
         rings.drain(&mut stacks, &mut out)?;
         if let Some(ask) = ask {
-            toggle::answer(ask, asked, &mut ebpf, &mut links, &shared.stop)?;
+            toggle::answer(ask, asked, ebpf, links, &shared.stop)?;
         }
         if let Some(before) = rings.losses_grew(&sweep)? {
             out.push(&Record::Losses(before))?;
-            write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
+            write_losses(&sweep, reentries(ebpf, stays)?, &rings, &stacks, &mut out)?;
         }
         let mut meanwhile = |out: &mut Writer| rings.drain_if_due(&mut stacks, out);
         let mut targets = shared.targets(&mut out, &mut meanwhile)?;
@@ -128,9 +143,9 @@ pub fn run(
         sweep.make_room(&mut targets, &mut out, &mut meanwhile)?;
         drop(targets);
         take_messages(inbox, &mut out)?;
-        if let Some(window) = windows.tick(&ebpf)? {
+        if let Some(window) = windows.tick(ebpf)? {
             if let Some(shedding) = &mut shedding
-                && let Some(shed) = shedding.judge(&window, &mut ebpf, &mut links, &mut sweep)?
+                && let Some(shed) = shedding.judge(&window, ebpf, links, &mut sweep)?
             {
                 out.push(&Record::Shed(shed))?;
             }
@@ -146,7 +161,7 @@ pub fn run(
                 sweep.write_cross_checks(&targets, Moment::During, &mut out, &mut meanwhile)?;
             }
             drop(targets);
-            write_losses(&sweep, cost::reentries(&ebpf)?, &rings, &stacks, &mut out)?;
+            write_losses(&sweep, reentries(ebpf, stays)?, &rings, &stacks, &mut out)?;
             out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
         }
         if due.frame.passed(now, FRAME_INTERVAL_NS) {
@@ -156,7 +171,7 @@ pub fn run(
         }
     }
 
-    if let Some(window) = windows.close(&ebpf)? {
+    if let Some(window) = windows.close(ebpf)? {
         out.push(&Record::ProbeWindow(window))?;
     }
     // All this takes some 10 µs for each thread and each socket, while the probes record.
@@ -169,9 +184,9 @@ pub fn run(
         meanwhile(&mut out)?;
     }
     let open = sweep::open::look(&targets, || meanwhile(&mut out))?;
-    let reentries = cost::reentries(&ebpf)?;
-    detach(&mut ebpf, &mut links)?;
-    streams.settle(&ebpf)?;
+    let skipped = reentries(ebpf, stays)?;
+    detach(ebpf, links, stays.is_some())?;
+    streams.settle(ebpf)?;
     // Counters stand still from here on.
     let end_ns = now_ns();
     if let Some(shedding) = &shedding {
@@ -184,8 +199,8 @@ pub fn run(
     rings.drain_last(&mut stacks, &mut out)?;
     write_moved_in(&mut targets, &mut out)?;
     bursts::add(end_ns, &mut targets, &mut sweep, &mut out)?;
-    streams.add_calls(&ebpf, &mut sweep)?;
-    rings::write_pending(&ebpf, &mut out)?;
+    streams.add_calls(ebpf, &mut sweep)?;
+    rings::write_pending(ebpf, &mut out)?;
     sweep.write(&mut targets, &mut out, &mut |_| Ok(()))?;
     sweep.write_open(open, &mut out)?;
     sweep.write_listeners(&targets, &mut out)?;
@@ -194,10 +209,10 @@ pub fn run(
     around_end.iter().try_for_each(|cross_check| out.push(cross_check))?;
     drop(targets);
     stacks.write(&mut out, &mut |_, _| Ok(()))?;
-    write_losses(&sweep, reentries, &rings, &stacks, &mut out)?;
+    write_losses(&sweep, skipped, &rings, &stacks, &mut out)?;
     out.push(&Record::Daemon(cost::daemon(cpu_before_ns, map_bytes, out.written_bytes())?))?;
     // Nobody is disturbed by what comes now: nothing is recorded any more.
-    stacks.write_names(&mut out)?;
+    stacks.write_names(stays.and_then(|stays| stays.symbols.as_ref()), &mut out)?;
     out.push(&Record::Clock(clock()))?;
     take_messages(inbox, &mut out)?;
     out.finish_frame()?;
@@ -219,12 +234,18 @@ impl Shared {
 }
 
 impl Detached {
-    /// Ends the capture, and packs it.
-    pub fn complete(mut self, reason: &str) -> Result<()> {
+    /// Ends the capture; gives its size.
+    pub fn end(&mut self, reason: &str) -> Result<u64> {
         self.out.push(&Record::End(End { at_ns: self.end_ns, reason: reason.to_owned() }))?;
         self.out.finish_frame()?;
-        if self.out.written_bytes() > TOLD_BYTES {
-            tell(&format!("packing {} of capture", HumanBytes(self.out.written_bytes())));
+        Ok(self.out.written_bytes())
+    }
+
+    /// Ends the capture, and packs it.
+    pub fn complete(mut self, reason: &str) -> Result<()> {
+        let written_bytes = self.end(reason)?;
+        if written_bytes > TOLD_BYTES {
+            tell(&format!("packing {} of capture", HumanBytes(written_bytes)));
         }
         if let Err(error) = capture::pack(self.out.path()) {
             tell(&format!("warning: {error:#}; it is complete, and stays as large as it is"));
@@ -266,9 +287,21 @@ fn write_losses(
     out.push(&Record::Losses(losses))
 }
 
-/// Detaches the programs, and unloads them.
-fn detach(ebpf: &mut Ebpf, links: &mut Links) -> Result<()> {
+/// Runs of our programs that were skipped since the recording began, by class.
+fn reentries(ebpf: &Ebpf, stays: Option<&Stays>) -> Result<BTreeMap<String, u64>> {
+    let mut counts = cost::reentries(ebpf)?;
+    for (class, before) in stays.iter().flat_map(|stays| &stays.reentries) {
+        counts.entry(class.clone()).and_modify(|count| *count = count.saturating_sub(*before));
+    }
+    Ok(counts)
+}
+
+/// Detaches the programs, and unloads those that do not stay.
+fn detach(ebpf: &mut Ebpf, links: &mut Links, do_stay: bool) -> Result<()> {
     links.off();
+    if do_stay {
+        return Ok(());
+    }
     for program in families::programs() {
         let unloaded = match ebpf.program_mut(program.name) {
             Some(loaded) if loaded.fd().is_err() => Ok(()),

@@ -58,7 +58,7 @@ struct Known {
 }
 
 impl Rings {
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+    pub fn new(ebpf: &Ebpf) -> Result<Self> {
         let ends = MappedArray::new(ebpf, "RING_ENDS", size_of::<RingEnds>())?;
         let blocks = MappedArray::new(ebpf, "RING_BLOCKS", size_of::<Block>())?;
         Ok(Self {

@@ -15,8 +15,7 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Takes the map out of the object; the probes keep theirs.
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+    pub fn new(ebpf: &Ebpf) -> Result<Self> {
         Ok(Self { elements: MappedArray::new(ebpf, "STREAMS", size_of::<Stream>())? })
     }
 

@@ -11,10 +11,8 @@ pub struct MappedArray {
 }
 
 impl MappedArray {
-    /// Takes the map out of the object; the probes keep theirs.
-    pub fn new(ebpf: &mut Ebpf, name: &str, element_bytes: usize) -> Result<Self> {
-        let map = ebpf.take_map(name).with_context(|| format!("the object has no {name}"))?;
-        let Map::Array(map) = map else { bail!("{name} is no array") };
+    pub fn new(ebpf: &Ebpf, name: &str, element_bytes: usize) -> Result<Self> {
+        let Map::Array(map) = super::open(ebpf, name)? else { bail!("{name} is no array") };
         let entries = map.info().with_context(|| format!("size of {name}"))?.max_entries();
         let memory = MmapOptions::new()
             .len(entries as usize * element_bytes)

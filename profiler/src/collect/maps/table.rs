@@ -44,9 +44,8 @@ pub struct Table<K, V> {
 }
 
 impl<K: abi::Plain, V: abi::Plain> Table<K, V> {
-    /// Takes the map out of the object; the probes keep theirs.
-    pub fn take(ebpf: &mut Ebpf, name: &str) -> Result<Self> {
-        let map = ebpf.take_map(name).with_context(|| format!("the object has no {name}"))?;
+    pub fn open(ebpf: &Ebpf, name: &str) -> Result<Self> {
+        let map = super::open(ebpf, name)?;
         let (Map::HashMap(data) | Map::LruHashMap(data)) = &map else { bail!("{name} is no hash map") };
         let fd = data.fd().as_fd().try_clone_to_owned().with_context(|| format!("keep {name} open"))?;
         let capacity = data.info().with_context(|| format!("size of {name}"))?.max_entries().into();

@@ -11,11 +11,11 @@ use capture::Hook;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 /// What attaching goes by.
-pub struct Known {
+pub struct Known<'t> {
     pub points: BTreeMap<String, AttachPoint>,
     pub reads: BTreeMap<String, Reads>,
-    pub types: btf_rs::Btf,
-    pub kernel: Btf,
+    pub types: &'t btf_rs::Btf,
+    pub kernel: &'t Btf,
     pub missing: Vec<(Field, String)>,
     /// Whether the kernel shows where its functions are.
     pub functions: bool,
@@ -50,7 +50,7 @@ pub fn points(object: &[u8]) -> Result<BTreeMap<String, AttachPoint>> {
 pub fn attach(
     ebpf: &mut Ebpf,
     program: &Program,
-    known: &Known,
+    known: &Known<'_>,
     links: &mut Links,
     hooks: &mut Vec<Hook>,
     reasons: &mut Vec<String>,
@@ -74,7 +74,12 @@ pub fn attach(
 }
 
 /// Gives the hook's name.
-fn attach_program(ebpf: &mut Ebpf, program: &Program, known: &Known, links: &mut Links) -> Result<String> {
+fn attach_program(
+    ebpf: &mut Ebpf,
+    program: &Program,
+    known: &Known<'_>,
+    links: &mut Links,
+) -> Result<String> {
     let reads = known.reads.get(program.name);
     let reads = reads.with_context(|| format!("the object has no program {}", program.name))?;
     check_fields(reads, &known.missing)?;
@@ -86,19 +91,19 @@ fn attach_program(ebpf: &mut Ebpf, program: &Program, known: &Known, links: &mut
         links.attach(ebpf, program.name)?;
         return Ok("perf_event/cpu-clock".to_owned());
     };
-    check_parameters(program, kind, target, &known.types)?;
+    check_parameters(program, kind, target, known.types)?;
     match loaded {
         programs::Program::FEntry(entry) => {
             entry
-                .load(target, &known.kernel)
+                .load(target, known.kernel)
                 .with_context(|| format!("load for the beginning of {target}"))?;
         }
         programs::Program::FExit(exit) => {
-            exit.load(target, &known.kernel).with_context(|| format!("load for the end of {target}"))?;
+            exit.load(target, known.kernel).with_context(|| format!("load for the end of {target}"))?;
         }
         other => {
             let tracepoint: &mut programs::BtfTracePoint = other.try_into()?;
-            tracepoint.load(target, &known.kernel).with_context(|| format!("load for {target}"))?;
+            tracepoint.load(target, known.kernel).with_context(|| format!("load for {target}"))?;
         }
     }
     links.attach(ebpf, program.name).with_context(|| format!("attach to {target}"))?;

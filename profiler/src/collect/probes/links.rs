@@ -15,11 +15,15 @@ use aya::{
     util::online_cpus,
 };
 
-use super::{STREAM_TICK, families};
+use super::{
+    STREAM_TICK,
+    events::{AreOn, Events},
+    families,
+};
 
 /// A tick takes some 12 µs of its CPU (a virtual machine, 6.18): one in a thousand at this interval. No multiple of the
 /// kernel's tick, so that the two do not stay in step.
-const SAMPLE_INTERVAL_NS: u64 = 9_999_943;
+pub const SAMPLE_INTERVAL_NS: u64 = 9_999_943;
 
 /// What sockets with many calls have moved since one was looked at is counted as often; while calls go on, each tick of the kernel
 /// looks at one.
@@ -33,6 +37,9 @@ pub struct Links {
     off: Vec<&'static str>,
     /// Detached by [`Self::off_families`].
     shed: Vec<&'static str>,
+    /// Where samples come from, if the events stay open while they are off.
+    events: Option<Events>,
+    holds_events: bool,
 }
 
 /// Held for its end, which detaches.
@@ -42,9 +49,15 @@ enum Link {
     Entry(FEntryLink),
     Exit(FExitLink),
     Clock(PerfEventLink),
+    Held(AreOn),
 }
 
 impl Links {
+    /// Of an object whose programs are attached again later, by descriptors that are open by then.
+    pub fn held() -> Self {
+        Self { holds_events: true, ..Self::default() }
+    }
+
     /// Attaches a program that is loaded.
     pub fn attach(&mut self, ebpf: &mut Ebpf, name: &str) -> Result<()> {
         let program = ebpf.program_mut(name).with_context(|| format!("the object has no program {name}"))?;
@@ -62,6 +75,13 @@ impl Links {
                 vec![Link::Exit(program.take_link(id)?)]
             }
             Program::PerfEvent(program) if name == STREAM_TICK => vec![timed(program)?],
+            Program::PerfEvent(program) if self.holds_events => {
+                let events = match &self.events {
+                    Some(events) => events,
+                    None => self.events.insert(Events::open(program)?),
+                };
+                vec![Link::Held(events.on()?)]
+            }
             Program::PerfEvent(program) => samples(program)?,
             _ => bail!("{name} is a program of a kind that is not attached"),
         };

@@ -2,6 +2,7 @@
 //! does not is named, with the kernel's reason, and the rest goes on.
 
 pub mod btf;
+pub mod events;
 pub mod families;
 mod hook;
 pub mod links;
@@ -26,7 +27,7 @@ use aya::{
 };
 
 use self::hook::Known;
-use super::{kallsyms, limit::Limit, privileges};
+use super::{kallsyms, limit::Limit, maps, privileges};
 use capture::{EMPTY_PROGRAM, Hook};
 use families::{FAMILIES, Family};
 use links::Links;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub max_overhead: Option<Limit>,
     /// Families of these that nobody wants.
     pub left_out: &'static [&'static str],
+    /// They are attached later, by descriptors that are open by then.
+    pub held: bool,
 }
 
 impl Default for Settings {
@@ -76,6 +79,7 @@ impl Default for Settings {
             settling: Settling::Asked,
             max_overhead: None,
             left_out: &[],
+            held: false,
         }
     }
 }
@@ -87,33 +91,51 @@ pub struct Probes {
     pub families: Vec<capture::Family>,
 }
 
+/// The kernel's own types, which take 30 to 80 MiB in small pieces.
+pub struct Types {
+    types: btf_rs::Btf,
+    kernel: Btf,
+}
+
+impl Types {
+    /// # Errors
+    /// The kernel does not describe them, or this process may not use BPF anyway.
+    pub fn read() -> Result<Self> {
+        check_privileges()?;
+        check_pid_namespace()?;
+        let kernel = Btf::from_sys_fs().with_context(|| format!("read {}", btf::VMLINUX))?;
+        Ok(Self { types: btf::open()?, kernel })
+    }
+}
+
 /// Attaches what this kernel allows. An error means that nothing can be recorded, and nothing is left attached.
 pub fn attach(settings: &Settings) -> Result<Probes> {
+    attach_by(&Types::read()?, settings)
+}
+
+/// The same, for those who attach several sets.
+pub fn attach_by(Types { types, kernel }: &Types, settings: &Settings) -> Result<Probes> {
     if settings.control_ports.len() > CONTROL_PORTS {
         bail!("{} control ports were given; the probes know {CONTROL_PORTS}", settings.control_ports.len());
     }
-    check_privileges()?;
-    check_pid_namespace()?;
-    let types = btf::open()?;
-    let (offsets, missing) = btf::offsets(&types);
-    let in_iowait_bit = btf::bit(&types, "task_struct", "in_iowait")?;
+    let (offsets, missing) = btf::offsets(types);
+    let in_iowait_bit = btf::bit(types, "task_struct", "in_iowait")?;
     // Without CONFIG_PSI there is none.
-    let in_memstall_bit = btf::bit(&types, "task_struct", "in_memstall").unwrap_or(u32::MAX);
-    let nonagle_bit = btf::bit(&types, "tcp_sock", "nonagle")?;
+    let in_memstall_bit = btf::bit(types, "task_struct", "in_memstall").unwrap_or(u32::MAX);
+    let nonagle_bit = btf::bit(types, "tcp_sock", "nonagle")?;
     let mut control_ports = [0; CONTROL_PORTS];
     control_ports[..settings.control_ports.len()].copy_from_slice(&settings.control_ports);
 
-    let pages_pinned = btf::enumerator(&types, "BIO_PAGE_PINNED").map_or(0, |bit| 1u16 << bit);
+    let pages_pinned = btf::enumerator(types, "BIO_PAGE_PINNED").map_or(0, |bit| 1u16 << bit);
     // Without it the one program that asks is not attached: see `MessageIterType`, which is as old (5.14).
-    let iter_kvec = btf::enumerator(&types, "ITER_KVEC").unwrap_or(u32::MAX);
+    let iter_kvec = btf::enumerator(types, "ITER_KVEC").unwrap_or(u32::MAX);
     // An enumerator since 6.11.
-    let flush_sequence = 1_u32 << btf::enumerator(&types, "__RQF_FLUSH_SEQ").unwrap_or(4);
-    let folio_large_bit = btf::enumerator(&types, "PG_head").context("this kernel has no PG_head")?;
+    let flush_sequence = 1_u32 << btf::enumerator(types, "__RQF_FLUSH_SEQ").unwrap_or(4);
+    let folio_large_bit = btf::enumerator(types, "PG_head").context("this kernel has no PG_head")?;
 
     let rings = rings::layout(settings.ring_buffer_bytes)?;
-    let kernel = Btf::from_sys_fs().with_context(|| format!("read {}", btf::VMLINUX))?;
     let mut ebpf = EbpfLoader::new()
-        .btf(Some(&kernel))
+        .btf(Some(kernel))
         .override_global("OFFSETS", &offsets, true)
         .override_global("STRIDE_BYTES", &settings.stride_bytes, true)
         .override_global("COUNTERS_ALONE", &u32::from(settings.probes == families::ProbeSet::Counters), true)
@@ -132,13 +154,8 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         .map_max_entries("RING_ENDS", rings.cpus)
         .load(OBJECT)
         .context("load the probes' maps into the kernel")?;
-    // Slot 0 means "no target", "no thread" and "no use".
-    fill(&mut ebpf, "FREE_SLOTS", 1..PROCESS_SLOTS)?;
-    fill(&mut ebpf, "FREE_THREADS", 1..THREAD_SLOTS)?;
-    fill(&mut ebpf, "FREE_USES", 1..SOCKET_USE_SLOTS)?;
-    fill(&mut ebpf, "FREE_STREAMS", 1..STREAM_SLOTS)?;
-
-    name_drops(&mut ebpf, &types)?;
+    fill_queues(&mut ebpf)?;
+    name_drops(&mut ebpf, types)?;
     let known = Known {
         points: hook::points(OBJECT)?,
         reads: reads::of_programs(OBJECT)?,
@@ -147,7 +164,7 @@ pub fn attach(settings: &Settings) -> Result<Probes> {
         missing,
         functions: settings.probes.have(false) && name_workers(&mut ebpf)?,
     };
-    let mut links = Links::default();
+    let mut links = if settings.held { Links::held() } else { Links::default() };
     if settings.probes == families::ProbeSet::Counters {
         prepare_settling(settings.settling, &mut ebpf, &mut links)?;
     }
@@ -189,6 +206,12 @@ fn prepare_settling(settling: Settling, ebpf: &mut Ebpf, links: &mut Links) -> R
     Ok(())
 }
 
+/// Makes all that the probes remember as it was when they were loaded. None of them may be attached.
+pub fn empty(ebpf: &mut Ebpf) -> Result<()> {
+    maps::empty(ebpf)?;
+    fill_queues(ebpf)
+}
+
 /// Ids of processes and threads stay below this on the running host.
 pub fn pid_max() -> Result<u32> {
     let path = "/proc/sys/kernel/pid_max";
@@ -201,7 +224,7 @@ pub fn pid_max() -> Result<u32> {
 fn attach_family(
     ebpf: &mut Ebpf,
     family: &Family,
-    known: &Known,
+    known: &Known<'_>,
     links: &mut Links,
 ) -> Result<capture::Family> {
     let mut hooks = Vec::new();
@@ -210,7 +233,7 @@ fn attach_family(
         hook::attach(ebpf, program, known, links, &mut hooks, &mut reasons);
     }
     if !family.ways.is_empty() {
-        match families::find(family, &known.types, &known.missing) {
+        match families::find(family, known.types, &known.missing) {
             Ok(found) => hooks.push(Hook::new(found)),
             Err(why) => reasons.push(why),
         }
@@ -280,6 +303,14 @@ fn check_pid_namespace() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Makes all elements of tables nobody's. Slot 0 means "no target", "no thread" and "no use".
+fn fill_queues(ebpf: &mut Ebpf) -> Result<()> {
+    fill(ebpf, "FREE_SLOTS", 1..PROCESS_SLOTS)?;
+    fill(ebpf, "FREE_THREADS", 1..THREAD_SLOTS)?;
+    fill(ebpf, "FREE_USES", 1..SOCKET_USE_SLOTS)?;
+    fill(ebpf, "FREE_STREAMS", 1..STREAM_SLOTS)
 }
 
 fn fill(ebpf: &mut Ebpf, queue: &str, mut slots: Range<u32>) -> Result<()> {

@@ -6,6 +6,7 @@ pub mod groups;
 pub mod in_proc;
 
 use std::{
+    collections::VecDeque,
     fmt,
     path::PathBuf,
     sync::atomic::{AtomicU16, AtomicU64, Ordering},
@@ -27,7 +28,7 @@ use crate::{
     clock::now_ns,
     collect::{
         cross_check,
-        maps::{MappedArray, Table},
+        maps::{MappedArray, Table, open},
         privileges::{self, is_refusal},
         probes::pid_max,
     },
@@ -48,7 +49,12 @@ pub struct Targets {
     looked_at: u64,
     /// Processes that were to be followed, and found no place.
     pub unfit: u64,
+    /// The last ones whose slots were given back.
+    released: VecDeque<Process>,
 }
+
+/// Of processes that have ended, so many are remembered.
+const RELEASED: usize = 256;
 
 /// The table of processes is full.
 #[derive(Debug)]
@@ -70,18 +76,18 @@ pub struct Registered {
 }
 
 impl Targets {
-    /// Takes the maps out of the object; the probes keep theirs.
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+    pub fn new(ebpf: &Ebpf) -> Result<Self> {
         Ok(Self {
             slot_of: MappedArray::new(ebpf, "SLOT_OF", size_of::<[u16; SLOTS_PER_ELEMENT as usize]>())?,
             processes: MappedArray::new(ebpf, "PROCESSES", size_of::<Process>())?,
             last_serial: MappedArray::new(ebpf, "LAST_SERIAL", size_of::<u64>())?,
-            free_slots: ebpf.take_map("FREE_SLOTS").context("the object has no FREE_SLOTS")?.try_into()?,
-            commands: Table::take(ebpf, "COMMANDS")?,
-            groups: Table::take(ebpf, "GROUPS")?,
+            free_slots: open(ebpf, "FREE_SLOTS")?.try_into()?,
+            commands: Table::open(ebpf, "COMMANDS")?,
+            groups: Table::open(ebpf, "GROUPS")?,
             followed: std::collections::HashMap::new(),
             looked_at: 0,
             unfit: 0,
+            released: VecDeque::new(),
         })
     }
 
@@ -208,11 +214,20 @@ impl Targets {
         (1..PROCESS_SLOTS).filter(in_use).map(|slot| (slot, self.process(slot)))
     }
 
+    /// The last ones that have ended, with all that they moved.
+    pub fn ended(&self) -> impl Iterator<Item = &Process> {
+        self.released.iter()
+    }
+
     /// Gives back the slot of a process that has ended and was recorded.
     pub fn release(&mut self, slot: u32, process: &Process) -> Result<()> {
         // Only if the id still means this process: it may have been reused.
         let _ = self.slot(process.tgid).compare_exchange(slot as u16, 0, Ordering::AcqRel, Ordering::Relaxed);
         self.put(slot, Process::default());
+        if self.released.len() == RELEASED {
+            self.released.pop_front();
+        }
+        self.released.push_back(*process);
         self.free_slots.push(slot, 0).context("give back a process slot")
     }
 

@@ -1,5 +1,6 @@
 //! `profiler ctl`: asks the collector of this host.
 
+mod recording;
 mod text;
 
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
@@ -22,6 +23,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Args)]
 #[command(after_help = "Examples:
   profiler ctl status
+  profiler ctl recording start slow --target leecher --duration 60s
+  profiler ctl recording stop slow
   profiler ctl confinement
   profiler ctl targets --json | jq '.[] | {name, processes}'")]
 pub struct Arguments {
@@ -43,18 +46,22 @@ enum Job {
     Targets,
     /// Transfers that were marked (`profiler mark`) or detected: those that run, and those that ended last
     Transfers,
+    /// Recordings as of `profiler record`, of the configured targets, by the running collector
+    #[command(subcommand)]
+    Recording(recording::Step),
     /// Have the running collector try what it must not be able to do; fails if any of it is possible
     Confinement,
 }
 
 pub fn run(args: &Arguments) -> Result<ExitCode> {
-    match args.job {
+    match &args.job {
         Job::Status => show(args, &status(args)?, text::status)?,
         Job::Targets => show(args, &status(args)?.targets, |targets| text::targets(targets))?,
         Job::Transfers => {
             let Answer::Transfers(transfers) = ask(args, &Request::Transfers {})? else { bail!(OTHER) };
             show(args, &transfers, |transfers| text::transfers(transfers))?;
         }
+        Job::Recording(step) => recording::run(args, step)?,
         Job::Confinement => {
             let Answer::Attempts(attempts) = ask(args, &Request::Attempts {})? else { bail!(OTHER) };
             show(args, &attempts, |attempts| text::attempts(attempts))?;

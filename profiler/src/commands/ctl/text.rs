@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     daemon::{
+        recordings::{RecordingStatus, State},
         status::{Attempt, Status, TargetStatus},
         transfers::Transfer,
     },
@@ -123,6 +124,32 @@ pub fn transfers(transfers: &[Transfer]) -> String {
             milestone("p50"),
             milestone("p90"),
             milestone("p100"),
+        ]);
+    }
+    lines(&rows)
+}
+
+/// With the captures that they went into.
+pub fn recordings(recordings: &[RecordingStatus]) -> String {
+    let head = ["recording", "targets", "state", "seconds", "processes", "bytes", "capture"];
+    let mut rows = table(&head, 3..6);
+    for one in recordings {
+        let state = match one.state {
+            State::Running => "running",
+            State::Ending => "ending",
+            State::Complete => "complete",
+            State::Failed => "failed",
+        };
+        let why = one.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+        let shared = if one.is_shared { " (with others)" } else { "" };
+        rows.add_row([
+            clean(&one.name),
+            clean(&one.targets.join(", ")),
+            clean(&format!("{state}{why}")),
+            format!("{:.1}", one.lasted_s),
+            exact(one.processes),
+            exact(one.capture_bytes),
+            clean(&format!("{}{shared}", one.capture.display())),
         ]);
     }
     lines(&rows)

@@ -7,14 +7,17 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
+use crate::collect::probes::events;
+
 /// Commands of `bpf()` that make nothing (`enum bpf_cmd`): elements of maps are read, written and removed, alone and many
-/// together, and maps and programs are asked about.
-const BPF_COMMANDS: [u64; 8] = [
+/// together, maps and programs are asked about, and programs of recordings are attached.
+const BPF_COMMANDS: [u64; 9] = [
     1,  // BPF_MAP_LOOKUP_ELEM
     2,  // BPF_MAP_UPDATE_ELEM
     3,  // BPF_MAP_DELETE_ELEM
     4,  // BPF_MAP_GET_NEXT_KEY
     15, // BPF_OBJ_GET_INFO_BY_FD
+    17, // BPF_RAW_TRACEPOINT_OPEN, which attaches a program that is loaded, to what it was loaded for
     21, // BPF_MAP_LOOKUP_AND_DELETE_ELEM
     24, // BPF_MAP_LOOKUP_BATCH
     25, // BPF_MAP_LOOKUP_AND_DELETE_BATCH
@@ -83,11 +86,12 @@ const COLLECTING: [libc::c_long; 9] = [
 ];
 
 /// Connections, and the state folder.
-const DOOR: [libc::c_long; 12] = [
+const DOOR: [libc::c_long; 13] = [
     libc::SYS_accept4,
     libc::SYS_fsync,
     libc::SYS_ftruncate,
     libc::SYS_getsockopt,
+    libc::SYS_linkat,
     libc::SYS_openat,
     libc::SYS_recvfrom,
     libc::SYS_rename,
@@ -105,6 +109,10 @@ pub fn of_the_collector() -> Result<()> {
     let bpf = BPF_COMMANDS.map(|command| rule(0, SeccompCmpOp::Eq, command));
     let mut rules = allowed(COMMON.into_iter().chain(COLLECTING));
     rules.insert(libc::SYS_bpf, bpf.into_iter().collect::<Result<_>>()?);
+    // Of samples, which are open since the start.
+    let on_and_off = [events::ENABLE, events::DISABLE];
+    let on_and_off = on_and_off.map(|request| rule(1, SeccompCmpOp::Eq, request));
+    rules.insert(libc::SYS_ioctl, on_and_off.into_iter().collect::<Result<_>>()?);
     rules.insert(libc::SYS_openat, vec![rule(2, SeccompCmpOp::MaskedEq(WRITING), 0)?]);
     rules.insert(libc::SYS_socket, vec![rule(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?]);
     rules.insert(libc::SYS_prctl, vec![rule(0, SeccompCmpOp::Eq, libc::PR_SET_NAME as u64)?]);

@@ -3,7 +3,10 @@
 
 mod names;
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs::File,
+};
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -12,7 +15,7 @@ use aya::{
 };
 use capture::{Record, Stack, Writer};
 
-use crate::collect::kallsyms;
+use crate::collect::{kallsyms, maps::open};
 use names::{Names, Unnamed};
 
 /// `PERF_MAX_STACK_DEPTH`: a stack of so many frames was cut.
@@ -22,8 +25,8 @@ pub struct Stacks {
     map: StackTraceMap<MapData>,
     /// Stacks that are not in the capture yet; of user stacks a thread that had it.
     wanted: BTreeMap<u32, Option<u32>>,
-    /// Of processes, on their way to their names.
-    names: Names,
+    /// Of processes, on their way to their names; `None` where nobody may look into their programs: they stay addresses.
+    names: Option<Names>,
     /// Stacks of the kernel that are in the capture as addresses.
     unnamed: BTreeMap<u32, Vec<u64>>,
     written: HashSet<u32>,
@@ -32,11 +35,11 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+    pub fn new(ebpf: &Ebpf, are_named: bool) -> Result<Self> {
         Ok(Self {
-            map: ebpf.take_map("STACKS").context("the object has no STACKS")?.try_into()?,
+            map: open(ebpf, "STACKS")?.try_into()?,
             wanted: BTreeMap::new(),
-            names: Names::start()?,
+            names: are_named.then(Names::start).transpose()?,
             unnamed: BTreeMap::new(),
             written: HashSet::new(),
             truncated: 0,
@@ -68,27 +71,34 @@ impl Stacks {
             let truncated = is_truncated(&addresses);
             self.truncated += u64::from(truncated);
             match thread {
-                Some(tid) => of_processes.push(Unnamed { id, tid, addresses, truncated }),
-                None => {
+                Some(tid) if self.names.is_some() => {
+                    of_processes.push(Unnamed { id, tid, addresses, truncated });
+                }
+                _ => {
                     let frames = addresses.iter().map(|address| format!("{address:#x}")).collect();
-                    self.unnamed.insert(id, addresses);
+                    if thread.is_none() {
+                        self.unnamed.insert(id, addresses);
+                    }
                     out.push(&Record::Stack(Stack { id, frames, truncated }))?;
                 }
             }
             meanwhile(self, out)?;
         }
-        self.names.find(of_processes);
-        self.names.found().try_for_each(|stack| out.push(&Record::Stack(stack)))
+        let Some(names) = &self.names else { return Ok(()) };
+        names.find(of_processes);
+        names.found().try_for_each(|stack| out.push(&Record::Stack(stack)))
     }
 
     /// Writes the stacks of processes that were still without names, and the kernel's again, by name. For the end: a
-    /// recording that is killed has their addresses.
-    pub fn write_names(&mut self, out: &mut Writer) -> Result<()> {
-        self.names.rest().try_for_each(|stack| out.push(&Record::Stack(stack)))?;
+    /// recording that is killed has their addresses. `symbols` are the kernel's, if they are open.
+    pub fn write_names(&mut self, symbols: Option<&File>, out: &mut Writer) -> Result<()> {
+        if let Some(names) = &mut self.names {
+            names.rest().try_for_each(|stack| out.push(&Record::Stack(stack)))?;
+        }
         if self.unnamed.is_empty() {
             return Ok(());
         }
-        let names = kallsyms::names(self.unnamed.values().flatten().copied());
+        let names = kallsyms::names(symbols, self.unnamed.values().flatten().copied());
         for (id, addresses) in std::mem::take(&mut self.unnamed) {
             let name = |address: &u64| names.get(address).cloned().unwrap_or_else(|| format!("{address:#x}"));
             let truncated = is_truncated(&addresses);

@@ -26,11 +26,10 @@ pub struct Drops {
 }
 
 impl Drops {
-    /// Takes the maps out of the object; the probes keep theirs.
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+    pub fn new(ebpf: &Ebpf) -> Result<Self> {
         Ok(Self {
-            counts: Table::take(ebpf, "DROPS")?,
-            listeners: Table::take(ebpf, "LISTENERS")?,
+            counts: Table::open(ebpf, "DROPS")?,
+            listeners: Table::open(ebpf, "LISTENERS")?,
             written: HashMap::new(),
         })
     }

@@ -45,11 +45,10 @@ fn topic(key: &InodeUseKey) -> Topic {
 }
 
 impl Inodes {
-    /// Takes the maps out of the object; the probes keep theirs.
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+    pub fn new(ebpf: &Ebpf) -> Result<Self> {
         Ok(Self {
-            uses: Table::take(ebpf, "INODE_USES")?,
-            io: Table::take(ebpf, "INODE_IO")?,
+            uses: Table::open(ebpf, "INODE_USES")?,
+            io: Table::open(ebpf, "INODE_IO")?,
             written_uses: HashMap::new(),
             written_io: HashMap::new(),
             changed_ns: HashMap::new(),

@@ -33,7 +33,7 @@ use aya::{
 };
 use procfs::process::Process as ProcProcess;
 
-use crate::collect::maps::Table;
+use crate::collect::maps::{Table, open};
 use crate::{
     clock::now_ns,
     collect::{
@@ -76,27 +76,27 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Takes the maps out of the object; the probes keep theirs. Of a recording.
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+    /// Of a recording.
+    pub fn new(ebpf: &Ebpf) -> Result<Self> {
         let own = Some(Namespaces::with_own());
         let (steal, passing) = (Some(Steal::default()), Some(Passing::default()));
         Ok(Self { namespaces: own, steal, passing, ..Self::of_counters(ebpf)? })
     }
 
     /// The same without what only cross-checks want.
-    pub fn of_counters(ebpf: &mut Ebpf) -> Result<Self> {
+    pub fn of_counters(ebpf: &Ebpf) -> Result<Self> {
         Ok(Self {
             threads: Threads::new(ebpf)?,
             sockets: Sockets::new(ebpf)?,
-            devices: Table::take(ebpf, "DEVICES")?,
-            credits: Table::take(ebpf, "CREDITS")?,
-            ways: Table::take(ebpf, "WAY_BYTES")?,
+            devices: Table::open(ebpf, "DEVICES")?,
+            credits: Table::open(ebpf, "CREDITS")?,
+            ways: Table::open(ebpf, "WAY_BYTES")?,
             inodes: Inodes::new(ebpf)?,
             drops: Drops::new(ebpf)?,
             namespaces: None,
             steal: None,
             passing: None,
-            losses: take_counter(ebpf, "LOSSES")?,
+            losses: open_counter(ebpf, "LOSSES")?,
             written_processes: HashMap::new(),
             room_for_processes: Room::of(PROCESS_SLOTS),
             unfit_processes: 0,
@@ -375,8 +375,8 @@ impl Sweep {
     }
 }
 
-fn take_counter(ebpf: &mut Ebpf, name: &str) -> Result<PerCpuArray<MapData, u64>> {
-    Ok(ebpf.take_map(name).with_context(|| format!("the object has no {name}"))?.try_into()?)
+fn open_counter(ebpf: &Ebpf, name: &str) -> Result<PerCpuArray<MapData, u64>> {
+    Ok(open(ebpf, name)?.try_into()?)
 }
 
 fn exists(pid: u32) -> bool {

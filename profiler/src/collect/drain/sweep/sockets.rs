@@ -16,12 +16,12 @@ use crate::{
     clock::now_ns,
     collect::{
         drain::{Meanwhile, Sink, bursts::Pending, totals},
-        maps::MappedArray,
+        maps::{MappedArray, open},
     },
 };
 use capture::{Record, Writer};
 
-use super::{bypass, open::Open, room::Room, take_counter};
+use super::{bypass, open::Open, open_counter, room::Room};
 use crate::collect::maps::Table;
 
 /// The maps of sockets, and what of them is in the capture already.
@@ -43,15 +43,14 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Takes the maps out of the object; the probes keep theirs.
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+    pub fn new(ebpf: &Ebpf) -> Result<Self> {
         Ok(Self {
-            ends: Table::take(ebpf, "SOCKETS")?,
+            ends: Table::open(ebpf, "SOCKETS")?,
             uses: MappedArray::new(ebpf, "SOCKET_USES", size_of::<SocketUse>())?,
-            use_of: Table::take(ebpf, "USE_OF")?,
-            free_uses: ebpf.take_map("FREE_USES").context("the object has no FREE_USES")?.try_into()?,
-            established: Table::take(ebpf, "ESTABLISHED")?,
-            described: take_counter(ebpf, "NEW_SOCKETS")?,
+            use_of: Table::open(ebpf, "USE_OF")?,
+            free_uses: open(ebpf, "FREE_USES")?.try_into()?,
+            established: Table::open(ebpf, "ESTABLISHED")?,
+            described: open_counter(ebpf, "NEW_SOCKETS")?,
             bursts: Some(Pending::new(ebpf)?),
             room: Room::of(SOCKET_USE_SLOTS),
             written: HashMap::new(),

@@ -20,13 +20,13 @@ use crate::{
     clock::now_ns,
     collect::{
         drain::{Meanwhile, Sink, totals},
-        maps::MappedArray,
+        maps::{MappedArray, open},
         targets::Targets,
     },
 };
 use capture::{ProcessSerial, Record, ThreadIo};
 
-use super::{pause, room::Room, take_counter};
+use super::{open_counter, pause, room::Room};
 use crate::collect::maps::Table;
 
 /// The maps of threads, and what of them is in the capture already.
@@ -43,13 +43,12 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Takes the maps out of the object; the probes keep theirs.
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+    pub fn new(ebpf: &Ebpf) -> Result<Self> {
         Ok(Self {
             times: MappedArray::new(ebpf, "THREADS", size_of::<Thread>())?,
-            places: Table::take(ebpf, "THREAD_PLACES")?,
-            free: ebpf.take_map("FREE_THREADS").context("the object has no FREE_THREADS")?.try_into()?,
-            new: take_counter(ebpf, "NEW_THREADS")?,
+            places: Table::open(ebpf, "THREAD_PLACES")?,
+            free: open(ebpf, "FREE_THREADS")?.try_into()?,
+            new: open_counter(ebpf, "NEW_THREADS")?,
             room: Room::of(THREAD_SLOTS),
             written: HashMap::new(),
             switches_unseen: 0,
