@@ -77,7 +77,19 @@ fn lay_out(tree: &Path, program: &Path) -> Result<()> {
         let completions = command::ask(Command::new(program).args(["completions", shell]));
         write(&tree.join(place), &completions.context("the program prints no completions")?, 0o644)?;
     }
-    Ok(())
+    manual(&tree.join("usr/share/man/man1"), program)
+}
+
+/// The manual's pages, packed as Debian has them.
+fn manual(folder: &Path, program: &Path) -> Result<()> {
+    command::run(Command::new(program).arg("man").arg(folder))?;
+    let mut pages = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
+        pages.push(entry?.path());
+    }
+    ensure!(!pages.is_empty(), "the program has no manual");
+    pages.iter().try_for_each(|page| set_mode(page, 0o644))?;
+    command::run(Command::new("gzip").arg("-9n").args(pages))
 }
 
 /// What dpkg reads: the package's description, and what is done as it comes and goes.

@@ -8,6 +8,7 @@ mod doctor;
 mod dump;
 mod export;
 mod gateway;
+mod man;
 mod mark;
 mod record;
 mod report;
@@ -50,6 +51,8 @@ enum Command {
     Transfer(unprofiled::Arguments),
     #[command(hide = true)]
     Toggle(toggle::Arguments),
+    #[command(hide = true)]
+    Man(man::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -70,6 +73,7 @@ impl Cli {
             Command::Mark(args) => mark::run(args),
             Command::Transfer(args) => transfer::run(args),
             Command::Toggle(args) => toggle::run(args),
+            Command::Man(args) => man::run(args),
             Command::Completions(args) => completions::run(args),
         }
     }
