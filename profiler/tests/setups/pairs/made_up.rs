@@ -64,7 +64,13 @@ fn who_is_later_holds_a_block_back() {
 
 fn a_request_is_waited_for_too() {
     // It goes on at 8 only: on the same CPU the seeder came before it.
-    let leecher = [(Receive, 0, 0, 0, 0), (Compute, 0, 0, 2, 2), (Asks, 1, 6, 8, 0), (Receive, 1, 10, 10, 0)];
+    let leecher = [
+        (Asks, 0, 0, 0, 0),
+        (Receive, 0, 0, 0, 0),
+        (Compute, 0, 0, 2, 2),
+        (Asks, 1, 6, 8, 0),
+        (Receive, 1, 10, 10, 0),
+    ];
     let seeder = [(Send, 0, 0, 0, 0), (Timer, 1, 6, 10, 0), (Send, 1, 10, 10, 0)];
     let programs = [(LEECHER, &leecher[..]), (SEEDER, &seeder)];
     let base = |ask| Base { blocks: 2, ask, ..PLAIN };
