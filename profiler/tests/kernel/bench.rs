@@ -2,10 +2,13 @@
 
 use std::{
     fs,
+    io::ErrorKind,
+    net::{Ipv4Addr, TcpStream, UdpSocket},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, id},
 };
 
+use profiler::bench::hosts::{self, HUB_ADDRESS, namespace};
 use serde_json::Value;
 
 use crate::runs::Runs;
@@ -112,6 +115,34 @@ fn a_disk_without_room_is_named_before_anything_is_made() {
     check_failure(&output, &["264 MiB", "0 MiB are free", "another scratch directory"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
     runs.check_none_began();
+}
+
+/// Whatever a client is told or takes for its default: a public network, a router, the host's own addresses.
+#[test]
+fn a_node_reaches_its_swarm_and_nothing_beyond() {
+    let prefix = format!("xferprof-test{}-", id());
+    let names = Names(["hub", "node"].map(|name| format!("{prefix}{name}")));
+    let hub = hosts::make_hub(&prefix).unwrap();
+    let node = hosts::make_host(&prefix, "node", 1, &hub).unwrap();
+    let reached = |address: Ipv4Addr| {
+        node.namespace.run(|| Ok(TcpStream::connect((address, 9)).map(drop).map_err(|error| error.kind())))
+    };
+    assert_eq!(reached(HUB_ADDRESS).unwrap(), Err(ErrorKind::ConnectionRefused), "the hub is there");
+    for beyond in [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(8, 8, 8, 8)] {
+        assert_eq!(reached(beyond).unwrap(), Err(ErrorKind::NetworkUnreachable), "{beyond}");
+        let sent = node.namespace.run(|| Ok(UdpSocket::bind("0.0.0.0:0")?.send_to(b"x", (beyond, 9))));
+        assert_eq!(sent.unwrap().unwrap_err().kind(), ErrorKind::NetworkUnreachable, "{beyond}");
+    }
+    drop(names);
+}
+
+/// Namespaces of a test, which are removed also if it fails.
+struct Names([String; 2]);
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|name| namespace::remove(name).unwrap());
+    }
 }
 
 #[track_caller]
