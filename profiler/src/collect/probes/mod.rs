@@ -103,8 +103,10 @@ impl Types {
     pub fn read() -> Result<Self> {
         check_privileges()?;
         check_pid_namespace()?;
+        // The first says what to do where there are none.
+        let types = btf::open()?;
         let kernel = Btf::from_sys_fs().with_context(|| format!("read {}", btf::VMLINUX))?;
-        Ok(Self { types: btf::open()?, kernel })
+        Ok(Self { types, kernel })
     }
 }
 
