@@ -1,7 +1,11 @@
 //! What a set-up must say, against what the report says.
 
-use std::{fmt, panic::resume_unwind};
+use std::{
+    fmt,
+    panic::{catch_unwind, resume_unwind},
+};
 
+use libtest_mimic::Trial;
 use serde_json::Value;
 
 use crate::truth::Waits;
@@ -242,4 +246,37 @@ impl fmt::Display for Expected {
             Self::AtLeast(least) => write!(f, "at least {least:.3}"),
         }
     }
+}
+
+pub fn trials() -> Vec<Trial> {
+    let tried = || {
+        only_what_a_host_can_do_is_tried_again();
+        Ok(())
+    };
+    vec![Trial::test("expect::only_what_a_host_can_do_is_tried_again", tried)]
+}
+
+/// More of a wait than the program's own log has fails at once, as does less without a reason.
+fn only_what_a_host_can_do_is_tried_again() {
+    #[derive(Debug, PartialEq)]
+    enum Ends {
+        Well,
+        Disturbed,
+        Failed,
+    }
+    let ends = |wait, cpu, cpu_wait, other| {
+        // Half off the CPU, half computing.
+        let own = Waits { off_cpu: 0.5, cpu: 0.5 };
+        match catch_unwind(|| check_wait("tried", &Reported { wait, cpu, cpu_wait, other }, own)) {
+            Ok(()) => Ends::Well,
+            Err(panicked) if panicked.is::<Disturbed>() => Ends::Disturbed,
+            Err(_) => Ends::Failed,
+        }
+    };
+    assert_eq!(ends(0.5, 0.5, 0.0, 0.0), Ends::Well);
+    assert_eq!(ends(0.6, 0.4, 0.0, 0.0), Ends::Failed, "overstated");
+    assert_eq!(ends(0.4, 0.5, 0.0, 0.0), Ends::Failed, "understated, and nothing else is there");
+    assert_eq!(ends(0.4, 0.6, 0.0, 0.0), Ends::Disturbed, "its beginning was hidden");
+    assert_eq!(ends(0.4, 0.5, 0.0, 0.1), Ends::Disturbed, "its end was hidden");
+    assert_eq!(ends(0.25, 0.5, 0.25, 0.0), Ends::Disturbed, "a busy host");
 }

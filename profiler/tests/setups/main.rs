@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     // They share the machine's cores and disk, and each wants its own part of them.
     arguments.test_threads = Some(1);
     let trials = [
+        expect::trials(),
         network::trials(),
         disk::trials(),
         cpu::trials(),
