@@ -6,8 +6,8 @@
 //! connection that is not established any more. What the others moved is counted at the next one that is looked at, as the
 //! connection closes, and every time that the daemon has [`stream_settle`] run, or that [`stream_tick`] runs by itself.
 //!
-//! A socket of two processes is looked at as ever. One that becomes so later is, from the second one's first call that is
-//! looked at on: who moved what in the tick before is not known, and the loss is counted.
+//! A socket of two processes is looked at as ever. One that becomes so later is, from the second one's first call on: who
+//! moved what in the tick before is not known, and the loss is counted.
 //!
 //! Only where programs have a stack of their own (6.13), as bursts.
 
@@ -66,8 +66,12 @@ pub unsafe fn takes(sk: *const u8, result: i32, is_sent: bool) -> bool {
             return false;
         }
         match STREAMS.get_ptr_mut((*calls).stream) {
-            // It ended, or was connected again.
-            Some(stream) if (*stream).cookie == cookie && (*stream).shared == 0 => {
+            // It ended, was connected again, or this is the first call of another process.
+            Some(stream)
+                if (*stream).cookie == cookie
+                    && (*stream).shared == 0
+                    && (*stream).tgid == (bpf_get_current_pid_tgid() >> 32) as u32 =>
+            {
                 (*calls).unseen += 1;
                 true
             }

@@ -12,6 +12,7 @@ use std::{
 use abi::loss::Loss;
 use capture::{Hook, SocketTotals};
 use profiler::collect::probes::{Settings, families::ProbeSet};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::{
     actor::Actor,
@@ -139,18 +140,31 @@ fn they_are_exact_however_a_connection_goes_on() {
 /// Which of the bytes are whose may be uncertain then, and that is told.
 #[test]
 fn what_two_processes_send_over_one_socket_is_all_of_it() {
+    two_processes_send(CALLS);
+}
+
+/// All of them in the tick of the kernel in which the first process sent last, on its CPU.
+#[test]
+fn a_second_process_is_seen_however_few_its_calls_are() {
+    two_processes_send(20);
+}
+
+fn two_processes_send(calls: u64) {
     let mut sent = [Moved::default(); 2];
     let mut near_port = 0;
     let mut child_pid = 0;
     let recorded = record_with(&counters(), |_| {
         let (near, far) = local();
         near_port = port(&near);
+        let reader = thread::spawn(move || receive(&far));
+        let mut cpu = CpuSet::new();
+        cpu.set(rustix::thread::sched_getcpu());
+        sched_setaffinity(None, &cpu).unwrap();
         let child = Actor::new(|| {
-            send_sized(&near, CALLS, |_| 900);
+            send_sized(&near, calls, |_| 900);
         });
         child_pid = child.pid;
-        let reader = thread::spawn(move || receive(&far));
-        sent = [send_sized(&near, CALLS, |_| 900), Moved { bytes: CALLS * 900, calls: CALLS }];
+        sent = [send_sized(&near, CALLS, |_| 900), Moved { bytes: calls * 900, calls }];
         child.act();
         drop(near);
         assert_eq!(reader.join().unwrap().bytes, sent[0].bytes + sent[1].bytes);
@@ -159,12 +173,14 @@ fn what_two_processes_send_over_one_socket_is_all_of_it() {
         let mut sockets = recorded.with_pid(pid).sockets.values();
         let is_it =
             |socket: &&SocketTotals| socket.ends.as_ref().is_some_and(|ends| ends.local.port() == near_port);
-        sockets.find(is_it).expect("its socket").tx_bytes
+        let socket = sockets.find(is_it).expect("its socket");
+        Moved { bytes: socket.tx_bytes, calls: socket.tx_calls }
     };
     let counted = [of(std::process::id()), of(child_pid)];
-    assert_eq!(counted[0] + counted[1], sent[0].bytes + sent[1].bytes, "{counted:?}");
+    assert_eq!(counted.map(|moved| moved.calls), [CALLS, calls]);
+    assert_eq!(counted[0].bytes + counted[1].bytes, sent[0].bytes + sent[1].bytes, "{counted:?}");
     if recorded.timeline.losses[Loss::StreamShared.name()] == 0 {
-        assert_eq!(counted, sent.map(|sent| sent.bytes));
+        assert_eq!(counted, sent);
     }
 }
 
